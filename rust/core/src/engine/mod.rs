@@ -1,0 +1,1 @@
+//! The deterministic state machine of the account half: instants in, integer columns out.

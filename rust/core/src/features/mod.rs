@@ -1,0 +1,1 @@
+//! Feature kernels: each is a struct with an `update`, and a batch is a loop over it.
