@@ -1,0 +1,45 @@
+"""What all tests share: Hypothesis profiles, the market data beside the checkout, and the rule about skips."""
+
+import os
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parents[1]
+ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+
+# The default draws the same examples in every run; KRAKEN_FLOW_HYPOTHESIS=explore looks for new ones.
+settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", settings.get_profile("fixed"), derandomize=False, max_examples=1000, database=None)
+settings.load_profile(os.environ.get("KRAKEN_FLOW_HYPOTHESIS", "fixed"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real market data beside the checkout; tests that need it skip where it is missing."""
+    folder = Path(os.environ.get("KRAKEN_FLOW_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no market data at {folder}")
+    return folder
+
+
+def allowed_skips() -> list[str]:
+    """Patterns of the tests that may be skipped in CI, from ``allowed_skips.txt``."""
+    lines = (line.split("#")[0].strip() for line in ALLOWED_SKIPS.read_text("utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a CI run that skipped a test which the written list does not name."""
+    if os.environ.get("CI") != "true" or hasattr(session.config, "workerinput"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = {report.nodeid for report in reporter.stats.get("skipped", [])}
+    unlisted = sorted(nodeid for nodeid in skipped if not any(fnmatch(nodeid, p) for p in allowed_skips()))
+    if unlisted:
+        reporter.write_line("")
+        for nodeid in unlisted:
+            reporter.write_line(f"skipped, but not listed in tests/{ALLOWED_SKIPS.name}: {nodeid}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
