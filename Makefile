@@ -31,7 +31,8 @@ endif
 # Without cargo, or where the build fails, the demo runs on the Python engine: slower, with equal results.
 ifdef CARGO
 NATIVE := $(VENV)/.native
-ACCELERATE = $(MAKE) build || echo "the Rust extension was not built (see above): running without it, slower"
+ACCELERATE = $(MAKE) build || { \
+	echo "the Rust extension was not built (see above): running without it, slower"; export KRAKEN_FLOW_NATIVE=off; }
 else
 NATIVE :=
 ACCELERATE = echo "cargo was not found: running without the Rust extension, slower"
@@ -43,8 +44,7 @@ help: ## show this list
 
 .PHONY: demo
 demo: $(VENV)/.core ## backtest the combined strategy on the sample market
-	@$(ACCELERATE)
-	@$(RUN) -m kraken_flow mode=backtest strategy=combined $(ARGS)
+	@$(ACCELERATE); $(RUN) -m kraken_flow mode=backtest strategy=combined $(ARGS)
 
 .PHONY: test
 test: $(VENV)/.dev $(NATIVE) ## run the tests (ARGS="-k name" passes arguments to pytest)
