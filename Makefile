@@ -82,6 +82,7 @@ bench: $(VENV)/.bench build ## compare speed with other engines, side by side in
 
 .PHONY: build
 build: $(VENV)/.native ## build the Rust extension into .venv
+	@:
 
 .PHONY: lock
 lock: ## compile the requirement files anew (UPGRADE=1 takes newer versions)
