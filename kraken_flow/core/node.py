@@ -1,0 +1,46 @@
+"""A node: a frozen, validated dataclass of parameters. Its fields are its schema, its documentation and its defaults."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
+
+import annotated_types
+from pydantic import ConfigDict, GetCoreSchemaHandler
+from pydantic.dataclasses import dataclass
+from pydantic_core import CoreSchema, core_schema
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
+Positive = Annotated[T, annotated_types.Gt(0)]
+"""A number above 0: `Positive[int]`."""
+NonNegative = Annotated[T, annotated_types.Ge(0)]
+"""A number of at least 0."""
+Fraction = Annotated[float, annotated_types.Gt(0), annotated_types.Le(1)]
+"""A share in (0, 1]."""
+
+_CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=False)
+def node(cls: C) -> C:
+    """Make a class a node: a frozen pydantic dataclass that refuses unknown fields.
+
+    The docstring under a field is its documentation, shown by `mode=describe` and in the reference.
+    """
+    make: Callable[[C], C] = dataclass(frozen=True, config=_CONFIG)
+    return make(cls)
+
+
+class Node:
+    """Base of all nodes: what can stand behind a `_target_` in the configuration."""
+
+    kind: ClassVar[str] = ""
+    """The config group whose `_target_` may name this class: feature, strategy, portfolio, risk, ..."""
+    kernel: ClassVar[str | None] = None
+    """Name of the node's Rust twin; None runs the node's Python inside either engine."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Let a field typed with a base class take any node of that kind; a concrete node keeps its own schema."""
+        if "__dataclass_fields__" in vars(cls):
+            return handler(source)
+        return core_schema.is_instance_schema(cls)

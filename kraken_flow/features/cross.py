@@ -1,0 +1,54 @@
+"""Crossings of two lines."""
+
+from kraken_flow.core.feature import Feature, Source, State
+from kraken_flow.core.node import node
+from kraken_flow.core.strategy import nan
+
+
+class CrossState:
+    """The side of the last unequal row."""
+
+    __slots__ = ("sign",)
+
+    def __init__(self) -> None:
+        self.sign = 2
+
+    def update(self, fast: float, slow: float) -> float:
+        """Take both lines; return +1 or -1 on the row of a crossing, else 0; NaN on the first row."""
+        now = 1 if fast > slow else -1 if fast < slow else 0
+        if self.sign == 2:
+            self.sign = now
+            return nan
+        if now == 0 or now == self.sign:
+            return 0.0
+        self.sign = now
+        return float(now)
+
+
+@node
+class Cross(Feature):
+    """Crossings of `fast` over `slow`: +1 where it rises above, -1 where it falls below, else 0.
+
+    Equal rows change nothing: the side before them is kept. The first row where both lines are known has no side
+    before it and is never a crossing: it is NaN.
+    """
+
+    kernel = "cross"
+
+    fast: Source
+    """The line that crosses."""
+    slow: Source
+    """The line that is crossed."""
+
+    def inputs(self) -> tuple[Source, ...]:
+        """Return both lines."""
+        return (self.fast, self.slow)
+
+    def state(self) -> State:
+        """Return a state without a side."""
+        return CrossState()
+
+    @property
+    def warmup(self) -> int:
+        """One bar: the side before."""
+        return 1
