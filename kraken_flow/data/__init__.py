@@ -1,0 +1,1 @@
+"""Sources: configuration in, market columns out."""

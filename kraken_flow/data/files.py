@@ -1,0 +1,131 @@
+"""The user's own candle files."""
+
+import difflib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.market import Market
+from kraken_flow.core.node import Node, NonNegative, node
+from kraken_flow.core.times import iso, parse_duration, parse_timeframe, timeframe_name
+from kraken_flow.data.check import check
+from kraken_flow.data.find import find, find_detail, names_pair, stated_timeframe
+from kraken_flow.data.grid import Series, assemble
+from kraken_flow.data.read import read, sha256, stem
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    pair: str
+    timeframe_ns: int
+    on_bad: str
+
+    def series(self, path: Path, role: str = "bars") -> Series:
+        """Read and check one file."""
+        stated = stated_timeframe(stem(path) or path.stem)
+        hints = (self.timeframe_ns,) if stated is None else (stated, self.timeframe_ns)
+        checked = check(read(path, self.on_bad), self.on_bad, hints)
+        times = checked.bars.times
+        record = {
+            "pair": self.pair,
+            "path": str(path),
+            "role": role,
+            "timeframe": timeframe_name(checked.step_ns),
+            "sha256": sha256(path),
+            "first": iso(int(times[0])),
+            "last": iso(int(times[-1])),
+            "rows": len(times),
+        }
+        return Series(self.pair, checked, record)
+
+
+@node
+class Files(Node):
+    """Candles from a file or a folder: parquet, CSV with the usual column names, Kraken's headerless OHLCVT dump."""
+
+    kind: ClassVar[str] = "data"
+
+    path: str
+    """A candle file (for one pair), or a folder with one file per pair. Relative to the working directory."""
+    on_bad: Literal["error", "drop"] = "error"
+    """What to do with a bad row: stop and name it, or leave it out and count it."""
+    max_gap: NonNegative[int] = 24
+    """Longest run of missing bars over which features carry their last output; after a longer one they start anew."""
+    feed_delay: str | int = "0"
+    """How long after its close a bar is known, for example 500ms or 2s."""
+
+    def __post_init__(self) -> None:
+        parse_duration(self.feed_delay, "data.feed_delay")
+
+    @property
+    def feed_delay_ns(self) -> int:
+        """Return the feed delay in nanoseconds."""
+        return parse_duration(self.feed_delay, "data.feed_delay")
+
+    def load(
+        self,
+        pairs: tuple[str, ...],
+        timeframe: str,
+        start: int | None,
+        end: int | None,
+        lookback: int,
+        detail: str | None = None,
+    ) -> Market:
+        """Read the pairs' files onto one grid; see `core.source.Source`.
+
+        Raises `UserError` naming file and row, or pair and folder.
+        """
+        timeframe_ns = parse_timeframe(timeframe)
+        detail_ns = None if detail is None else parse_timeframe(detail, "exchange.fill.detail")
+        names = tuple(sorted(pairs))
+        paths = self._paths(names, timeframe_ns)
+        notes: list[str] = []
+        series = [_Wanted(pair, timeframe_ns, self.on_bad).series(paths[pair]) for pair in names]
+        if Path(self.path).expanduser().is_file() and not names_pair(paths[names[0]].name, names[0]):
+            notes.append(f"{names[0]}: read from {paths[names[0]].name}, whose name does not say the pair")
+        finer = None
+        if detail_ns is not None:
+            finer = detail_ns, self._finer(series, paths, detail_ns)
+        market = assemble(series, timeframe_ns, start, end, lookback, self.max_gap, finer)
+        return replace(market, notes=(*notes, *market.notes))
+
+    def _paths(self, pairs: tuple[str, ...], timeframe_ns: int) -> dict[str, Path]:
+        place = Path(self.path).expanduser()
+        if place.is_dir():
+            return {pair: find(place, pair, timeframe_ns) for pair in pairs}
+        if not place.exists():
+            raise UserError(_missing(place))
+        if len(pairs) > 1:
+            raise UserError(
+                f"data.path: {place} is one file, but {len(pairs)} pairs are wanted ({', '.join(pairs)}); "
+                "name one pair or give a folder with one file per pair"
+            )
+        return {pairs[0]: place}
+
+    def _finer(self, series: list[Series], paths: dict[str, Path], detail_ns: int) -> dict[str, Series]:
+        """Return the series of finer bars by pair: a file of its own, or the decision bars' file where it is finer."""
+        found: dict[str, Series] = {}
+        for one in series:
+            path = find_detail(paths[one.pair].parent, one.pair, detail_ns, paths[one.pair])
+            if path is not None:
+                found[one.pair] = _Wanted(one.pair, detail_ns, self.on_bad).series(path, "detail")
+            elif one.checked.step_ns <= detail_ns:
+                found[one.pair] = one
+        if not found:
+            folders = ", ".join(sorted({str(path.parent) for path in paths.values()}))
+            raise UserError(
+                f"exchange.fill.detail={timeframe_name(detail_ns)}: no finer file for any pair in {folders}; "
+                f"call it for example {series[0].pair.replace('/', '').lower()}_{timeframe_name(detail_ns)}.parquet"
+            )
+        return found
+
+
+def _missing(place: Path) -> str:
+    near: list[str] = []
+    if place.parent.is_dir():
+        near = difflib.get_close_matches(place.name, [p.name for p in place.parent.iterdir()], 3, 0.5)
+        hint = f"nearest in {place.parent}: {', '.join(near)}" if near else f"{place.parent} is there, it is not"
+    else:
+        hint = f"the folder {place.parent} does not exist either"
+    return f"data.path: {place} does not exist; {hint}"

@@ -1,0 +1,118 @@
+"""Which file of a folder holds a pair, by the spellings that exchanges and tools use."""
+
+import difflib
+import re
+from itertools import pairwise
+from pathlib import Path
+
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.instrument import split_pair
+from kraken_flow.core.times import parse_timeframe, timeframe_name
+from kraken_flow.data.read import stem
+
+_OTHER_NAMES = {"btc": ("xbt",), "doge": ("xdg",), "xbt": ("btc",), "xdg": ("doge",)}
+_X_NAMES = frozenset(["xbt", "xdg", "eth", "etc", "ltc", "mln", "rep", "xlm", "xmr", "xrp", "zec"])
+_Z_NAMES = frozenset(["usd", "eur", "gbp", "cad", "jpy", "aud"])
+_KRAKEN_MINUTES = frozenset(["1", "5", "15", "30", "60", "240", "720", "1440", "10080"])
+_TIMEFRAME = re.compile(r"([1-9]\d*)(s|m|min|h|hr|hour|d|day|w|week)")
+
+
+def _asset_names(asset: str) -> set[str]:
+    """Return the lower-case names of an asset: XBT is BTC, XDG is DOGE, old Kraken names begin with X or Z."""
+    name = asset.lower()
+    names = {name, *_OTHER_NAMES.get(name, ())}
+    return names | {f"x{n}" for n in names if n in _X_NAMES} | {f"z{n}" for n in names if n in _Z_NAMES}
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[^0-9A-Za-z]+", name) if word]
+
+
+def names_pair(name: str, pair: str) -> bool:
+    """Return whether a file name (without its ending) spells a pair: as one word, or as two words side by side.
+
+    >>> [names_pair(n, "BTC/USD") for n in ("btcusd", "XBTUSD_60", "kraken_xbtusd_1h", "BTC-USD", "btcusdt")]
+    [True, True, True, True, False]
+    """
+    base, quote = (_asset_names(asset) for asset in split_pair(pair))
+    words = [word.lower() for word in _words(name)]
+    if any(first in base and second in quote for first, second in pairwise(words)):
+        return True
+    joined = {first + second for first in base for second in quote}
+    return not joined.isdisjoint(words)
+
+
+def stated_timeframe(name: str) -> int | None:
+    """Return the timeframe (ns) that a file name states, None without one.
+
+    `1h`, `15m`, `1D` anywhere between separators; a bare number of minutes as the last word, as in Kraken's dumps
+    (`XBTUSD_60`). `1M` is a month elsewhere and is not taken for a minute.
+    """
+    words = _words(name)
+    for word in words:
+        found = _TIMEFRAME.fullmatch(word.lower())
+        if found and not word.endswith("M"):
+            return parse_timeframe(found[1] + found[2][0])
+    if len(words) > 1 and words[-1] in _KRAKEN_MINUTES:
+        return parse_timeframe(f"{words[-1]}m")
+    return None
+
+
+def candles(folder: Path) -> dict[Path, str]:
+    """Return the candle files directly in a folder, by name, with their names without ending."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return {path: name for path in files if (name := stem(path)) is not None}
+
+
+def find(folder: Path, pair: str, timeframe_ns: int) -> Path:
+    """Return the one file of a folder that holds a pair.
+
+    A file whose name states the wanted timeframe goes before all others; two files left are an error that names both,
+    as is none, with the nearest names.
+    """
+    files = candles(folder)
+    hits = [path for path, name in files.items() if names_pair(name, pair)]
+    exact = [path for path in hits if stated_timeframe(files[path]) == timeframe_ns]
+    left = exact or hits
+    if len(left) == 1:
+        return left[0]
+    if left:
+        raise UserError(
+            f"data.path: {folder} has {len(left)} files for {pair}: {', '.join(p.name for p in left)}; "
+            f"state the timeframe in one name ({_example(pair)}_{timeframe_name(timeframe_ns)}) or give a file as data.path"
+        )
+    raise UserError(_none_found(folder, pair, files))
+
+
+def _example(pair: str) -> str:
+    return pair.replace("/", "").lower()
+
+
+def _none_found(folder: Path, pair: str, files: dict[Path, str]) -> str:
+    wanted = _example(pair)
+    if not files:
+        return f"data.path: {folder} has no candle file (parquet or CSV; sub-folders are not searched)"
+    near = difflib.get_close_matches(wanted, [name.lower() for name in files.values()], 3, 0.5)
+    shown = [path.name for path, name in files.items() if name.lower() in near] or [path.name for path in files][:5]
+    return (
+        f"data.path: {folder} has no file for {pair}; call it for example {wanted}.parquet or "
+        f"{pair.replace('/', '-')}.csv. {'Nearest' if near else 'There'}: {', '.join(shown)}"
+    )
+
+
+def find_detail(folder: Path, pair: str, detail_ns: int, main: Path) -> Path | None:
+    """Return the file with a pair's finer bars for the intrabar path, None without one.
+
+    Files that state a timeframe above `detail_ns` and the decision bars' own file are left aside.
+    """
+    files = {path: name for path, name in candles(folder).items() if path != main and names_pair(name, pair)}
+    stated = {path: stated_timeframe(name) for path, name in files.items()}
+    left = [path for path, ns in stated.items() if ns == detail_ns] or [
+        path for path, ns in stated.items() if ns is not None and detail_ns % ns == 0
+    ]
+    if len(left) > 1:
+        raise UserError(
+            f"exchange.fill.detail: {folder} has {len(left)} files of finer bars for {pair}: "
+            f"{', '.join(p.name for p in left)}; leave one"
+        )
+    return left[0] if left else None

@@ -1,0 +1,223 @@
+"""Bars of several pairs on one regular time grid."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Detail, Market, PairColumns
+from kraken_flow.core.resample import Bars, last_is_partial, resample
+from kraken_flow.core.times import iso, timeframe_name
+from kraken_flow.core.units import Int64Array
+from kraken_flow.data.check import Checked
+
+OUTLIER_MADS = 20.0
+
+
+@dataclass(frozen=True)
+class Series:
+    """One pair's checked bars and what is told about them: `record` goes to `Market.files`."""
+
+    pair: str
+    checked: Checked
+    record: Mapping[str, object]
+
+
+def to_timeframe(series: Series, timeframe_ns: int, key: str, notes: list[str]) -> Bars:
+    """Return a pair's bars in the wanted timeframe, resampled where the data is finer.
+
+    A last bar that the data ends inside is left out: its close is not known. Raises `UserError` naming the `key` where
+    the data is coarser, or where its timeframe does not divide the wanted one.
+    """
+    bars, step = series.checked.bars, series.checked.step_ns
+    where = series.record["path"]
+    if step == timeframe_ns:
+        return bars
+    have, want = timeframe_name(step), timeframe_name(timeframe_ns)
+    if step > timeframe_ns:
+        raise UserError(f"{key}={want}: {where} holds coarser bars of {have}; use {key}={have} or a finer file")
+    if timeframe_ns % step:
+        raise UserError(f"{key}={want}: {where} holds bars of {have}, which do not divide {want}")
+    if bool((bars.times % step).any()):
+        raise UserError(f"{key}={want}: bars of {where} do not open on multiples of {have} and cannot be resampled")
+    merged = resample(bars, timeframe_ns)
+    note = f"{series.pair}: resampled from {have} to {want}"
+    if last_is_partial(bars, step, timeframe_ns):
+        note += f"; the bar of {iso(int(merged.times[-1]))} is left out, for the data ends inside it"
+        merged = merged.take(slice(0, -1))
+    notes.append(note)
+    return merged
+
+
+def columns(pair: str, bars: Bars, first: int, timeframe_ns: int, n_rows: int) -> PairColumns:
+    """Lay bars (all within the grid) on a grid: ABSENT before the first, SYNTHETIC where one is missing."""
+    state = np.full(n_rows, ABSENT, np.uint8)
+    if not len(bars.times):
+        empty = np.zeros(n_rows, np.int64)
+        return PairColumns(pair, empty, empty, empty, empty, empty, state)
+    rows = (bars.times - first) // timeframe_ns
+    if len(rows) == n_rows:
+        state[:] = REAL
+        return PairColumns(pair, bars.open, bars.high, bars.low, bars.close, bars.volume, state)
+    state[rows[0] :] = SYNTHETIC
+    state[rows] = REAL
+    source = np.full(n_rows, -1, np.int64)
+    source[rows] = np.arange(len(rows))
+    source = np.maximum.accumulate(source)
+    carried = np.where(source >= 0, bars.close[source], 0)
+
+    def lay(values: Int64Array, base: Int64Array) -> Int64Array:
+        out = base.copy()
+        out[rows] = values
+        return out
+
+    return PairColumns(
+        pair,
+        lay(bars.open, carried),
+        lay(bars.high, carried),
+        lay(bars.low, carried),
+        carried,
+        lay(bars.volume, np.zeros(n_rows, np.int64)),
+        state,
+    )
+
+
+def _counts(pair: PairColumns, first_row: int, checked: Checked, notes: list[str], times: Int64Array) -> dict[str, int]:
+    """Count what the data summary shows; rows from `start` on, duplicates and dropped rows of the whole file."""
+    state = pair.state[first_row:]
+    missing = state == SYNTHETIC
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], missing.astype(np.int8), [0]))))
+    real = pair.real[pair.real >= first_row]
+    moves = np.diff(np.log(pair.floats("close")[real]))
+    outliers = 0
+    if len(moves) > 1:
+        away = np.abs(moves - np.median(moves))
+        mad = float(np.median(away))
+        far = np.abs(moves) > OUTLIER_MADS * mad if mad > 0 else np.zeros(len(moves), np.bool_)
+        outliers = int(far.sum())
+        if outliers:
+            worst = int(np.abs(moves).argmax())
+            notes.append(
+                f"{pair.pair}: {outliers} closes moved by more than {OUTLIER_MADS:.0f} median deviations, the largest "
+                f"by {np.expm1(moves[worst]):+.1%} at {iso(int(times[real[worst + 1]]))}; they are kept"
+            )
+    return {
+        "rows": len(real),
+        "missing": int(missing.sum()),
+        "longest_gap": int((edges[1::2] - edges[::2]).max()) if len(edges) else 0,
+        "duplicates": checked.duplicates,
+        "dropped": checked.dropped,
+        "zero_volume": int((pair.volume[real] == 0).sum()),
+        "outliers": outliers,
+    }
+
+
+def _span(bars: Mapping[str, Bars], step: int, start: int | None, end: int | None, notes: list[str]) -> tuple[int, int]:
+    """Return the first bar open of the run and the open after its last bar."""
+    phases = {pair: int(b.times[0]) % step for pair, b in bars.items()}
+    if len(set(phases.values())) > 1:
+        raise UserError(
+            f"pairs: their bars of {timeframe_name(step)} do not open at the same times: "
+            + ", ".join(f"{pair} at {iso(int(bars[pair].times[0]))}" for pair in bars)
+        )
+    lowest = min(int(b.times[0]) for b in bars.values())
+    highest = max(int(b.times[-1]) for b in bars.values()) + step
+    first = lowest if start is None else max(lowest, start + (lowest - start) % step)
+    after = highest if end is None else min(highest, end + (lowest - end) % step)
+    if start is not None and end is not None and start >= end:
+        raise UserError(f"start: {iso(start)} is not before end {iso(end)}")
+    if start is not None and start < lowest and first < after:
+        notes.append(f"start is {iso(start)}, the data begins at {iso(lowest)}")
+    if end is not None and end > highest and first < after:
+        notes.append(f"end is {iso(end)}, the data ends at {iso(highest)}")
+    return first, after
+
+
+def assemble(
+    series: Sequence[Series],
+    timeframe_ns: int,
+    start: int | None,
+    end: int | None,
+    lookback: int,
+    max_gap: int,
+    detail: tuple[int, Mapping[str, Series]] | None = None,
+    synthetic_sample: bool = False,
+) -> Market:
+    """Put the pairs onto one grid and cut the span.
+
+    Each pair keeps exactly `lookback` of its own real bars before `start` (fewer where the data has fewer) and none
+    before those, so its tape does not depend on which other pairs are loaded. `start` and `end` are cut to what the
+    pairs cover together. `detail` is the finer timeframe and the pairs that have it. Raises `UserError` for a pair
+    without a bar in the span.
+    """
+    notes = [f"{s.pair}: {note}" for s in series for note in s.checked.notes]
+    bars = {s.pair: to_timeframe(s, timeframe_ns, "timeframe", notes) for s in series}
+    bare = [pair for pair, b in bars.items() if not len(b.times)]
+    if bare:
+        raise UserError(f"pairs: {', '.join(bare)} has no complete bar of {timeframe_name(timeframe_ns)}")
+    first, after = _span(bars, timeframe_ns, start, end, notes)
+    inside = {
+        pair: (int(np.searchsorted(b.times, first)), int(np.searchsorted(b.times, after))) for pair, b in bars.items()
+    }
+    lacking = [
+        f"pairs: {pair} has no bar between start {iso(start if start is not None else first)} and end "
+        f"{iso(end if end is not None else after)}; its data runs from {iso(int(bars[pair].times[0]))} to "
+        f"{iso(int(bars[pair].times[-1]))}"
+        for pair, (low, high) in inside.items()
+        if low >= high
+    ]
+    if lacking:
+        raise UserError("\n".join(lacking))
+    cut = {pair: bars[pair].take(slice(max(0, low - lookback), high)) for pair, (low, high) in inside.items()}
+    grid_first = min(first, *(int(b.times[0]) for b in cut.values()))
+    times = np.arange(grid_first, after, timeframe_ns, dtype=np.int64)
+    first_row = (first - grid_first) // timeframe_ns
+    laid = tuple(columns(s.pair, cut[s.pair], grid_first, timeframe_ns, len(times)) for s in series)
+    counts = {s.pair: _counts(pair, first_row, s.checked, notes, times) for s, pair in zip(series, laid, strict=True)}
+    finer = _detail(series, detail, timeframe_ns, times, notes) if detail else None
+    records = [s.record for s in series] + ([s.record for s in detail[1].values()] if detail else [])
+    return Market(
+        timeframe_ns=timeframe_ns,
+        times=times,
+        pairs=laid,
+        first_row=first_row,
+        max_gap=max_gap,
+        detail=finer,
+        synthetic_sample=synthetic_sample,
+        decimals={s.pair: s.checked.decimals for s in series},
+        files=tuple(records),
+        notes=tuple(notes),
+        counts=counts,
+    )
+
+
+def _detail(
+    series: Sequence[Series],
+    detail: tuple[int, Mapping[str, Series]],
+    timeframe_ns: int,
+    times: Int64Array,
+    notes: list[str],
+) -> Detail:
+    """Lay the finer bars of every pair on the finer grid; a pair without them has ABSENT rows only."""
+    finer_ns, found = detail
+    if finer_ns >= timeframe_ns or timeframe_ns % finer_ns:
+        raise UserError(
+            f"exchange.fill.detail={timeframe_name(finer_ns)}: must be shorter than timeframe="
+            f"{timeframe_name(timeframe_ns)} and divide it"
+        )
+    first, n_rows = int(times[0]), len(times) * (timeframe_ns // finer_ns)
+    laid = []
+    for s in series:
+        if s.pair not in found:
+            notes.append(f"{s.pair}: no bars of {timeframe_name(finer_ns)}: all its bars use the pessimistic path")
+            empty = np.zeros(0, np.int64)
+            bars = Bars(empty, empty, empty, empty, empty, empty)
+        else:
+            bars = to_timeframe(found[s.pair], finer_ns, "exchange.fill.detail", notes)
+            low, high = np.searchsorted(bars.times, [first, first + n_rows * finer_ns])
+            bars = bars.take(slice(int(low), int(high)))
+            if len(bars.times) and int(bars.times[0] - first) % finer_ns:
+                raise UserError(f"exchange.fill.detail: finer bars of {s.pair} do not open with its decision bars")
+        laid.append(columns(s.pair, bars, first, finer_ns, n_rows))
+    return Detail(finer_ns, timeframe_ns // finer_ns, tuple(laid))
