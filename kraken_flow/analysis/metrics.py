@@ -1,0 +1,165 @@
+"""The numbers of `metrics.json`."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kraken_flow.analysis import returns
+from kraken_flow.analysis.outcome import Outcome
+from kraken_flow.analysis.returns import Value
+from kraken_flow.analysis.wide import Wide
+from kraken_flow.core.times import DAY, YEAR
+from kraken_flow.core.units import cash_text, text
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """What identifies a run: SHA-256 of its order log, its ledger log and its input columns, in hex."""
+
+    order_log: str
+    ledger: str
+    data: str
+
+
+def equity_statistics(outcome: Outcome) -> dict[str, Value]:
+    """Return the statistics of the equity curve: headline ratios on UTC-day closes with the root of 365."""
+    equity, start, step = outcome.result.equity, outcome.start_equity, outcome.market.timeframe_ns
+    names = ("total_return", "cagr", "sharpe", "sortino", "calmar", "max_drawdown", "exposure", "turnover")
+    if len(equity) == 0:
+        return dict.fromkeys(names, "no_bars")
+    total = outcome.final_equity / outcome.start_cash - 1.0
+    drawdown = float(returns.drawdowns(equity, start).min(initial=0.0))
+    stats: dict[str, Value] = {"total_return": total, "max_drawdown": drawdown}
+    if equity.min() <= 0:
+        stats |= dict.fromkeys(("cagr", "sharpe", "sortino", "calmar"), "ruined")
+    else:
+        daily = returns.daily_returns(equity, start, int(outcome.closes[0]), step)
+        per_year = 365.0 if step <= DAY else YEAR / step
+        growth = returns.cagr(total, len(equity) * step)
+        stats |= {
+            "cagr": growth,
+            "sharpe": returns.sharpe(daily, per_year),
+            "sortino": returns.sortino(daily, per_year),
+            "calmar": returns.calmar(growth, drawdown),
+        }
+    return stats | {"exposure": _exposure(outcome), "turnover": _turnover(outcome)}
+
+
+def _exposure(outcome: Outcome) -> Value:
+    """Mean of gross position value over equity, over the rows with equity left."""
+    equity, gross = outcome.result.equity, outcome.result.gross
+    if equity.min() > 0:
+        return float((gross / equity).mean())
+    alive = equity > 0
+    return float((gross[alive] / equity[alive]).mean()) if alive.any() else "ruined"
+
+
+def _turnover(outcome: Outcome) -> Value:
+    """Bought and sold value, each over the equity at the close before its bar, per year of 365 days."""
+    equity = outcome.result.equity
+    rows = outcome.result.fills["row"] - outcome.market.first_row - 1
+    before = np.where(rows < 0, outcome.start_equity, equity[np.maximum(rows, 0)])
+    if (before <= 0).any():
+        return "ruined"
+    return float((outcome.notional / before).sum()) * YEAR / (len(equity) * outcome.market.timeframe_ns)
+
+
+def trade_statistics(pnl: Wide) -> dict[str, Value]:
+    """Return win rate, profit factor and expectancy of closed round trips, net of all costs.
+
+    A trade that made exactly 0 is no win. `expectancy` is money: an exact decimal string rounded half-even to 10^-16.
+    """
+    n = len(pnl)
+    if n == 0:
+        return dict.fromkeys(("win_rate", "profit_factor", "expectancy"), "no_closed_trades")
+    won, lost = pnl.take(pnl.positive).total(), -pnl.take(pnl.negative).total()
+    return {
+        "win_rate": int(np.count_nonzero(pnl.positive)) / n,
+        "profit_factor": won / lost if lost else "no_losing_trades",
+        "expectancy": _mean(won - lost, n),
+    }
+
+
+def _mean(total: int, n: int) -> int:
+    """Divide half to even."""
+    whole, rest = divmod(total, n)
+    return whole + (2 * rest > n or (2 * rest == n and whole % 2 == 1))
+
+
+def short_sample(outcome: Outcome) -> bool:
+    """Whether the run is too short for its annualised growth to mean much."""
+    return len(outcome.result.equity) * outcome.market.timeframe_ns < returns.SHORT_SAMPLE_NS
+
+
+def costs(outcome: Outcome) -> dict[str, int]:
+    """Return what trading cost, exact, units of 10^-16: fees, slippage, funding."""
+    fills = outcome.result.fills
+    slippage = Wide.of_split(fills["slip_hi"], fills["slip_lo"])
+    return {"fees": outcome.fees.total(), "slippage": slippage.total(), "funding": 0}
+
+
+def balances(outcome: Outcome) -> dict[str, str]:
+    """Return the closing amount of every asset that is held, the account's currency always, as exact decimals."""
+    held: dict[str, int] = {}
+    for instrument, qty in zip(outcome.instruments, outcome.result.final_positions.tolist(), strict=True):
+        held[instrument.base] = held.get(instrument.base, 0) + qty
+    quote = outcome.instruments[0].quote
+    return {quote: cash_text(outcome.result.final_cash)} | {a: text(q) for a, q in sorted(held.items()) if q}
+
+
+def measure(outcome: Outcome) -> dict[str, Any]:
+    """Return every number of `metrics.json` that needs no hash; a statistic that is not defined is None.
+
+    The keys, their units and the reasons are described in `docs/reading-a-run.md`.
+    """
+    stats = equity_statistics(outcome) | trade_statistics(outcome.trades.pnl)
+    reasons = {name: value for name, value in stats.items() if isinstance(value, str)}
+    shown: dict[str, Any] = {name: None if name in reasons else value for name, value in stats.items()}
+    if shown["expectancy"] is not None:
+        shown["expectancy"] = cash_text(shown["expectancy"])
+    for name, value in list(shown.items()):
+        if isinstance(value, float) and not math.isfinite(value):
+            shown[name], reasons[name] = None, "not_finite"
+    result = outcome.result
+    speed = outcome.bars / outcome.elapsed_s if outcome.elapsed_s > 0 else None
+    if speed is None:
+        reasons["bars_per_s"] = "not_measured"
+    return shown | {
+        "trades": len(outcome.trades),
+        **{name: cash_text(value) for name, value in costs(outcome).items()},
+        "final_equity": cash_text(outcome.final_equity),
+        "final_cash": cash_text(result.final_cash),
+        "final_positions": {
+            i.pair: text(q) for i, q in zip(outcome.instruments, result.final_positions.tolist(), strict=True) if q
+        },
+        "final_balances": balances(outcome),
+        "ambiguous_fills": int(np.count_nonzero(result.fills["ambiguous"])),
+        "bars": outcome.bars,
+        "elapsed_s": outcome.elapsed_s,
+        "bars_per_s": speed,
+        "engine": result.engine,
+        "halted_share": 0.0,
+        "killed_at": None,
+        "null_reasons": {"killed_at": "not_killed"} | reasons,
+    }
+
+
+NAMES = (
+    *("total_return", "cagr", "sharpe", "sortino", "calmar", "max_drawdown", "win_rate", "profit_factor"),
+    *("expectancy", "trades", "exposure", "turnover", "fees", "slippage", "funding", "final_equity", "final_cash"),
+    *("final_positions", "final_balances", "ambiguous_fills", "bars", "elapsed_s", "bars_per_s", "engine"),
+    *("order_log_sha256", "ledger_sha256", "data_sha256", "halted_share", "killed_at", "null_reasons"),
+)
+"""The keys of `metrics.json`, in its order."""
+
+
+def complete(measured: dict[str, Any], hashes: Hashes) -> dict[str, Any]:
+    """Add the hashes and put the keys in the order of `metrics.json`."""
+    everything = measured | {
+        "order_log_sha256": hashes.order_log,
+        "ledger_sha256": hashes.ledger,
+        "data_sha256": hashes.data,
+    }
+    return {name: everything[name] for name in NAMES}

@@ -1,0 +1,211 @@
+"""Round trips: fills joined flat to flat, per pair, in exact integers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kraken_flow.analysis.wide import Wide
+from kraken_flow.core.result import Columns
+from kraken_flow.core.units import Int64Array
+
+Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Trips:
+    """Round trips as columns, in the order of their last fill; open ones carry `closed` False.
+
+    Parameters
+    ----------
+    pair, side, qty, entry_price, exit_price
+        int64; side +1 for a long trip, quantity the sum of its entries, prices volume-weighted and rounded half-even
+        to 10^-8. The exit price of an open trip without exits is 0.
+    first, last
+        Row of the entry and of the last fill in the fills columns.
+    pnl, fees
+        Money of 10^-16: pnl net of all fees; fees paid in the base currency are valued at their fill's price.
+        An open trip's pnl includes its position at `mark`.
+    closed
+        bool: the position ended flat (below one lot).
+    """
+
+    pair: Int64Array
+    side: Int64Array
+    qty: Int64Array
+    entry_price: Int64Array
+    exit_price: Int64Array
+    first: Index
+    last: Index
+    pnl: Wide
+    fees: Wide
+    closed: Mask
+
+    def __len__(self) -> int:
+        return len(self.pair)
+
+    def where(self, mask: Mask) -> "Trips":
+        """Return the trips of a mask."""
+        rows = np.flatnonzero(mask)
+        plain = (self.pair, self.side, self.qty, self.entry_price, self.exit_price, self.first, self.last)
+        return Trips(*(c[rows] for c in plain), self.pnl.take(rows), self.fees.take(rows), self.closed[rows])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Fills grouped by pair; a fill that reverses a position stands as two rows, its closing and its opening part."""
+
+    fill: Index
+    pair: Int64Array
+    side: Int64Array
+    qty: Int64Array
+    price: Int64Array
+    after: Int64Array
+    flow: Wide
+    """Cash received, net of fees in the quote currency."""
+    fees: Wide
+    ends: Mask
+
+
+def base_fees(fills: Columns) -> Int64Array:
+    """Return every fill's fee in its base currency, units of 10^-8; 0 where it was paid in the quote currency."""
+    fees: Int64Array = np.where(fills["fee_is_base"] != 0, fills["fee_lo"], 0)
+    return fees
+
+
+def fee_values(fills: Columns) -> Wide:
+    """Return every fill's fee in the quote currency, a fee in base valued at the fill's price."""
+    cash = Wide.of_split(fills["fee_hi"], fills["fee_lo"])
+    in_base = fills["fee_is_base"] != 0
+    if not in_base.any():
+        return cash
+    base = Wide.product(base_fees(fills), fills["price"])
+    return Wide(np.where(in_base, base.hi, cash.hi), np.where(in_base, base.lo, cash.lo))
+
+
+def _rows(fills: Columns, lots: Int64Array) -> _Rows:
+    order: Index = np.argsort(fills["pair"], kind="stable")
+    if len(lots) == 1:
+        order = np.arange(len(order))
+    pair, side, qty, price = (fills[name][order] for name in ("pair", "side", "qty", "price"))
+    in_base = fills["fee_is_base"][order] != 0
+    change = side * qty - base_fees(fills)[order]
+    new_pair = np.ones(len(order), np.bool_)
+    new_pair[1:] = pair[1:] != pair[:-1]
+    running = np.cumsum(change)
+    heads = np.flatnonzero(new_pair)
+    after = running - np.repeat(running[heads] - change[heads], np.diff(heads, append=len(order)))
+    before = after - change
+    lot = lots[pair]
+    flat_before, flat = np.abs(before) < lot, np.abs(after) < lot
+    reversal = ~flat_before & ~flat & ((after > 0) != (before > 0))
+    fees = fee_values(fills).take(order)
+    flow = Wide.product(price, -side * qty) - Wide(np.where(in_base, 0, fees.hi), np.where(in_base, 0, fees.lo))
+    ends = flat & ~flat_before
+    if not reversal.any():
+        return _Rows(order, pair, side, qty, price, after, flow, fees, ends)
+    copies = np.repeat(np.arange(len(order)), 1 + reversal)
+    opening = np.zeros(len(copies), np.bool_)
+    opening[1:] = copies[1:] == copies[:-1]
+    closing = reversal[copies] & ~opening
+    part = np.where(closing, np.abs(before)[copies], qty[copies])
+    part = np.where(opening, qty[copies] - np.abs(before)[copies], part)
+    shares = _share_fees(fees, reversal, np.abs(before), qty, in_base)
+    row_fees = fees.take(copies)
+    row_fees.hi[closing], row_fees.lo[closing] = shares.hi, shares.lo
+    rest = fees.take(reversal) - shares
+    row_fees.hi[opening], row_fees.lo[opening] = rest.hi, rest.lo
+    base = in_base[copies]
+    charged = Wide(np.where(base, 0, row_fees.hi), np.where(base, 0, row_fees.lo))
+    return _Rows(
+        order[copies],
+        pair[copies],
+        side[copies],
+        part,
+        price[copies],
+        np.where(closing, 0, after[copies]),
+        Wide.product(price[copies], -side[copies] * part) - charged,
+        row_fees,
+        np.where(closing, True, ends[copies]),
+    )
+
+
+def _share_fees(fees: Wide, reversal: Mask, before: Int64Array, qty: Int64Array, in_base: Mask) -> Wide:
+    """Return the closing part's share of each reversal's fee; a fee in base comes out of what the opening part got."""
+    rows = np.flatnonzero(reversal)
+    parts = zip(fees.take(rows).ints(), before[rows].tolist(), qty[rows].tolist(), in_base[rows].tolist(), strict=True)
+    return Wide.of_ints(0 if base else fee * closed // whole for fee, closed, whole, base in parts)
+
+
+def _mean_price(notional: Wide, qty: Int64Array) -> Int64Array:
+    """Divide money by quantity, half to even; 0 where the quantity is 0."""
+    quotients = []
+    for money, units in zip(notional.ints(), qty.tolist(), strict=True):
+        whole, rest = divmod(money, units) if units else (0, 0)
+        quotients.append(whole + (2 * rest > units or (2 * rest == units > 0 and whole % 2 == 1)))
+    return np.array(quotients, np.int64)
+
+
+def _weighted(rows: _Rows, starts: Index, chosen: Mask) -> tuple[Int64Array, Int64Array]:
+    """Return each segment's quantity and volume-weighted price over the chosen rows."""
+    qty = np.where(chosen, rows.qty, 0)
+    total = np.add.reduceat(qty, starts)
+    count = np.add.reduceat(chosen.astype(np.int64), starts)
+    price = np.add.reduceat(np.where(chosen, rows.price, 0), starts)
+    several = np.flatnonzero(count > 1)
+    if len(several):
+        money = Wide.product(rows.price, qty).sums(starts).take(several)
+        price[several] = _mean_price(money, total[several])
+    return total, price
+
+
+def _carry_dust(pnl: Wide, rows: _Rows, starts: Index, stops: Index, closed: Mask) -> Wide:
+    """Value what a closed trip left (less than a lot) at its last price, and hand it to the pair's next trip."""
+    dust = np.where(closed, rows.after[stops], 0)
+    if not dust.any():
+        return pnl
+    left = Wide.product(rows.price[stops], dust)
+    got = Wide(np.zeros_like(left.hi), np.zeros_like(left.lo))
+    same = np.flatnonzero(rows.pair[starts][1:] == rows.pair[starts][:-1])
+    got.hi[same + 1], got.lo[same + 1] = left.hi[same], left.lo[same]
+    return pnl + left - got
+
+
+def round_trips(fills: Columns, lots: Int64Array, mark: Int64Array) -> Trips:
+    """Join fills to round trips, flat to flat per pair.
+
+    A reversal closes one trip and opens the next; partial exits belong to the same trip. A position smaller than one
+    lot counts as flat; that remainder is valued at the price of the fill that left it and carried to the next trip.
+
+    Parameters: `fills` the engine's columns; `lots` int64 of shape (n_pairs,), units of 10^-8; `mark` int64 of shape
+    (n_pairs,), the price that open trips are valued at.
+    """
+    none = np.zeros(0, np.int64)
+    if len(fills["pair"]) == 0:
+        wide = Wide.of(none)
+        empty = np.zeros(0, np.intp)
+        return Trips(none, none, none, none, none, empty, empty, wide, wide, np.zeros(0, np.bool_))
+    rows = _rows(fills, lots)
+    begins = np.ones(len(rows.pair), np.bool_)
+    begins[1:] = rows.ends[:-1] | (rows.pair[1:] != rows.pair[:-1])
+    starts = np.flatnonzero(begins)
+    stops = np.append(starts[1:], len(begins)) - 1
+    closed = rows.ends[stops]
+    after = rows.after[stops]
+    side = np.where(closed, -rows.side[stops], np.where(after < 0, -1, 1))
+    pair = rows.pair[stops]
+    entering = rows.side == np.repeat(side, stops - starts + 1)
+    qty, entry_price = _weighted(rows, starts, entering)
+    _, exit_price = _weighted(rows, starts, ~entering)
+    pnl = _carry_dust(rows.flow.sums(starts), rows, starts, stops, closed)
+    held = np.where(closed, 0, after)
+    if held.any():
+        pnl = pnl + Wide.product(held, mark[pair])
+    first, last = rows.fill[starts], rows.fill[stops]
+    in_order = np.argsort(last, kind="stable")
+    fees = rows.fees.sums(starts)
+    columns = (pair, side, qty, entry_price, exit_price, first, last)
+    trips = Trips(*(c[in_order] for c in columns), pnl.take(in_order), fees.take(in_order), closed[in_order])
+    # A remainder below one lot that was itself traded is no trade of its own.
+    return trips.where(trips.closed | (np.abs(after) >= lots[pair])[in_order])

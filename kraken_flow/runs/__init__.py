@@ -1,0 +1,1 @@
+"""Run directories: what a run writes, and what it prints."""

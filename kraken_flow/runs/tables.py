@@ -1,0 +1,168 @@
+"""The parquet tables of a run: orders, fills, trades, equity."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kraken_flow.analysis.excursion import excursions
+from kraken_flow.analysis.outcome import Outcome
+from kraken_flow.analysis.returns import drawdowns
+from kraken_flow.analysis.trips import base_fees
+from kraken_flow.analysis.wide import Wide
+from kraken_flow.core.orders import Liquidity, OrderType, Reason, Side, State, Tif
+from kraken_flow.core.units import Int64Array
+from kraken_flow.runs import arrow
+
+_ENDINGS = {State.FILLED: "filled", State.CANCELLED: "cancelled", State.REJECTED: "rejected", State.EXPIRED: "expired"}
+_STATUS = [_ENDINGS.get(state, "open") for state in State]
+
+
+def status(orders: dict[str, Int64Array]) -> pa.Array:
+    """Return filled, partial (ended with 0 < filled < qty), cancelled, rejected, expired, or open (alive at the end)."""
+    state, filled, qty = orders["state"], orders["filled"], orders["qty"]
+    ended = state >= int(State.FILLED)
+    partial = ended & (filled > 0) & (filled < qty)
+    complete = ended & (filled > 0) & (filled >= qty)
+    code = np.where(partial, len(_STATUS), np.where(complete, int(State.FILLED), state))
+    return arrow.pick([*_STATUS, "partial"], code)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A run's tables, each made when it is first read; the columns are those of the parquet files.
+
+    Parameters
+    ----------
+    strategy
+        Name of the strategy, part of every client id.
+    """
+
+    outcome: Outcome
+    strategy: str = ""
+
+    @cached_property
+    def client_ids(self) -> pa.Array:
+        """One id per order, at most 18 characters: what Kraken accepts. It depends on the run, not on the clock."""
+        market = self.outcome.market
+        text = "|".join((self.strategy, *market.names, str(market.timeframe_ns)))
+        prefix = "kf" + sha256(text.encode()).hexdigest()[:6]
+        numbers = arrow.integers(np.arange(len(self.outcome.result.orders["pair"]))).cast(pa.string())
+        return pc.binary_join_element_wise(prefix, pc.utf8_lpad(numbers, 9, "0"), "-")
+
+    @cached_property
+    def orders(self) -> pa.Table:
+        """One row per order; `time` is its decision, `reason` why it ended unfilled, else why it was sent."""
+        result = self.outcome.result
+        orders = result.orders
+        ending = status(orders)
+        unfilled = pc.is_in(ending, arrow.strings(["rejected", "cancelled", "expired", "partial"]))
+        has_end = arrow.booleans(orders["end_reason"] != 0)
+        purpose = arrow.words(Reason, orders["reason"])
+        columns = {
+            "time": arrow.times(orders["time"]),
+            "pair": arrow.pick(self.outcome.market.names, orders["pair"]),
+            "side": arrow.words(Side, orders["side"]),
+            "qty": arrow.decimals(orders["qty"]),
+            "type": arrow.words(OrderType, orders["type"]),
+            "limit_price": arrow.decimals(orders["limit_price"], zero_is_null=True),
+            "stop_price": arrow.decimals(orders["stop_price"], zero_is_null=True),
+            "tif": arrow.words(Tif, orders["tif"]),
+            "status": ending,
+            "filled_qty": arrow.decimals(orders["filled"]),
+            "reason": pc.if_else(pc.and_(unfilled, has_end), arrow.words(Reason, orders["end_reason"]), purpose),
+            "tag": arrow.pick(result.tags, orders["tag"]),
+            "order_id": arrow.integers(np.arange(len(orders["pair"]))),
+            "client_id": self.client_ids,
+        }
+        return pa.table(columns)
+
+    @cached_property
+    def fee_amounts(self) -> pa.Array:
+        """Fees in the currency they were paid in, decimal128(38, 16)."""
+        fills = self.outcome.result.fills
+        in_base = fills["fee_is_base"] != 0
+        cash = Wide.of_split(fills["fee_hi"], fills["fee_lo"])
+        if not in_base.any():
+            return arrow.wide(cash)
+        base = Wide.product(base_fees(fills), np.full(len(in_base), 10**8))
+        return arrow.wide(Wide(np.where(in_base, base.hi, cash.hi), np.where(in_base, base.lo, cash.lo)))
+
+    @cached_property
+    def fee_currencies(self) -> pa.Array:
+        """The currency of each fill's fee."""
+        fills, instruments = self.outcome.result.fills, self.outcome.instruments
+        names = [i.quote for i in instruments] + [i.base for i in instruments]
+        return arrow.pick(names, fills["pair"] + len(instruments) * (fills["fee_is_base"] != 0))
+
+    @cached_property
+    def fills(self) -> pa.Table:
+        """One row per fill in the order they happened; `bar` is the open of its bar."""
+        outcome, fills = self.outcome, self.outcome.result.fills
+        orders, number = outcome.result.orders, fills["order"]
+        columns = {
+            "time": arrow.times(outcome.fill_times),
+            "bar": arrow.times(outcome.market.times[fills["row"]]),
+            "pair": arrow.pick(outcome.market.names, fills["pair"]),
+            "side": arrow.words(Side, fills["side"]),
+            "qty": arrow.decimals(fills["qty"]),
+            "price": arrow.decimals(fills["price"]),
+            "fee": self.fee_amounts,
+            "fee_currency": self.fee_currencies,
+            "liquidity": arrow.words(Liquidity, fills["liquidity"]),
+            "order_id": arrow.integers(number),
+            "client_id": self.client_ids.take(arrow.integers(number)),
+            "tag": arrow.pick(outcome.result.tags, orders["tag"][number]),
+            "reason": arrow.words(Reason, orders["reason"][number]),
+        }
+        return pa.table(columns)
+
+    @cached_property
+    def trades(self) -> pa.Table:
+        """One row per closed round trip, in the order they closed; pnl net of all fees, mae and mfe fractions."""
+        outcome, trades = self.outcome, self.outcome.trades
+        result = outcome.result
+        mae, mfe = excursions(trades, result.fills, outcome.market)
+        entry_order = result.fills["order"][trades.first]
+        columns = {
+            "pair": arrow.pick(outcome.market.names, trades.pair),
+            "side": arrow.pick(("short", "", "long"), trades.side + 1),
+            "entry_time": arrow.times(outcome.fill_times[trades.first]),
+            "exit_time": arrow.times(outcome.fill_times[trades.last]),
+            "entry_price": arrow.decimals(trades.entry_price),
+            "exit_price": arrow.decimals(trades.exit_price),
+            "qty": arrow.decimals(trades.qty),
+            "pnl": arrow.wide(trades.pnl),
+            "fees": arrow.wide(trades.fees),
+            "mae": arrow.floats(mae),
+            "mfe": arrow.floats(mfe),
+            "tag": arrow.pick(result.tags, result.orders["tag"][entry_order]),
+            "exit_reason": arrow.words(Reason, exit_reasons(outcome)),
+        }
+        return pa.table(columns)
+
+    @cached_property
+    def equity(self) -> pa.Table:
+        """One row per decision bar, float64; `time` is the bar's close, `exposure` gross value over equity."""
+        outcome, result = self.outcome, self.outcome.result
+        alive = result.equity > 0
+        exposure = np.divide(result.gross, result.equity, out=np.full(len(alive), np.nan), where=alive)
+        columns = {
+            "time": arrow.times(outcome.closes),
+            "equity": arrow.floats(result.equity),
+            "cash": arrow.floats(result.cash),
+            "exposure": arrow.floats(exposure),
+            "drawdown": arrow.floats(drawdowns(result.equity, outcome.start_equity)),
+        }
+        return pa.table(columns)
+
+
+def exit_reasons(outcome: Outcome) -> Int64Array:
+    """Return each closed trade's reason: that of its last fill, where the entry of a reversal is an `exit_signal`."""
+    result, trades = outcome.result, outcome.trades
+    reasons = result.orders["reason"][result.fills["order"][trades.last]]
+    closed: Int64Array = np.where(reasons == int(Reason.ENTRY_SIGNAL), int(Reason.EXIT_SIGNAL), reasons)
+    return closed
