@@ -1,0 +1,1 @@
+"""What Kraken Flow adds to Hydra itself."""

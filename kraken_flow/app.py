@@ -1,0 +1,104 @@
+"""The command line: arguments in, exit code out. What a mode does is its own affair."""
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kraken_flow import __version__
+from kraken_flow.config import paths
+from kraken_flow.config.arguments import Arguments, read
+from kraken_flow.config.environment import log_level, read_dotenv
+from kraken_flow.core.errors import CheckFailed, UserError
+
+if TYPE_CHECKING:
+    from kraken_flow.config.build import Checked
+    from kraken_flow.config.compose import Composition
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code.
+
+    0 done; 1 a run or a check failed; 2 the input is wrong; 130 interrupted. Errors go to stderr, one line each; a
+    traceback is shown with LOG_LEVEL=DEBUG only.
+    """
+    try:
+        code = _run(sys.argv[1:] if words is None else words)
+        sys.stdout.flush()
+    except UserError as error:
+        return _fail(WRONG_INPUT, str(error))
+    except CheckFailed as error:
+        return _fail(FAILED, str(error))
+    except KeyboardInterrupt:
+        return _fail(INTERRUPTED, "interrupted")
+    except BrokenPipeError:
+        # The reader has gone; Python would complain once more when it flushes stdout on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:  # noqa: BLE001 - the last resort: a user sees one line, never a traceback
+        where = "".join(f"; {note}" for note in getattr(error, "__notes__", ())) or "; LOG_LEVEL=DEBUG shows where"
+        return _fail(FAILED, f"unexpected {type(error).__name__}: {error}{where}")
+    return code
+
+
+def _fail(code: int, message: str) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        if os.environ.get("LOG_LEVEL", "").upper() == "DEBUG" and code != INTERRUPTED:
+            traceback.print_exc()
+        for line in message.splitlines():
+            print(f"error: {line}" if code != INTERRUPTED else line, file=sys.stderr)
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    paths.use_working_directory()
+    read_dotenv(Path(".env"))
+    logging.getLogger("kraken_flow").setLevel(log_level())
+    arguments = read(words)
+    if "--help" in arguments.flags:
+        from kraken_flow.config.manual import manual
+
+        print(manual())
+        return DONE
+    if "--version" in arguments.flags:
+        print(f"kraken-flow {__version__}")
+        return DONE
+    if arguments.multirun:
+        return _run_many(arguments)
+    return _run_one(arguments)
+
+
+def _run_one(arguments: Arguments) -> int:
+    """Compose, validate, run; all that is wrong with arguments and configuration is said at once."""
+    from kraken_flow.config.build import check
+    from kraken_flow.config.compose import compose_arguments
+
+    problems = list(arguments.problems)
+    wrong_groups = {problem.partition("=")[0] for problem in problems}
+    composition, checked = None, None
+    try:
+        composition = compose_arguments(arguments)
+        checked = check(composition.cfg)
+        problems += [text for text in checked.problems if text.partition(".")[0] not in wrong_groups]
+    except UserError as error:
+        problems += str(error).splitlines()
+    if problems or composition is None or checked is None:
+        raise UserError("\n".join(problems))
+    if arguments.flags.get("--cfg") is not None:
+        print(composition.yaml())
+        return DONE
+    return _call(composition, checked, arguments.given)
+
+
+def _call(composition: "Composition", checked: "Checked", given: Sequence[str], member: bool = False) -> int:
+    from kraken_flow.modes import Call
+
+    call = Call(composition.cfg, given, composition.choices, composition.origins, checked.graph, member)
+    code: int = checked.mode.run(call)
+    return code

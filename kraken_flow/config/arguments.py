@@ -1,0 +1,214 @@
+"""The command line, read and rewritten before Hydra sees it. Imports the standard library only.
+
+`strategy.fast=5` becomes `++strategy.fast=5`, because YAML states only what differs from a node's defaults;
+`pairs=[A/B,C/D]` becomes the group option `custom` with that list. Everything else Hydra reads as it was typed.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kraken_flow.config.nearest import hint
+from kraken_flow.config.paths import CONFIG_DIR, GROUPS, SETTINGS, options
+
+_FLAGS = {
+    "-h": "--help",
+    "-m": "--multirun",
+    "-cd": "--config-dir",
+    "-cn": "--config-name",
+    "-c": "--cfg",
+    "-i": "--info",
+}
+_WITH_VALUE = ("--config-dir", "--config-name", "--cfg", "--info", "--package")
+_ALONE = ("--help", "--version", "--multirun", "--resolve", "--hydra-help", "--shell-completion")
+_PLAIN = re.compile(r"[\w/.\-+:~@%*?|$\\]*")
+_PATHS = ("path", "run_dir", "svg", "run", "dir")
+
+
+@dataclass
+class Arguments:
+    """What the user asked for.
+
+    Parameters
+    ----------
+    overrides
+        `key=value`, rewritten for Hydra.
+    given
+        The same as typed.
+    problems
+        One sentence per argument that cannot be read; those arguments are left out of `overrides`.
+    """
+
+    overrides: list[str] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    flags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def multirun(self) -> bool:
+        """Whether -m was given."""
+        return "--multirun" in self.flags
+
+    @property
+    def config_name(self) -> str:
+        """The primary configuration file, without its suffix."""
+        return self.flags.get("--config-name", "config").removesuffix(".yaml")
+
+
+def read(words: Sequence[str]) -> Arguments:
+    """Read a command line; what is wrong with it is collected in `problems`.
+
+    --config-dir takes effect here, in the environment: what can be chosen depends on it.
+    """
+    found = Arguments()
+    rest: list[str] = []
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        if not word.startswith("-") or word == "-":
+            rest.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        name = _FLAGS.get(name, name)
+        if name in _ALONE and not equals:
+            found.flags[name] = ""
+        elif name not in _WITH_VALUE:
+            found.problems.append(f"{word}: no such flag{hint(name, (*_ALONE, *_WITH_VALUE))}")
+        elif not equals and not queue:
+            found.problems.append(f"{name} needs a value")
+        else:
+            found.flags[name] = value if equals else queue.pop(0)
+    folder = found.flags.get("--config-dir")
+    if folder is not None and not Path(folder).is_dir():
+        found.problems.append(f"--config-dir {folder}: there is no such folder")
+    elif folder is not None:
+        os.environ[CONFIG_DIR] = str(Path(folder).resolve())
+    seen: set[str] = set()
+    for word in rest:
+        _read_override(word, found, seen)
+    return found
+
+
+def rewrite(overrides: Sequence[str], multirun: bool = False) -> Arguments:
+    """Read overrides alone, as `read` does."""
+    return read([*overrides, "--multirun"] if multirun else overrides)
+
+
+def split(value: str) -> list[str]:
+    """Split at the commas that stand outside brackets and quotes."""
+    parts, depth, quote, current = [], 0, "", ""
+    for char in value:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "[{(":
+            depth += 1
+        elif char in "]})":
+            depth -= 1
+        elif char == "," and depth == 0:
+            parts.append(current)
+            current = ""
+            continue
+        current += char
+    return [*parts, current]
+
+
+def _read_override(word: str, found: Arguments, seen: set[str]) -> None:
+    typed, equals, value = word.partition("=")
+    typed = typed.strip()
+    prefix = re.match(r"\+{0,2}|~", typed)[0]  # type: ignore[index]  # the pattern matches the empty string too
+    key = typed.removeprefix(prefix)
+    root = re.split(r"[./@]", key, maxsplit=1)[0]
+    if not equals and prefix != "~":
+        guess = next((f"; did you mean {group}={word}?" for group in GROUPS if word in options(group)), "")
+        found.problems.append(
+            f"{word!r} is not an argument: write key=value{guess or hint(word, GROUPS, suffix='=...')}"
+        )
+        return
+    if root == "hydra":
+        found.overrides.append(word)
+        return
+    if root not in GROUPS and root not in SETTINGS:
+        rest = key[len(root) :]
+        found.problems.append(
+            f"{key}: no such key; there are {', '.join([*GROUPS, *SETTINGS])}"
+            + hint(root, [*GROUPS, *SETTINGS], suffix=rest or "=")
+        )
+        return
+    if root in SETTINGS and key != root:
+        found.problems.append(f"{key}: {root} has no keys below it; write {root}={value}")
+        return
+    if key in seen:
+        found.problems.append(f"{key} is given twice")
+        return
+    seen.add(key)
+    found.given.append(word)
+    if prefix or not equals:
+        found.overrides.append(word)
+    elif key == "pairs":
+        _read_pairs(value, found)
+    elif key in GROUPS:
+        _read_choice(key, value, found)
+    elif "@" in key or "/" in key:
+        found.overrides.append(word)
+    else:
+        _read_value(key, value, found)
+
+
+def _read_choice(group: str, value: str, found: Arguments) -> None:
+    names = [name.strip() for name in split(value)]
+    if len(names) > 1 and not found.multirun:
+        found.problems.append(f"{group}={value} lists several values: add -m to run them all")
+        return
+    known = options(group)
+    wrong = [name for name in names if name not in known and name != "null" and not name.endswith(")")]
+    for name in wrong:
+        found.problems.append(
+            f"{group}={name}: no such option; there are {', '.join(known)}{hint(name, known, prefix=f'{group}=')}"
+        )
+    if not wrong:
+        found.overrides.append(f"{group}={value}")
+
+
+def _read_pairs(value: str, found: Arguments) -> None:
+    parts = [part.strip() for part in split(value)]
+    listed = [part for part in parts if part.startswith("[") or "/" in part]
+    if not listed:
+        _read_choice("pairs", value, found)
+        return
+    if len(listed) < len(parts):
+        found.problems.append(f"pairs={value} mixes named lists and pairs: write the pairs of the lists instead")
+        return
+    if found.multirun:
+        lists = [part if part.startswith("[") else f"[{part}]" for part in parts]
+    elif len(parts) == 1 and value.strip().startswith("["):
+        lists = [value.strip()]
+    elif any(part.startswith("[") for part in parts):
+        found.problems.append(f"pairs={value} lists several values: add -m to run them all")
+        return
+    else:
+        lists = [f"[{','.join(parts)}]"]
+    found.overrides += ["pairs=custom", f"++pairs.names={','.join(lists)}"]
+
+
+def _read_value(key: str, value: str, found: Arguments) -> None:
+    if value.startswith(("[", "{", "'", '"')) or "${" in value or _PLAIN.fullmatch(value):
+        found.overrides.append(f"++{key}={value}")
+        return
+    is_path = "/" in value or key.rpartition(".")[2] in _PATHS
+    sweep = len(split(value)) > 1 or re.match(r"\w+\(.*\)$", value)
+    if sweep and found.multirun:
+        found.overrides.append(f"++{key}={value}")
+    elif sweep and not is_path:
+        found.problems.append(f"{key}={value} lists several values: add -m to run them all")
+    else:
+        found.overrides.append(f"++{key}={quoted(value)}")
+
+
+def quoted(value: str) -> str:
+    """Return the value as a quoted string of Hydra's grammar, where nothing in it has a meaning."""
+    escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", value)
+    return "'" + re.sub(r"(\\+)$", lambda m: m[1] * 2, escaped) + "'"

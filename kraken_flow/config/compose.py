@@ -1,0 +1,177 @@
+"""Composition: arguments in, one plain dictionary out. Hydra does the work; this module asks and translates."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+
+from kraken_flow.config.arguments import Arguments, rewrite
+from kraken_flow.config.nearest import hint
+from kraken_flow.config.paths import GROUPS, own_conf, user_folders
+from kraken_flow.core.errors import UserError
+
+_FOLDERS = "KRAKEN_FLOW_SEARCH_PATH"
+_SINGLE = "_single_file"
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A composed configuration.
+
+    Parameters
+    ----------
+    cfg
+        Plain dictionaries, lists and scalars, interpolations resolved, in the order of the files.
+    choices
+        The option picked per group, None where a group is empty.
+    origins
+        The file that states each key, by dotted path, most specific last; keys set on the command line say so.
+    """
+
+    cfg: dict[str, Any]
+    choices: dict[str, str | None]
+    origins: dict[str, str]
+
+
+def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the configuration that the overrides, written as on the command line, describe.
+
+    Raises `UserError` with all that is wrong with the overrides; what is wrong with values is for `build` to say.
+    """
+    arguments = rewrite(overrides)
+    if arguments.problems:
+        raise UserError("\n".join(arguments.problems))
+    return compose_arguments(arguments).cfg
+
+
+def compose_arguments(arguments: Arguments) -> Composition:
+    """Compose one run's configuration from arguments already read."""
+    from kraken_flow.config.origins import origins_of  # only what was composed has origins
+
+    with search_path(), hydra_errors(), _own_hydra():
+        name = primary(arguments)
+        with initialize_config_dir(config_dir=str(own_conf()), job_name="kraken_flow", version_base="1.3"):
+            composed = hydra_compose(name, overrides=list(arguments.overrides), return_hydra_config=True)
+            choices = {k: v for k, v in composed.hydra.runtime.choices.items() if not k.startswith("hydra/")}
+            origins = origins_of(name, arguments)
+    return Composition(plain(composed), choices, origins)
+
+
+def plain(composed: DictConfig) -> dict[str, Any]:
+    """Resolve to plain values; every interpolation that does not resolve is reported with its key."""
+    problems: list[str] = []
+    cfg = {str(key): _plain(composed, key, str(key), problems) for key in composed if key != "hydra"}
+    if problems:
+        raise UserError("\n".join(problems))
+    return cfg
+
+
+def _plain(container: DictConfig | ListConfig, key: Any, path: str, problems: list[str]) -> Any:
+    try:
+        value = container[key]
+    except MissingMandatoryValue:
+        return "???"
+    except InterpolationResolutionError as error:
+        problems.append(f"{path}: {str(error).splitlines()[0]}")
+        return None
+    if isinstance(value, DictConfig):
+        return {str(k): _plain(value, k, f"{path}.{k}", problems) for k in value}
+    if isinstance(value, ListConfig):
+        return [_plain(value, i, f"{path}.{i}", problems) for i in range(len(value))]
+    return value
+
+
+def primary(arguments: Arguments) -> str:
+    """Return the name of the primary configuration, registering a user's single file that has no defaults list."""
+    name = arguments.config_name
+    for folder in user_folders():
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            content = OmegaConf.to_container(OmegaConf.load(path))
+            if not isinstance(content, dict):
+                raise UserError(f"{path}: must be a mapping of keys, as in `timeframe: 4h`")
+            if "defaults" in content:
+                return name
+            ConfigStore.instance().store(name=_SINGLE, node=_with_defaults(content))
+            return _SINGLE
+    if name != "config":
+        places = ", ".join(str(folder) for folder in user_folders()) or "no folder; say where with --config-dir"
+        raise UserError(f"--config-name {name}: there is no {name}.yaml in {places}")
+    return name
+
+
+def _with_defaults(content: Mapping[Any, Any]) -> dict[str, Any]:
+    """Read a single file as a difference from the shipped configuration.
+
+    `strategy: momentum` picks an option, `pairs: [BTC/USD]` lists pairs, and a node with a `_target_` of its own
+    replaces the group's option.
+    """
+    defaults: list[Any] = ["config"]
+    rest: dict[str, Any] = {}
+    for key, value in content.items():
+        if key == "pairs" and isinstance(value, list):
+            defaults.append({"override pairs": "custom"})
+            rest["pairs"] = {"names": value}
+        elif key in GROUPS and isinstance(value, str):
+            defaults.append({f"override {key}": value})
+        else:
+            if key in GROUPS and isinstance(value, dict) and "_target_" in value:
+                defaults.append({f"override {key}": None})
+            rest[str(key)] = value
+    return {"defaults": [*defaults, "_self_"], **rest}
+
+
+@contextmanager
+def search_path() -> Iterator[None]:
+    """Tell the search path plugin where the user's configuration lies."""
+    os.environ[_FOLDERS] = os.pathsep.join(str(folder) for folder in user_folders())
+    try:
+        yield
+    finally:
+        del os.environ[_FOLDERS]
+
+
+@contextmanager
+def _own_hydra() -> Iterator[None]:
+    """Compose beside a Hydra program that calls us, leaving its state as it was."""
+    state = GlobalHydra.instance()
+    before, state.hydra = state.hydra, None
+    try:
+        yield
+    finally:
+        state.hydra = before
+
+
+@contextmanager
+def hydra_errors() -> Iterator[None]:
+    """Turn Hydra's and OmegaConf's exceptions into sentences for the user."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error).strip()
+    missing = re.search(r"Could not find '([\w./-]+?)/([\w.-]+)'", text)
+    if missing:
+        from kraken_flow.config.paths import options
+
+        group, name = missing.groups()
+        known = options(group)
+        return f"{group}={name}: no such option; there are {', '.join(known)}{hint(name, known, prefix=f'{group}=')}"
+    absent = re.search(r"Could not override '([\w./-]+)'", text)
+    if absent:
+        return f"{absent[1]}: the configuration has no such group; begin its defaults list with `- config`"
+    first = " ".join(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("See https"))
+    return f"the configuration cannot be composed: {first}"

@@ -1,0 +1,121 @@
+"""A node's fields as a user needs them: what each allows, its default and its documentation."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+_BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a node: its type as annotated, its default (`REQUIRED` without), its documentation."""
+
+    name: str
+    hint: Any
+    default: Any
+    doc: str
+
+
+REQUIRED: Any = object()
+
+
+@cache
+def fields_of(cls: type[Any]) -> dict[str, Field]:
+    """Return a dataclass's fields by name."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    known = getattr(cls, "__pydantic_fields__", {})
+    found = {}
+    for field in dataclasses.fields(cls):
+        if not field.init:
+            continue
+        default = field.default
+        if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        doc = getattr(known.get(field.name), "description", None) or ""
+        required = default is dataclasses.MISSING
+        found[field.name] = Field(
+            field.name, hints[field.name], REQUIRED if required else default, " ".join(doc.split())
+        )
+    return found
+
+
+def allowed(hint: Any) -> str:
+    """Say what an annotation allows: `a whole number above 0`, `through or touch`, `a number or null`."""
+    return " or ".join(dict.fromkeys(_alternatives(hint)))
+
+
+def _alternatives(hint: Any) -> list[str]:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        inner, *metadata = get_args(hint)
+        bounds = [
+            f"{word} {getattr(m, name)}"
+            for m in metadata
+            for name, word in _BOUNDS.items()
+            if _bound(m, name) is not None
+        ]
+        words = _alternatives(inner)
+        first = f"{words[0]} {' and '.join(bounds)}" if bounds else words[0]
+        return [first, *words[1:]]
+    if origin in {Union, types.UnionType}:
+        return [word for part in get_args(hint) for word in _alternatives(part)]
+    if origin is Literal:
+        return [", ".join(str(value) for value in get_args(hint))]
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return [", ".join(str(member.value) for member in hint)]
+    if hint in _WORDS:
+        return [_WORDS[hint]]
+    if origin in {tuple, list, set, frozenset}:
+        return ["a list"]
+    if origin is not None or hint in {dict, Mapping}:
+        return ["a mapping"]
+    if isinstance(hint, type) and getattr(hint, "kind", ""):
+        return [f"a {hint.kind} (a mapping with a _target_)"]
+    return [
+        f"a mapping of {', '.join(fields_of(hint))}"
+        if dataclasses.is_dataclass(hint)
+        else getattr(hint, "__name__", str(hint))
+    ]
+
+
+def _bound(metadata: Any, name: str) -> Any:
+    return getattr(metadata, name, None)
+
+
+def dataclass_in(hint: Any) -> type[Any] | None:
+    """Return the dataclass that an annotation holds, directly or as one of its alternatives."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return hint
+    for part in get_args(hint):
+        found = dataclass_in(part)
+        if found is not None:
+            return found
+    return None
+
+
+def hint_at(cls: type[Any], loc: tuple[str | int, ...]) -> Any:
+    """Return the annotation of the field at a location below a dataclass, None where there is none."""
+    owner: type[Any] | None = cls
+    hint: Any = None
+    for part in loc:
+        if owner is None or part not in fields_of(owner):
+            return None
+        hint = fields_of(owner)[str(part)].hint
+        owner = dataclass_in(hint)
+    return hint
+
+
+def takes_bool(hint: Any) -> bool:
+    """Whether true and false are values of the annotation; pydantic would read them as 1 and 0."""
+    if hint in {bool, Any, object}:
+        return True
+    if get_origin(hint) is Literal:
+        return any(isinstance(value, bool) for value in get_args(hint))
+    return any(takes_bool(part) for part in get_args(hint))

@@ -1,0 +1,59 @@
+"""Modes: what can be done with a declared system. A mode is a node; `conf/mode/` names them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from kraken_flow.core.graph import Graph
+from kraken_flow.core.node import Node, node
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a mode.
+
+    Parameters
+    ----------
+    cfg
+        The composed configuration: plain dictionaries, lists and scalars.
+    overrides
+        The arguments as the user typed them.
+    choices
+        The option picked per group, None where a group is empty.
+    origins
+        Where each key of `cfg` comes from, by dotted path.
+    graph
+        The validated graph; None in a mode that needs none.
+    member
+        Whether this is one run of a sweep.
+    """
+
+    cfg: Mapping[str, Any]
+    overrides: Sequence[str] = ()
+    choices: Mapping[str, str | None] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    graph: Graph | None = None
+    member: bool = False
+
+
+class Mode(Node):
+    """Drives a graph, or shows it."""
+
+    kind: ClassVar[str] = "mode"
+    needs_graph: ClassVar[bool] = True
+    """Whether the whole configuration has to be valid for this mode to run."""
+
+    def run(self, call: Call) -> int:
+        """Do it; return the exit code. Raises `UserError` and `CheckFailed`."""
+        raise TypeError(f"{type(self).__name__} has no run(call)")
+
+
+@node
+class Backtest(Mode):
+    """Run the system over history and write a run directory."""
+
+    def run(self, call: Call) -> int:
+        """Run once."""
+        from kraken_flow.modes import backtest  # reads tables, which --help and mode=list do not pay for
+
+        return backtest.run(call)
