@@ -1,13 +1,14 @@
 """Features: market columns in, float columns out; one definition with a batch face and a streaming face.
 
-The scalar `State.update` is the reference: a batch is a loop over it, and the Rust kernel of the same name does the same
-arithmetic in the same order, so all faces agree to the bit. A feature sees the real bars of its pair and nothing else:
+The scalar `State.update` is the reference: a batch is a loop over it, and the Rust kernel of the same name does the
+same arithmetic in the same order, so all faces agree to the bit. A feature sees the real bars of its pair and nothing else:
 row t reads rows up to t. NaN in an input re-seeds the state and gives NaN, so a window that holds it is poisoned and
 nothing after it is.
 """
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from kraken_flow.core.node import Node, Positive
@@ -23,7 +24,8 @@ FORGOTTEN = 1e-4
 class State(Protocol):
     """What a feature remembers between bars."""
 
-    def update(self, *values: float) -> float | tuple[float, ...]:
+    @property
+    def update(self) -> Callable[..., float | tuple[float, ...]]:
         """Take one bar's inputs, none of them NaN, and return the outputs; NaN while warming up."""
 
 
@@ -50,6 +52,10 @@ class Feature(Node):
         """Return the numbers the Rust kernel is made from."""
         return ()
 
+    def fused(self) -> "Fused | None":
+        """Return one Rust kernel that computes this feature and its inputs in a single pass, where there is one."""
+        return None
+
     @property
     def warmup(self) -> int:
         """Bars of input this feature itself needs before the bar of its first warmed-up output."""
@@ -68,6 +74,10 @@ class Feature(Node):
 
 Source: TypeAlias = Column | Feature
 """What a feature can read: a market column by name, or another feature with one output."""
+
+
+Fused: TypeAlias = tuple[str, tuple[float, ...], tuple[Source, ...]]
+"""A kernel's name, its parameters and what it reads."""
 
 
 class Derived(Feature):

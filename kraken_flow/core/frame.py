@@ -5,6 +5,7 @@ A frame holds the bars of one pair on one timeframe, real bars only. Each featur
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
@@ -84,13 +85,27 @@ class Frame:
             return (self.across(feature),)
         if isinstance(feature, HigherTimeframe):
             return self._from_above(feature)
+        if self.native is not None and feature.kernel is not None:
+            fused = feature.fused() or (feature.kernel, feature.parameters(), feature.inputs())
+            return self._run_kernel(self.native, len(feature.names), *fused)
         inputs = [self.value(source) for source in feature.inputs()]
         if isinstance(feature, WindowFeature):
             return (run_windows(feature, inputs, self.resets),)
-        if self.native is not None and feature.kernel is not None:
-            table = self.native.run_feature(feature.kernel, feature.parameters(), inputs, self.resets)
-            return tuple(table)
         return run_steps(feature, inputs, self.resets)
+
+    def _run_kernel(
+        self,
+        native: ModuleType,
+        n_outputs: int,
+        kernel: str,
+        parameters: tuple[float, ...],
+        sources: tuple[Source, ...],
+    ) -> tuple[FloatArray, ...]:
+        inputs = [self.value(source) for source in sources]
+        table = np.empty((n_outputs, len(self.times)))
+        clean = not any(isinstance(source, Feature) for source in sources)
+        native.run_feature(kernel, parameters, inputs, self.resets, table, clean)
+        return tuple(table)
 
     def _from_above(self, feature: HigherTimeframe) -> tuple[FloatArray, ...]:
         """Read at each bar the last higher bar that was complete when this bar closed."""
@@ -111,7 +126,7 @@ class Frame:
         return tuple(results)
 
     def _resample(self, length: int) -> "tuple[Frame, Int64Array]":
-        """Build the bars of a higher timeframe, label = open, closed = left; a first bar that begins late is dropped."""
+        """Build the bars of a higher timeframe (label = open, closed = left) without a first one that begins late."""
         bins = bin_of(self.times, length)
         starts = np.flatnonzero(np.diff(bins, prepend=bins[:1] - 1))
         if len(starts) and self.times[0] != bin_open(int(bins[0]), length):
@@ -179,7 +194,7 @@ def segments(inputs: Sequence[FloatArray], resets: Int64Array) -> Iterator[tuple
     for column in inputs:
         bad |= np.isnan(column)
     cuts = sorted({0, n_rows, *resets.tolist(), *(np.flatnonzero(np.diff(bad)) + 1).tolist()})
-    for a, b in zip(cuts, cuts[1:], strict=False):
+    for a, b in pairwise(cuts):
         if not bad[a]:
             yield a, b
 

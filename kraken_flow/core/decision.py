@@ -1,0 +1,220 @@
+"""From forecasts to orders: one decision over all pairs when a decision bar closes (DESIGN 4, "target to order")."""
+
+from dataclasses import dataclass, field
+
+from kraken_flow.core.account import View
+from kraken_flow.core.market import REAL
+from kraken_flow.core.orders import LogKind, OrderRequest, OrderType, Reason, Side, State
+from kraken_flow.core.simulator import Simulator
+from kraken_flow.core.spec import Spec
+from kraken_flow.core.units import UNIT
+from kraken_flow.core.working import Order
+
+
+@dataclass
+class Decider:
+    """The account half above the exchange: portfolio, risk, execution, order admission."""
+
+    spec: Spec
+    sim: Simulator
+    view: View
+    target: list[int] = field(default_factory=list)
+    """Standing target per pair, 10^-8."""
+    forecast: list[int] = field(default_factory=list)
+    """Forecast at the pair's last decision, 10^-9."""
+    script: int = 0
+    """How many scripted requests were taken so far."""
+    waiting: list[OrderRequest] = field(default_factory=list)
+    """Scripted requests that are due but whose pair had no bar yet."""
+
+    def __post_init__(self) -> None:
+        n = len(self.spec.instruments)
+        self.target = [0] * n
+        self.forecast = [0] * n
+
+    def decide(self, first_row: int) -> None:
+        """Take the one decision of this row; the view holds forecast, aux and closes."""
+        if self.spec.scripted:
+            self._script()
+            return
+        view, sim, state = self.view, self.sim, self.sim.bars.state
+        n = len(state)
+        every = self.spec.rebalance_bars
+        due = every > 0 and (view.row - first_row) % every == 0
+        changed = [state[p] == REAL and view.forecast[p] != self.forecast[p] for p in range(n)]
+        rearmed = [self._rearm(p, changed[p]) if state[p] == REAL else False for p in range(n)]
+        expired = [state[p] == REAL and self._time_stop(p) for p in range(n)]
+        timed = [state[p] == REAL and self._timed_out(p) for p in range(n)]
+        drifts = self.spec.band >= 0 and self.spec.portfolio.drifts
+        wanted = self._wanted() if due or drifts or any(changed) or any(rearmed) else [None] * n
+        requests: list[OrderRequest] = []
+        for p in range(n):
+            if state[p] != REAL:
+                continue
+            self.forecast[p] = view.forecast[p]
+            standing = self.target[p]
+            target = standing
+            if sim.stopped_row[p] >= 0:
+                target = 0
+            else:
+                new = wanted[p]
+                if new is not None and (
+                    changed[p]
+                    or rearmed[p]
+                    or due
+                    or (drifts and abs(new - standing) * UNIT > self.spec.band * abs(standing))
+                ):
+                    target = new
+            acts = changed[p] or rearmed[p] or due or target != standing or expired[p] or timed[p]
+            if acts:
+                self._order(p, target, standing, requests, expired[p], timed[p])
+        self._send(requests)
+
+    def _wanted(self) -> list[int | None]:
+        """Return approved targets on the lot grid."""
+        result: list[int | None] = []
+        for p, raw in enumerate(self.spec.portfolio.targets(self.view)):
+            if raw is None or self.sim.bars.state[p] != REAL:
+                result.append(None)
+                continue
+            if not self.spec.short and raw < 0:
+                raw = 0
+            lot = self.spec.instruments[p].lot
+            approved = self.spec.risk.approve(self.view, p, _toward_zero(raw, lot))
+            result.append(_toward_zero(approved, lot))
+        return result
+
+    def _rearm(self, p: int, changed: bool) -> bool:
+        """Arm a stopped-out pair again when its rule says so; return whether it was armed by time alone."""
+        stopped = self.sim.stopped_row[p]
+        if stopped < 0:
+            return False
+        bars = self.spec.rearm_bars
+        if changed if bars == 0 else self.view.row - stopped >= bars:
+            self.sim.stopped_row[p] = -1
+            return True
+        return False
+
+    def _time_stop(self, p: int) -> bool:
+        bars = self.spec.protection.max_bars
+        position = self.sim.ledger.position[p]
+        if (
+            bars == 0
+            or abs(position) < self.spec.instruments[p].lot
+            or self.view.row - self.sim.entry_row[p] + 1 < bars
+            or any(o.reason is Reason.TIME_STOP for o in self.sim.live[p])
+        ):
+            return False
+        self.sim.stopped_row[p] = self.view.row
+        return True
+
+    def _timed_out(self, p: int) -> bool:
+        """Take back own orders that rested longer than the executor's patience; return whether any was."""
+        timeout = self.spec.execution.timeout
+        found = False
+        if timeout is not None:
+            for order in self._own(p):
+                if order.type is OrderType.LIMIT and self.view.row - order.row >= timeout:
+                    self.sim.cancel(order, Reason.TIMEOUT, self.view.time)
+                    found = True
+        return found
+
+    def _own(self, p: int) -> list[Order]:
+        return [o for o in self.sim.live[p] if o.own and o.group is None and o.alive and o.cancel_at < 0]
+
+    def _order(
+        self, p: int, target: int, standing: int, requests: list[OrderRequest], expired: bool, timed: bool
+    ) -> None:
+        """Bring position plus open remainder to the target."""
+        sim, view = self.sim, self.view
+        self.target[p] = target
+        if target != standing or timed:
+            for order in self._own(p):
+                sim.cancel(order, Reason.TARGET_CHANGED, view.time)
+        position = sim.ledger.position[p]
+        open_remainder = sum(o.side * o.remaining for o in self._own(p))
+        instrument = self.spec.instruments[p]
+        delta = _toward_zero(target - position - open_remainder, instrument.lot)
+        if delta == 0:
+            return
+        side = Side.BUY if delta > 0 else Side.SELL
+        reducing = delta * position < 0 and abs(delta) <= abs(position)
+        if expired:
+            reason = Reason.TIME_STOP
+        elif reducing:
+            reason = Reason.EXIT_SIGNAL if target == 0 else Reason.REBALANCE
+        else:
+            reason = Reason.REBALANCE if position * target > 0 else Reason.ENTRY_SIGNAL
+        if expired:
+            request = OrderRequest(pair=p, side=side, qty=abs(delta), reduce_only=reducing, reason=reason)
+        else:
+            placement = self.spec.execution.place(view, instrument, p, side, abs(delta), reducing)
+            request = OrderRequest(
+                pair=p,
+                side=side,
+                qty=abs(delta),
+                type=placement.type,
+                limit_price=placement.limit_price,
+                tif=placement.tif,
+                post_only=placement.post_only,
+                reduce_only=reducing,
+                reason=reason,
+            )
+        requests.append(request)
+
+    def _send(self, requests: list[OrderRequest]) -> None:
+        """Send a decision's orders: reducing first, then by pair name."""
+        for request in sorted(requests, key=lambda r: (not r.reduce_only, r.pair)):
+            self.submit(request, own=True)
+
+    def _script(self) -> None:
+        """Send the scripted orders that are due, in file order; a pair without a bar keeps its orders waiting."""
+        due = self.waiting
+        self.waiting = []
+        while self.script < len(self.spec.requests) and self.spec.requests[self.script][0] <= self.view.time:
+            due = [*due, self.spec.requests[self.script][1]]
+            self.script += 1
+        for request in due:
+            if self.sim.bars.state[request.pair] == REAL:
+                self.submit(request, own=False)
+            else:
+                self.waiting.append(request)
+
+    def submit(self, request: OrderRequest, own: bool) -> None:
+        """Admit an order (lot, tick, minima, price band) and send it, or record why it was refused."""
+        sim, view = self.sim, self.view
+        instrument = self.spec.instruments[request.pair]
+        qty = request.qty // instrument.lot * instrument.lot
+        order = sim.record.order(request, qty, view.time, view.row, own)
+        tick, side = instrument.tick, order.side
+        if order.limit:
+            order.limit = _toward_side(order.limit, tick, -side)
+        if order.stop:
+            order.stop = order.level = _toward_side(order.stop, tick, side)
+        close = view.price[request.pair]
+        reason = Reason.NONE
+        if qty <= 0 or qty < instrument.qty_min:
+            reason = Reason.BELOW_MIN_QTY
+            order.qty = order.allowed = request.qty
+        elif qty * (order.limit or order.stop or close) < instrument.cost_min:
+            reason = Reason.BELOW_MIN_COST
+        elif self.spec.price_band >= 0 and any(
+            price and abs(price - close) * UNIT > self.spec.price_band * close for price in (order.limit, order.stop)
+        ):
+            reason = Reason.PRICE_BAND
+        if reason:
+            order.move(State.REJECTED)
+            order.end_reason = reason
+            return
+        sim.record.log(LogKind.SUBMIT, order, view.time, qty, request.reason)
+        sim.live[request.pair].append(order)
+
+
+def _toward_zero(value: int, lot: int) -> int:
+    """Round a signed quantity to the lot grid toward zero."""
+    return value // lot * lot if value >= 0 else -(-value // lot * lot)
+
+
+def _toward_side(price: int, tick: int, side: int) -> int:
+    """Round a price to the tick: up for side +1, down for side -1, never to zero."""
+    return -(-price // tick) * tick if side > 0 else max(price // tick * tick, tick)

@@ -1,0 +1,171 @@
+"""The reference engine: the executable specification of what one instant does. No I/O, no clock, no randomness."""
+
+from collections.abc import Mapping
+from math import isqrt
+
+import numpy as np
+
+from kraken_flow.core.account import View
+from kraken_flow.core.costs import FeeSchedule
+from kraken_flow.core.decision import Decider
+from kraken_flow.core.ledger import Ledger
+from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Market, PairColumns
+from kraken_flow.core.recorder import Recorder
+from kraken_flow.core.result import Result
+from kraken_flow.core.simulator import Bars, Simulator
+from kraken_flow.core.spec import Spec
+from kraken_flow.core.times import YEAR
+from kraken_flow.core.units import Int64Array
+
+_CHUNK = 4096
+
+
+class Engine:
+    """One account trading one specification: feed it rows in time order, read the result at any time."""
+
+    def __init__(self, spec: Spec) -> None:
+        n = len(spec.instruments)
+        self.spec = spec
+        self.record = Recorder(spec.tags)
+        self.sim = Simulator(
+            spec=spec,
+            ledger=Ledger(spec.cash, n),
+            record=self.record,
+            fees=FeeSchedule(spec),
+            live=[[] for _ in range(n)],
+            gap=[0] * n,
+            protection=[None] * n,
+            entry_row=[-1] * n,
+            stopped_row=[-1] * n,
+            cap_left=[0] * n,
+        )
+        root = isqrt(10**18 * YEAR // spec.timeframe_ns)
+        self.view = View(n, spec.leverage, spec.protection.stop_loss, root)
+        self.decider = Decider(spec, self.sim, self.view)
+        self.equity: list[float] = []
+        self.cash: list[float] = []
+        self.gross: list[float] = []
+
+    def step(
+        self,
+        row: int,
+        open_time: int,
+        bars: Bars,
+        forecast: list[int],
+        aux: Mapping[str, list[int]],
+        finer: list[tuple[int, int, Bars]] | None = None,
+        detailed: list[bool] | None = None,
+    ) -> None:
+        """Take one instant: fills of the bar that just closed, marks, expiries, then one decision.
+
+        Parameters: `row` grid row; `open_time` ns; `bars` the closed bar of every pair; `forecast` 10^-9 per pair;
+        `aux` columns by name, 10^-9 per pair; `finer` (open, close, bars) of the finer bars inside, with `detailed`
+        telling which pairs have them.
+        """
+        sim, spec, view = self.sim, self.spec, self.view
+        close_time = open_time + spec.timeframe_ns
+        sim.row = row
+        for p, state in enumerate(bars.state):
+            sim.gap[p] = sim.gap[p] + 1 if state == SYNTHETIC else 0
+        if sim.busy():
+            for start, stop, part in finer or [(open_time, close_time, bars)]:
+                sim.open_time, sim.close_time = start, stop
+                sim.play(part, detailed)
+                sim.expire()
+        sim.bars = bars
+        equity, cash, gross = sim.ledger.marks(bars.close)
+        self.equity.append(equity)
+        self.cash.append(cash)
+        self.gross.append(gross)
+        view.row, view.time = row, close_time
+        view.price, view.forecast = bars.close, forecast
+        view.position = sim.ledger.position
+        view.equity = sim.ledger.equity(bars.close)
+        view.aux = dict(aux)
+        sim.sigma = view.aux.get("sigma", [])
+        sim.mean_volume = view.aux.get("mean_volume", [])
+        if REAL in bars.state:
+            self.decider.decide(spec.first_row)
+
+    def result(self) -> Result:
+        """Return everything recorded so far as columns."""
+        orders, fills, log = self.record.columns()
+        return Result(
+            engine="python",
+            orders=orders,
+            fills=fills,
+            log=log,
+            equity=np.array(self.equity),
+            cash=np.array(self.cash),
+            gross=np.array(self.gross),
+            final_cash=self.sim.ledger.cash,
+            final_positions=np.array(self.sim.ledger.position, dtype=np.int64),
+            tags=self.spec.tags,
+            counts=dict(self.record.counts),
+        )
+
+
+def run(spec: Spec, market: Market, forecast: Int64Array, aux: Mapping[str, Int64Array]) -> Result:
+    """Run the reference engine over whole columns.
+
+    Parameters: `forecast` int64 (n_pairs, n_rows), 10^-9, held; `aux` the same shape by name. Row t is decided with
+    what is known at its close and filled from row t+1 on.
+    """
+    engine = Engine(spec)
+    for lo in range(spec.first_row, market.n_rows, _CHUNK):
+        hi = min(lo + _CHUNK, market.n_rows)
+        rows = _rows(market.pairs, lo, hi)
+        times = market.times[lo:hi].tolist()
+        forecasts = forecast[:, lo:hi].T.tolist()
+        columns = {name: values[:, lo:hi].T.tolist() for name, values in aux.items()}
+        fine = _fine(market, lo, hi)
+        for i, bars in enumerate(rows):
+            finer, detailed = fine[i] if fine else (None, None)
+            engine.step(
+                lo + i, times[i], bars, forecasts[i], {name: v[i] for name, v in columns.items()}, finer, detailed
+            )
+    return engine.result()
+
+
+def _rows(pairs: tuple[PairColumns, ...], lo: int, hi: int) -> list[Bars]:
+    stacked = [
+        np.stack([getattr(pair, name)[lo:hi] for pair in pairs], axis=1).tolist()
+        for name in ("open", "high", "low", "close", "volume", "state")
+    ]
+    return [Bars(*row) for row in zip(*stacked, strict=True)]
+
+
+def _fine(market: Market, lo: int, hi: int) -> list[tuple[list[tuple[int, int, Bars]], list[bool]]]:
+    """Return per row the finer bars of all pairs; a pair without detail plays its whole bar in the first slot."""
+    detail = market.detail
+    if detail is None:
+        return []
+    k, step = detail.per_bar, detail.timeframe_ns
+    coarse = _rows(market.pairs, lo, hi)
+    parts = _rows(detail.pairs, lo * k, hi * k)
+    result = []
+    for i in range(hi - lo):
+        start = int(market.times[lo + i])
+        slots = [parts[i * k + s] for s in range(k)]
+        has = [any(slot.state[p] == REAL for slot in slots) for p in range(len(market.pairs))]
+        merged = [_merge(coarse[i], slot, has, s) for s, slot in enumerate(slots)]
+        result.append(([(start + s * step, start + (s + 1) * step, bars) for s, bars in enumerate(merged)], has))
+    return result
+
+
+def _merge(coarse: Bars, fine: Bars, has: list[bool], slot: int) -> Bars:
+    """Take finer bars where the pair has them, else the coarse bar in slot 0 and its flat close afterwards."""
+    lists = []
+    for name in ("open", "high", "low", "close"):
+        source = getattr(coarse, name) if slot == 0 else coarse.close
+        lists.append(
+            [
+                f if ok and state != ABSENT else c
+                for f, c, ok, state in zip(getattr(fine, name), source, has, fine.state, strict=True)
+            ]
+        )
+    volume = [f if ok else (c if slot == 0 else 0) for f, c, ok in zip(fine.volume, coarse.volume, has, strict=True)]
+    state = [
+        f if ok else (c if slot == 0 else SYNTHETIC) for f, c, ok in zip(fine.state, coarse.state, has, strict=True)
+    ]
+    return Bars(*lists, volume, state)

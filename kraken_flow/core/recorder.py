@@ -1,0 +1,136 @@
+"""What an engine writes down while it runs: orders, fills, the order log, counters; columns at the end."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kraken_flow.core.orders import Liquidity, LogKind, OrderRequest, Reason
+from kraken_flow.core.result import Columns, split128
+from kraken_flow.core.working import Order
+
+if TYPE_CHECKING:
+    from kraken_flow.core.simulator import Simulator
+
+_FILL_FIELDS = (
+    "row",
+    "open_phase",
+    "pair",
+    "side",
+    "qty",
+    "price",
+    "fee_is_base",
+    "fee_hi",
+    "fee_lo",
+    "slip_hi",
+    "slip_lo",
+    "liquidity",
+    "order",
+    "ambiguous",
+)
+_LOG_FIELDS = ("kind", "order", "time", "qty", "reason")
+_ORDER_FIELDS = (
+    "pair",
+    "side",
+    "type",
+    "tif",
+    "qty",
+    "filled",
+    "limit_price",
+    "stop_price",
+    "trail",
+    "trail_rate",
+    "expire_time",
+    "post_only",
+    "reduce_only",
+    "state",
+    "reason",
+    "end_reason",
+    "time",
+    "tag",
+)
+
+
+class Recorder:
+    """Append-only record of one run."""
+
+    def __init__(self, tags: tuple[str, ...]) -> None:
+        self.tags = {tag: i for i, tag in enumerate(tags)}
+        self.orders: list[Order] = []
+        self.fills: list[tuple[int, ...]] = []
+        self.lines: list[tuple[int, ...]] = []
+        self.counts: dict[str, int] = {}
+
+    def order(self, request: OrderRequest, qty: int, time: int, row: int, own: bool) -> Order:
+        """Number a new order."""
+        order = Order(len(self.orders), request, qty, time, row, own)
+        self.orders.append(order)
+        return order
+
+    def log(self, kind: LogKind, order: Order, time: int, qty: int, reason: Reason) -> None:
+        """Write one line of the order log."""
+        self.lines.append((kind, order.number, time, qty, reason))
+
+    def fill(
+        self,
+        sim: "Simulator",
+        order: Order,
+        qty: int,
+        price: int,
+        fee: int,
+        fee_base: int,
+        slip: int,
+        liquidity: Liquidity,
+    ) -> None:
+        """Write one fill."""
+        self.fills.append(
+            (
+                sim.row,
+                int(sim.open_phase),
+                order.pair,
+                order.side,
+                qty,
+                price,
+                int(sim.spec.fee_in_base and order.side > 0),
+                *split128(fee_base or fee),
+                *split128(slip),
+                liquidity,
+                order.number,
+                int(sim.ambiguous),
+            )
+        )
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Count something worth telling the user."""
+        self.counts[name] = self.counts.get(name, 0) + by
+
+    def columns(self) -> tuple[Columns, Columns, Columns]:
+        """Return (orders, fills, log) as int64 columns."""
+        orders = [
+            (
+                o.pair,
+                o.side,
+                o.type,
+                o.request.tif,
+                o.qty,
+                o.filled,
+                o.limit,
+                o.stop,
+                o.trail,
+                o.trail_rate,
+                o.request.expire_time,
+                int(o.post_only),
+                int(o.reduce_only),
+                o.state,
+                o.reason,
+                o.end_reason,
+                o.time,
+                self.tags[o.request.tag],
+            )
+            for o in self.orders
+        ]
+        return _columns(_ORDER_FIELDS, orders), _columns(_FILL_FIELDS, self.fills), _columns(_LOG_FIELDS, self.lines)
+
+
+def _columns(fields: tuple[str, ...], rows: list[tuple[int, ...]]) -> Columns:
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), len(fields))
+    return {name: np.ascontiguousarray(table[:, i]) for i, name in enumerate(fields)}

@@ -1,0 +1,62 @@
+"""What an engine hands back: integer columns, the same from both engines. One Python function turns them into files."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kraken_flow.core.units import FloatArray, Int64Array
+
+Columns = dict[str, NDArray[np.int64]]
+
+
+@dataclass
+class Result:
+    """The outcome of one run of an engine.
+
+    Parameters
+    ----------
+    orders
+        int64 columns, one row per order in order-number sequence: pair (index into the market's pairs), side, type,
+        tif, qty, filled, limit_price, stop_price, trail, expire_time, post_only, reduce_only, state, reason (why it
+        was sent), end_reason (why it ended unfilled, 0 if none), time (its decision, ns), tag (index into `tags`).
+    fills
+        int64 columns in the order they happened: row (grid row of the fill's bar), open_phase (1 in the open phase),
+        pair, side, qty, price, fee (units below), fee_is_base (fee in 10^-8 of base, else the split cash columns),
+        fee_hi, fee_lo (cash fee as a 128-bit integer: hi * 2^62 + lo), slip_hi, slip_lo (cash given to slippage),
+        liquidity, order (number), ambiguous.
+    log
+        int64 columns of the order log: kind, order, time, qty (the new open quantity of an amend), reason.
+    equity
+        float64 of shape (n_decision_rows,): equity at each decision bar's close, quote currency.
+    cash
+        float64 of the same shape. `gross` likewise: sum of |position| x close.
+    final_cash
+        Closing cash, exact, units of 10^-16.
+    final_positions
+        int64 of shape (n_pairs,), units of 10^-8.
+    counts
+        Plain counters: ambiguous_bars, detail_fallback_bars, funds_cuts, impact_without_estimate, ...
+    """
+
+    engine: str
+    orders: Columns
+    fills: Columns
+    log: Columns
+    equity: FloatArray
+    cash: FloatArray
+    gross: FloatArray
+    final_cash: int
+    final_positions: Int64Array
+    tags: tuple[str, ...] = ("",)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def split128(value: int) -> tuple[int, int]:
+    """Split a cash integer into (hi, lo) with value = hi * 2^62 + lo and 0 <= lo < 2^62, so that it fits two int64."""
+    return value >> 62, value & (2**62 - 1)
+
+
+def join128(hi: int, lo: int) -> int:
+    """Undo `split128`."""
+    return (int(hi) << 62) + int(lo)

@@ -1,0 +1,53 @@
+"""One run over loaded data: signals, specification, engine. The same call serves every mode that has whole columns."""
+
+import logging
+from dataclasses import dataclass
+
+from kraken_flow.core import engine as reference
+from kraken_flow.core.compile import compile_graph
+from kraken_flow.core.graph import Graph
+from kraken_flow.core.instrument import Instrument
+from kraken_flow.core.market import Market
+from kraken_flow.core.result import Result
+from kraken_flow.core.signal import Signals, compute
+from kraken_flow.core.spec import Spec
+from kraken_flow.core.units import fix_column
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run produced: the engine's result with the instruments and the specification that it ran on."""
+
+    result: Result
+    instruments: tuple[Instrument, ...]
+    spec: Spec
+    signals: Signals
+    notes: tuple[str, ...]
+
+
+def execute(graph: Graph, market: Market, engine: str = "auto") -> Outcome:
+    """Run a graph over a market.
+
+    Parameters: `engine` auto, rust or python. Raises `UserError` when `rust` is asked for and cannot run.
+    """
+    instruments = graph.exchange.instruments(market)
+    spec = compile_graph(graph, market, instruments)
+    signals = compute(graph, market, engine)
+    aux = {name: fix_column(signals.aux[name]) for name in spec.aux}
+    result = reference.run(spec, market, signals.forecast_fix, aux)
+    logging.getLogger(__name__).debug("ran %d rows", market.n_rows)
+    return Outcome(result, instruments, spec, signals, _notes(instruments, graph))
+
+
+def _notes(instruments: tuple[Instrument, ...], graph: Graph) -> tuple[str, ...]:
+    """Say what a user should know about the terms of the run."""
+    notes = []
+    from_data = [i.pair for i in instruments if i.origin == "data"]
+    if from_data:
+        notes.append(
+            f"instruments from the data (tick = its decimals, lot 0.00000001, no minima): {', '.join(from_data)}; "
+            f"the table of {graph.exchange.name} lacks them"
+        )
+    if any(i.origin == "override" for i in instruments):
+        notes.append("tick or lot set by exchange.tick, exchange.lot for all pairs")
+    return tuple(notes)

@@ -1,0 +1,124 @@
+"""Rolling dispersion, and the volatility the account half sizes by."""
+
+import math
+from collections import deque
+from typing import Annotated, Literal
+
+import annotated_types
+
+from kraken_flow.core.feature import Feature, Source, State
+from kraken_flow.core.node import node
+
+Sample = Annotated[int, annotated_types.Ge(2)]
+"""A number of bars from which a spread can be estimated: at least 2."""
+
+ANCHOR_EVERY = 8
+"""Windows between two recomputations of the running moments, which keep rounding from piling up."""
+
+
+class Moments:
+    """Mean and sum of squared deviations of the last `window` values, updated in constant time.
+
+    The update is Welford's for a window that slides: with d = new - old, mean += d / window and
+    squares += d ((new - mean after) + (old - mean before)). A window of equal values has squares of exactly 0.
+    """
+
+    __slots__ = ("age", "bars", "equal", "inverse", "last", "mean", "squares", "window")
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self.inverse = 1.0 / window
+        self.bars: deque[float] = deque()
+        self.mean = 0.0
+        self.squares = 0.0
+        self.age = 0
+        self.last = 0.0
+        self.equal = 0
+
+    def add(self, x: float) -> bool:
+        """Take one value; return whether the window is full."""
+        self.equal = self.equal + 1 if x == self.last else 1
+        self.last = x
+        self.bars.append(x)
+        if len(self.bars) < self.window:
+            return False
+        self.age -= 1
+        if self.age < 0:
+            if len(self.bars) > self.window:
+                self.bars.popleft()
+            self.anchor()
+        else:
+            old = self.bars.popleft()
+            change = x - old
+            before = self.mean
+            self.mean += change * self.inverse
+            self.squares += change * ((x - self.mean) + (old - before))
+        return True
+
+    def anchor(self) -> None:
+        """Recompute the moments from the bars of the window, oldest first."""
+        self.age = ANCHOR_EVERY * self.window - 1
+        first = self.bars[0]
+        total = 0.0
+        for x in self.bars:
+            total += x - first
+        self.mean = first + total * self.inverse
+        total = 0.0
+        for x in self.bars:
+            deviation = x - self.mean
+            total += deviation * deviation
+        self.squares = total
+
+    def deviation(self, scale: float) -> float:
+        """Return sqrt(squares x scale), 0 for a window of equal values."""
+        if self.equal >= self.window or not self.squares > 0.0:
+            return 0.0
+        return math.sqrt(self.squares * scale)
+
+
+class LogReturnStdState:
+    """The last close and the moments of the log returns."""
+
+    __slots__ = ("before", "moments", "scale")
+
+    def __init__(self, window: int, ddof: int) -> None:
+        self.before = 0.0
+        self.moments = Moments(window)
+        self.scale = 1.0 / (window - ddof)
+
+    def update(self, x: float) -> float:
+        """Take one price; return the deviation of the last `window` log returns, NaN before that many."""
+        before, self.before = self.before, x
+        if before <= 0.0 or x <= 0.0:
+            return math.nan
+        return self.moments.deviation(self.scale) if self.moments.add(math.log(x / before)) else math.nan
+
+
+@node
+class LogReturnStd(Feature):
+    """Close-to-close volatility: the standard deviation of the last `window` log returns, per bar, not annualised.
+
+    First valid at index window; 0 in a flat market.
+    """
+
+    kernel = "log_return_std"
+
+    window: Sample = 20
+    """Returns in the sample."""
+    ddof: Literal[0, 1] = 1
+    """1 for the sample deviation, 0 for the population's."""
+    source: Source = "close"
+    """Price whose returns are taken."""
+
+    def state(self) -> State:
+        """Return a state without a price."""
+        return LogReturnStdState(self.window, self.ddof)
+
+    def parameters(self) -> tuple[float, ...]:
+        """Return window and ddof."""
+        return (self.window, self.ddof)
+
+    @property
+    def warmup(self) -> int:
+        """One price before the first return of the window."""
+        return self.window

@@ -1,0 +1,1 @@
+"""Exchanges: instruments, fees, slippage, fill model, latency."""

@@ -1,0 +1,16 @@
+"""The account: what it starts with and what it may do."""
+
+from kraken_flow.core.account import Account as AccountNode
+from kraken_flow.core.node import Positive, node
+
+
+@node
+class Account(AccountNode):
+    """Starting cash, leverage, and whether short selling is allowed."""
+
+    cash: Positive[float] = 10_000.0
+    """Starting cash in the quote currency of the run's pairs."""
+    short: bool = True
+    """Whether selling more than is held opens a short."""
+    leverage: Positive[float] = 1.0
+    """Gross exposure allowed, as a multiple of equity."""

@@ -1,0 +1,191 @@
+"""A spot exchange: what its orders must look like, what they cost, and how the simulator fills them."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from kraken_flow.core.account import Exchange
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.feature import Source
+from kraken_flow.core.instrument import Instrument, split_pair
+from kraken_flow.core.market import Market
+from kraken_flow.core.node import NonNegative, Positive, node
+from kraken_flow.core.orders import FillPath
+from kraken_flow.core.spec import Slippage, Tier
+from kraken_flow.core.times import parse_duration, parse_timeframe
+from kraken_flow.core.units import CASH_DECIMALS, PRICE_DECIMALS, UNIT, parse, rate, rate_bps
+
+
+@node
+class FeeTier:
+    """Fees from a 30-day traded volume on."""
+
+    maker_bps: float
+    """Fee of a resting order, basis points; negative is a rebate."""
+    taker_bps: float
+    """Fee of an order that takes liquidity, basis points."""
+
+
+@node
+class Fees:
+    """What a fill costs, by the liquidity flag that was simulated."""
+
+    maker_bps: float | None = None
+    """Flat maker fee in basis points; setting it (or taker_bps) switches the tier table off."""
+    taker_bps: float | None = None
+    """Flat taker fee in basis points; the other one then comes from the first tier."""
+    currency: Literal["quote", "base"] = "quote"
+    """Whether buys pay their fee in quote or in the base received; sells always pay in quote."""
+    tiers: Mapping[NonNegative[int], FeeTier] = {0: FeeTier(maker_bps=0.0, taker_bps=0.0)}
+    """Fee table: 30-day volume in quote units -> fees. Past fills only decide the tier."""
+
+    def table(self) -> tuple[Tier, ...]:
+        """Return the tiers in force as integers, ascending."""
+        if not self.tiers or min(self.tiers) != 0:
+            raise UserError("exchange.fees.tiers: the table needs a tier that starts at volume 0")
+        steps = sorted(self.tiers.items())
+        if self.maker_bps is not None or self.taker_bps is not None:
+            first = steps[0][1]
+            maker = first.maker_bps if self.maker_bps is None else self.maker_bps
+            taker = first.taker_bps if self.taker_bps is None else self.taker_bps
+            return (Tier(0, rate_bps(maker), rate_bps(taker)),)
+        unit = 10**CASH_DECIMALS
+        return tuple(Tier(volume * unit, rate_bps(t.maker_bps), rate_bps(t.taker_bps)) for volume, t in steps)
+
+
+@node
+class SlippageModel:
+    """How far an order that takes liquidity moves the price against itself; always rounded to the tick adversely."""
+
+    model: Literal["none", "bps", "half_spread", "sqrt_impact", "volume_share"] = "none"
+    """`bps` of the price; a fixed `half_spread`; sqrt_impact: factor x sigma x sqrt(order / volume); volume_share:
+    factor x (order / bar volume)^2."""
+    bps: NonNegative[float] = 0.0
+    """Basis points of the `bps` model."""
+    half_spread: NonNegative[float] = 0.0
+    """Quote units added to buys and taken off sells by the `half_spread` model."""
+    factor: Positive[float] = 1.0
+    """Factor of the impact models: Y of sqrt_impact (about 1 in Bitcoin), k of volume_share."""
+    sigma: Source | None = None
+    """Volatility per bar that sqrt_impact reads."""
+    volume: Source | None = None
+    """Mean volume per bar that sqrt_impact reads; sigma and volume of the same bar length give the daily formula."""
+
+    def size(self) -> int:
+        """Return the model's one number as an integer: a rate, or price units for half_spread."""
+        if self.model == "bps":
+            return rate_bps(self.bps)
+        if self.model == "half_spread":
+            return parse(repr(self.half_spread), PRICE_DECIMALS, "exchange.slippage.half_spread")
+        return rate(self.factor)
+
+
+@node
+class FillModel:
+    """Which prices inside a bar fill a resting order."""
+
+    limit: Literal["through", "touch"] = "through"
+    """Whether a limit order needs a trade through its price, or a touch is enough."""
+    path: Literal["pessimistic", "ohlc", "olhc", "adaptive", "detail"] = "pessimistic"
+    """How prices ran inside a bar: the worst admissible way; open-high-low-close; open-low-high-close; the nearer
+    extreme first; or the finer bars of `detail`."""
+    detail: str | None = None
+    """Timeframe of the finer bars for path=detail, as in 15m: a file in the same folder."""
+
+
+@node
+class InstrumentTerms:
+    """The grid and the minima of a pair's orders."""
+
+    tick: Positive[float]
+    """Smallest price step of our orders."""
+    lot: Positive[float] = 1e-8
+    """Smallest quantity step."""
+    qty_min: NonNegative[float] = 0.0
+    """Smallest order quantity."""
+    cost_min: NonNegative[float] = 0.0
+    """Smallest order notional in quote."""
+
+
+@node
+class SpotExchange(Exchange):
+    """A spot venue: instruments, fees, slippage, fill model and latency."""
+
+    name: str
+    """Name of the venue, as ccxt knows it."""
+    fees: Fees = Fees()
+    """What a fill costs."""
+    slippage: SlippageModel = SlippageModel()
+    """How far a taker's price moves."""
+    fill: FillModel = FillModel()
+    """What fills inside a bar."""
+    participation_cap: Positive[float] | None = 0.1
+    """Largest share of a bar's volume that all own fills of a pair may take; null for no cap."""
+    latency: str = "0"
+    """Time from a decision until its order is at the venue, as in 500ms or 1h. Under one bar the order meets the next
+    open, worsened by latency_bps; else the first bar that opens late enough."""
+    latency_bps: NonNegative[float] = 0.0
+    """Basis points by which the next open is worsened where feed delay plus latency is above zero."""
+    price_band: Positive[float] | None = None
+    """Orders priced further than this fraction from the last close are rejected; null for no band."""
+    tick: Positive[float] | None = None
+    """Price step for all pairs, instead of the table's."""
+    lot: Positive[float] | None = None
+    """Quantity step for all pairs, instead of the table's."""
+    instruments_table: Mapping[str, InstrumentTerms] = {}
+    """Known pairs and their terms; other pairs get theirs from the data."""
+
+    kernel: ClassVar[str | None] = "spot"
+
+    def __post_init__(self) -> None:
+        """Refuse values that contradict each other."""
+        self.fees.table()
+        parse_duration(self.latency, "exchange.latency")
+        if self.fill.path == "detail" and self.fill.detail is None:
+            raise UserError("exchange.fill.detail: path=detail needs the finer timeframe, as in exchange.fill.detail=15m")
+        if self.fill.detail is not None:
+            parse_timeframe(self.fill.detail, "exchange.fill.detail")
+        if self.slippage.model == "sqrt_impact" and None in (self.slippage.sigma, self.slippage.volume):
+            raise UserError("exchange.slippage: sqrt_impact needs the features sigma and volume")
+
+    def features(self) -> Mapping[str, Source]:
+        """Return what sqrt_impact reads."""
+        model = self.slippage
+        if model.model != "sqrt_impact" or model.sigma is None or model.volume is None:
+            return {}
+        return {"sigma": model.sigma, "mean_volume": model.volume}
+
+    def instruments(self, market: Market) -> tuple[Instrument, ...]:
+        """Return one instrument per pair: from the table, else tick = the data's decimals and lot 10^-8."""
+        return tuple(self._instrument(pair, market.decimals.get(pair, PRICE_DECIMALS)) for pair in market.names)
+
+    def _instrument(self, pair: str, decimals: int) -> Instrument:
+        base, quote = split_pair(pair)
+        terms = self.instruments_table.get(pair)
+        tick = 10 ** (PRICE_DECIMALS - decimals) if terms is None else _units(terms.tick, f"{pair} tick")
+        lot = 1 if terms is None else _units(terms.lot, f"{pair} lot")
+        return Instrument(
+            pair=pair,
+            base=base,
+            quote=quote,
+            tick=tick if self.tick is None else _units(self.tick, "exchange.tick"),
+            lot=lot if self.lot is None else _units(self.lot, "exchange.lot"),
+            qty_min=0 if terms is None else _units(terms.qty_min, f"{pair} qty_min"),
+            cost_min=0 if terms is None else _units(terms.cost_min, f"{pair} cost_min") * UNIT,
+            origin="override" if self.tick or self.lot else "data" if terms is None else "table",
+        )
+
+    def latency_ns(self) -> int:
+        """Return the latency in nanoseconds."""
+        return parse_duration(self.latency, "exchange.latency")
+
+    def path(self) -> FillPath:
+        """Return the intrabar path."""
+        return FillPath[self.fill.path.upper()]
+
+    def slippage_model(self) -> Slippage:
+        """Return the slippage model."""
+        return Slippage[self.slippage.model.upper()]
+
+
+def _units(value: float, what: str) -> int:
+    return parse(f"{value:.12f}".rstrip("0"), PRICE_DECIMALS, what)

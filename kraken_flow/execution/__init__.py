@@ -1,0 +1,1 @@
+"""Execution: approved targets in, orders out."""

@@ -1,0 +1,1 @@
+"""Portfolios: forecasts and the account in, target quantities out."""

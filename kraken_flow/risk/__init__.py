@@ -1,0 +1,1 @@
+"""Risk: targets and orders in, approved with protection, clipped or refused."""
