@@ -3,12 +3,13 @@
 import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market
-from kraken_flow.core.node import Node, NonNegative, node
-from kraken_flow.core.times import iso, parse_duration, parse_timeframe, timeframe_name
+from kraken_flow.core.node import NonNegative, node
+from kraken_flow.core.times import iso, parse_timeframe, timeframe_name
+from kraken_flow.data.candles import CandleSource
 from kraken_flow.data.check import check
 from kraken_flow.data.find import find, find_detail, names_pair, stated_timeframe
 from kraken_flow.data.grid import Series, assemble
@@ -41,10 +42,8 @@ class _Wanted:
 
 
 @node
-class Files(Node):
+class Files(CandleSource):
     """Candles from a file or a folder: parquet, CSV with the usual column names, Kraken's headerless OHLCVT dump."""
-
-    kind: ClassVar[str] = "data"
 
     path: str
     """A candle file (for one pair), or a folder with one file per pair. Relative to the working directory."""
@@ -54,14 +53,6 @@ class Files(Node):
     """Longest run of missing bars over which features carry their last output; after a longer one they start anew."""
     feed_delay: str | int = "0"
     """How long after its close a bar is known, for example 500ms or 2s."""
-
-    def __post_init__(self) -> None:
-        parse_duration(self.feed_delay, "data.feed_delay")
-
-    @property
-    def feed_delay_ns(self) -> int:
-        """Return the feed delay in nanoseconds."""
-        return parse_duration(self.feed_delay, "data.feed_delay")
 
     def load(
         self,
@@ -80,15 +71,15 @@ class Files(Node):
         detail_ns = None if detail is None else parse_timeframe(detail, "exchange.fill.detail")
         names = tuple(sorted(pairs))
         paths = self._paths(names, timeframe_ns)
-        notes: list[str] = []
+        alien: tuple[str, ...] = ()
         series = [_Wanted(pair, timeframe_ns, self.on_bad).series(paths[pair]) for pair in names]
         if Path(self.path).expanduser().is_file() and not names_pair(paths[names[0]].name, names[0]):
-            notes.append(f"{names[0]}: read from {paths[names[0]].name}, whose name does not say the pair")
+            alien = (f"{names[0]}: read from {paths[names[0]].name}, whose name does not say the pair",)
         finer = None
         if detail_ns is not None:
             finer = detail_ns, self._finer(series, paths, detail_ns)
         market = assemble(series, timeframe_ns, start, end, lookback, self.max_gap, finer)
-        return replace(market, notes=(*notes, *market.notes))
+        return replace(market, notes=(*alien, *market.notes))
 
     def _paths(self, pairs: tuple[str, ...], timeframe_ns: int) -> dict[str, Path]:
         place = Path(self.path).expanduser()

@@ -79,7 +79,7 @@ def find(folder: Path, pair: str, timeframe_ns: int) -> Path:
     if left:
         raise UserError(
             f"data.path: {folder} has {len(left)} files for {pair}: {', '.join(p.name for p in left)}; "
-            f"state the timeframe in one name ({_example(pair)}_{timeframe_name(timeframe_ns)}) or give a file as data.path"
+            f"state the timeframe in one name ({_example(pair)}_{timeframe_name(timeframe_ns)}), or give a file"
         )
     raise UserError(_none_found(folder, pair, files))
 

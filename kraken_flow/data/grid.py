@@ -1,7 +1,9 @@
 """Bars of several pairs on one regular time grid."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,6 +15,22 @@ from kraken_flow.core.units import Int64Array
 from kraken_flow.data.check import Checked
 
 OUTLIER_MADS = 20.0
+Notes: TypeAlias = dict[str, list[str]]
+"""Sentences for the data summary, each with the pairs it is true of; none for a sentence about the whole market."""
+
+
+def tell(notes: Notes, pair: str, note: str) -> None:
+    """Add a sentence about a pair."""
+    notes.setdefault(note, []).append(pair)
+
+
+def sentences(notes: Notes, n_pairs: int) -> tuple[str, ...]:
+    """Write the notes, one line for all pairs that share one."""
+
+    def head(pairs: list[str]) -> str:
+        return "all pairs" if len(pairs) == n_pairs > 1 else ", ".join(pairs)
+
+    return tuple(f"{head(pairs)}: {note}" if pairs else note for note, pairs in notes.items())
 
 
 @dataclass(frozen=True)
@@ -24,7 +42,15 @@ class Series:
     record: Mapping[str, object]
 
 
-def to_timeframe(series: Series, timeframe_ns: int, key: str, notes: list[str]) -> Bars:
+def columns_sha256(bars: Bars) -> str:
+    """Return the SHA-256 of a pair's columns as little-endian int64, times first: the hash of data that has no file."""
+    digest = hashlib.sha256()
+    for column in (bars.times, bars.open, bars.high, bars.low, bars.close, bars.volume):
+        digest.update(column.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def to_timeframe(series: Series, timeframe_ns: int, key: str, notes: Notes) -> Bars:
     """Return a pair's bars in the wanted timeframe, resampled where the data is finer.
 
     A last bar that the data ends inside is left out: its close is not known. Raises `UserError` naming the `key` where
@@ -42,11 +68,13 @@ def to_timeframe(series: Series, timeframe_ns: int, key: str, notes: list[str]) 
     if bool((bars.times % step).any()):
         raise UserError(f"{key}={want}: bars of {where} do not open on multiples of {have} and cannot be resampled")
     merged = resample(bars, timeframe_ns)
-    note = f"{series.pair}: resampled from {have} to {want}"
+    note = f"resampled from {have} to {want}"
+    if lacking := int((bars.times[-1] - bars.times[0]) // step) + 1 - len(bars.times):
+        note += f", {lacking} bars of {have} missing"
     if last_is_partial(bars, step, timeframe_ns):
         note += f"; the bar of {iso(int(merged.times[-1]))} is left out, for the data ends inside it"
         merged = merged.take(slice(0, -1))
-    notes.append(note)
+    tell(notes, series.pair, note)
     return merged
 
 
@@ -83,7 +111,7 @@ def columns(pair: str, bars: Bars, first: int, timeframe_ns: int, n_rows: int) -
     )
 
 
-def _counts(pair: PairColumns, first_row: int, checked: Checked, notes: list[str], times: Int64Array) -> dict[str, int]:
+def _counts(pair: PairColumns, first_row: int, checked: Checked, notes: Notes, times: Int64Array) -> dict[str, int]:
     """Count what the data summary shows; rows from `start` on, duplicates and dropped rows of the whole file."""
     state = pair.state[first_row:]
     missing = state == SYNTHETIC
@@ -98,14 +126,23 @@ def _counts(pair: PairColumns, first_row: int, checked: Checked, notes: list[str
         outliers = int(far.sum())
         if outliers:
             worst = int(np.abs(moves).argmax())
-            notes.append(
-                f"{pair.pair}: {outliers} closes moved by more than {OUTLIER_MADS:.0f} median deviations, the largest "
-                f"by {np.expm1(moves[worst]):+.1%} at {iso(int(times[real[worst + 1]]))}; they are kept"
+            tell(
+                notes,
+                pair.pair,
+                f"{outliers} closes moved by more than {OUTLIER_MADS:.0f} median deviations, the largest "
+                f"by {np.expm1(moves[worst]):+.1%} at {iso(int(times[real[worst + 1]]))}; they are kept",
             )
+    longest = int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
+    if longest:
+        tell(notes, pair.pair, f"{int(missing.sum())} bars are missing, at most {longest} in a row")
+    if checked.duplicates:
+        tell(notes, pair.pair, f"{checked.duplicates} rows stand twice with the same values: read once")
+    if checked.dropped:
+        tell(notes, pair.pair, f"{checked.dropped} bad rows were left out (data.on_bad=drop)")
     return {
         "rows": len(real),
         "missing": int(missing.sum()),
-        "longest_gap": int((edges[1::2] - edges[::2]).max()) if len(edges) else 0,
+        "longest_gap": longest,
         "duplicates": checked.duplicates,
         "dropped": checked.dropped,
         "zero_volume": int((pair.volume[real] == 0).sum()),
@@ -113,7 +150,7 @@ def _counts(pair: PairColumns, first_row: int, checked: Checked, notes: list[str
     }
 
 
-def _span(bars: Mapping[str, Bars], step: int, start: int | None, end: int | None, notes: list[str]) -> tuple[int, int]:
+def _span(bars: Mapping[str, Bars], step: int, start: int | None, end: int | None, notes: Notes) -> tuple[int, int]:
     """Return the first bar open of the run and the open after its last bar."""
     phases = {pair: int(b.times[0]) % step for pair, b in bars.items()}
     if len(set(phases.values())) > 1:
@@ -128,9 +165,9 @@ def _span(bars: Mapping[str, Bars], step: int, start: int | None, end: int | Non
     if start is not None and end is not None and start >= end:
         raise UserError(f"start: {iso(start)} is not before end {iso(end)}")
     if start is not None and start < lowest and first < after:
-        notes.append(f"start is {iso(start)}, the data begins at {iso(lowest)}")
+        notes[f"start is {iso(start)}, the data begins at {iso(lowest)}"] = []
     if end is not None and end > highest and first < after:
-        notes.append(f"end is {iso(end)}, the data ends at {iso(highest)}")
+        notes[f"end is {iso(end)}, the data ends at {iso(highest)}"] = []
     return first, after
 
 
@@ -151,7 +188,10 @@ def assemble(
     pairs cover together. `detail` is the finer timeframe and the pairs that have it. Raises `UserError` for a pair
     without a bar in the span.
     """
-    notes = [f"{s.pair}: {note}" for s in series for note in s.checked.notes]
+    notes: Notes = {}
+    for s in series:
+        for note in s.checked.notes:
+            tell(notes, s.pair, note)
     bars = {s.pair: to_timeframe(s, timeframe_ns, "timeframe", notes) for s in series}
     bare = [pair for pair, b in bars.items() if not len(b.times)]
     if bare:
@@ -187,7 +227,7 @@ def assemble(
         synthetic_sample=synthetic_sample,
         decimals={s.pair: s.checked.decimals for s in series},
         files=tuple(records),
-        notes=tuple(notes),
+        notes=sentences(notes, len(series)),
         counts=counts,
     )
 
@@ -197,7 +237,7 @@ def _detail(
     detail: tuple[int, Mapping[str, Series]],
     timeframe_ns: int,
     times: Int64Array,
-    notes: list[str],
+    notes: Notes,
 ) -> Detail:
     """Lay the finer bars of every pair on the finer grid; a pair without them has ABSENT rows only."""
     finer_ns, found = detail
@@ -210,7 +250,7 @@ def _detail(
     laid = []
     for s in series:
         if s.pair not in found:
-            notes.append(f"{s.pair}: no bars of {timeframe_name(finer_ns)}: all its bars use the pessimistic path")
+            tell(notes, s.pair, f"no bars of {timeframe_name(finer_ns)}: the pessimistic path throughout")
             empty = np.zeros(0, np.int64)
             bars = Bars(empty, empty, empty, empty, empty, empty)
         else:

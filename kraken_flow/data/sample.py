@@ -1,0 +1,82 @@
+"""The sample market: candles the project makes itself, so that everything runs offline on the first minute."""
+
+import difflib
+
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.market import Market
+from kraken_flow.core.node import NonNegative, node
+from kraken_flow.core.times import iso, parse_timeframe, timeframe_name
+from kraken_flow.data.candles import CandleSource
+from kraken_flow.data.check import Checked
+from kraken_flow.data.grid import Series, assemble, columns_sha256
+from kraken_flow.data.synthetic import COINS, STEP_NS, bars_of
+
+
+@node
+class Sample(CandleSource):
+    """The synthetic sample market: eight correlated pairs against USD, 15-minute bars of 2021 and 2022, from a seed.
+
+    Nothing in it ever traded. What it is made of, its drift (none in the long run) and its correlations are in
+    docs/data.md; all its parameters are round numbers, set before any strategy ran on it.
+    """
+
+    seed: NonNegative[int] = 7
+    """Another seed is another market with the same statistics."""
+    max_gap: NonNegative[int] = 24
+    """Longest run of missing bars over which features carry their last output; the sample market misses none."""
+    feed_delay: str | int = "0"
+    """How long after its close a bar is known, for example 500ms or 2s."""
+
+    def load(
+        self,
+        pairs: tuple[str, ...],
+        timeframe: str,
+        start: int | None,
+        end: int | None,
+        lookback: int,
+        detail: str | None = None,
+    ) -> Market:
+        """Make the pairs' bars and put them onto one grid; see `core.source.Source`.
+
+        A pair's bars depend on the seed and on its own name alone. Raises `UserError` for a pair that the sample market
+        lacks and for a timeframe that 15 minutes do not divide.
+        """
+        timeframe_ns = _timeframe(timeframe, "timeframe")
+        unknown = [pair for pair in pairs if pair not in COINS]
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], list(COINS), 1, 0.4)
+            raise UserError(
+                f"pairs: the sample market has no {', '.join(unknown)}; it has {', '.join(COINS)}"
+                + (f" (nearest: {near[0]})" if near else "")
+                + ". For other pairs give your own files: data=files data.path=..."
+            )
+        series = [self._series(pair) for pair in sorted(pairs)]
+        finer = None
+        if detail is not None:
+            finer = _timeframe(detail, "exchange.fill.detail"), {one.pair: one for one in series}
+        return assemble(series, timeframe_ns, start, end, lookback, self.max_gap, finer, synthetic_sample=True)
+
+    def _series(self, pair: str) -> Series:
+        bars = bars_of(pair, self.seed)
+        note = f"synthetic sample market, seed {self.seed}: made by the project, nothing in it ever traded"
+        record = {
+            "pair": pair,
+            "path": f"sample:seed={self.seed}",
+            "role": "bars",
+            "timeframe": timeframe_name(STEP_NS),
+            "sha256": columns_sha256(bars),
+            "first": iso(int(bars.times[0])),
+            "last": iso(int(bars.times[-1])),
+            "rows": len(bars.times),
+        }
+        return Series(pair, Checked(bars, STEP_NS, COINS[pair].decimals, 0, 0, (note,)), record)
+
+
+def _timeframe(value: str, key: str) -> int:
+    ns = parse_timeframe(value, key)
+    if ns % STEP_NS:
+        raise UserError(
+            f"{key}={value}: the sample market is made of {timeframe_name(STEP_NS)} bars; "
+            "use a multiple of that: 15m, 1h, 4h, 1d"
+        )
+    return ns
