@@ -48,6 +48,21 @@ def strings(values: Sequence[str]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(encoded), [None, pa.py_buffer(offsets), data])
 
 
+def literal(text: str) -> pa.Scalar:
+    """Return one string, for a function that takes columns and constants."""
+    return strings([text])[0]
+
+
+def join(*parts: pa.Array | str) -> pa.Array:
+    """Join columns and constants row by row, without a separator."""
+    return pc.binary_join_element_wise(*(literal(p) if isinstance(p, str) else p for p in parts), literal(""))
+
+
+def when(mask: NDArray[np.bool_], text: pa.Array | str) -> pa.Array:
+    """Return the text where the mask is set, else an empty string."""
+    return pc.if_else(booleans(mask), literal(text) if isinstance(text, str) else text, literal(""))
+
+
 def wide(values: Wide, decimals: int = CASH_DECIMALS) -> pa.Array:
     """Return 128-bit integers of 10^-decimals as decimal128(38, decimals)."""
     limbs = np.empty((len(values), 2), "<u8")
@@ -60,7 +75,7 @@ def decimals(units: Int64Array, *, zero_is_null: bool = False) -> pa.Array:
     """Return prices or quantities as decimal128(38, 8)."""
     exact = wide(Wide.of(units), PRICE_DECIMALS)
     if zero_is_null and (units == 0).any():
-        exact = pc.if_else(booleans(units != 0), exact, pa.scalar(None, exact.type))
+        exact = pc.if_else(booleans(units != 0), exact, pa.nulls(len(exact), exact.type))
     return exact
 
 
@@ -84,7 +99,7 @@ def words(enum: type[Word], values: Int64Array) -> pa.Array:
 def decimal_text(exact: pa.Array) -> pa.Array:
     """Write decimals without trailing zeros; null as an empty string."""
     plain = pc.utf8_rtrim(pc.utf8_rtrim(exact.cast(pa.string()), "0"), ".")
-    return pc.fill_null(plain, "")
+    return pc.coalesce(plain, literal(""))
 
 
 def time_text(ns: Int64Array) -> pa.Array:
@@ -94,5 +109,5 @@ def time_text(ns: Int64Array) -> pa.Array:
     """
     whole = bool((ns % 10**9 == 0).all())
     moments = column(ns // 10**9, pa.timestamp("s")) if whole else column(ns, pa.timestamp("ns"))
-    iso = pc.binary_join_element_wise(pc.utf8_replace_slice(moments.cast(pa.string()), 10, 11, "T"), "Z", "")
-    return pc.if_else(booleans(ns != 0), iso, "") if (ns == 0).any() else iso
+    iso = join(pc.utf8_replace_slice(moments.cast(pa.string()), 10, 11, "T"), "Z")
+    return when(ns != 0, iso) if (ns == 0).any() else iso

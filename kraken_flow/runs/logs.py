@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from kraken_flow.analysis.metrics import balances
 from kraken_flow.core.market import FIELDS, Market, PairColumns
@@ -13,19 +13,14 @@ from kraken_flow.runs import arrow
 from kraken_flow.runs.tables import Tables
 
 
-def _named(name: str, column: pa.Array) -> pa.Array:
-    """Return ` name=value`, and nothing where the value is empty."""
-    return pc.if_else(pc.equal(column, ""), "", pc.binary_join_element_wise(f" {name}=", column, ""))
-
-
-def _flag(name: str, on: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> pa.Array:
-    return pc.if_else(arrow.booleans(on), f" {name}", "")
+def _named(name: str, value: pa.Array, given: NDArray[np.bool_]) -> pa.Array:
+    """Return ` name=value`, and nothing where it is not given."""
+    return arrow.when(given, arrow.join(f" {name}=", value))
 
 
 def _lines(*columns: pa.Array | str) -> str:
     """Join columns row by row, a line each."""
-    joined = pc.binary_join_element_wise(*columns, "\n", "")
-    return "".join(joined.to_pylist())
+    return "".join(arrow.join(*columns, "\n").to_pylist())
 
 
 def order_log(tables: Tables) -> str:
@@ -39,6 +34,9 @@ def order_log(tables: Tables) -> str:
     if len(number) == 0:
         return ""
     orders = {name: column[number] for name, column in result.orders.items()}
+    # A tag of several words, or with an odd character, is quoted, so that a line stays one line.
+    tags = [tag if tag.isprintable() and " " not in tag else ascii(tag) for tag in result.tags]
+    written = np.array([bool(tag) for tag in tags], np.bool_)
     qty = np.where(log["qty"] > 0, log["qty"], orders["qty"])
     return _lines(
         arrow.time_text(log["time"]),
@@ -53,23 +51,18 @@ def order_log(tables: Tables) -> str:
         " ",
         arrow.decimal_text(arrow.decimals(qty)),
         *(
-            _named(name, arrow.decimal_text(arrow.decimals(orders[column], zero_is_null=True)))
+            _named(name, arrow.decimal_text(arrow.decimals(orders[column])), orders[column] != 0)
             for name, column in (("limit", "limit_price"), ("stop", "stop_price"), ("trail", "trail"))
         ),
         " ",
         arrow.words(Tif, orders["tif"]),
-        _named("expire", arrow.time_text(orders["expire_time"])),
-        _flag("post_only", orders["post_only"] != 0),
-        _flag("reduce_only", orders["reduce_only"] != 0),
-        _named("tag", _quoted(result.tags).take(arrow.integers(orders["tag"]))),
+        _named("expire", arrow.time_text(orders["expire_time"]), orders["expire_time"] != 0),
+        arrow.when(orders["post_only"] != 0, " post_only"),
+        arrow.when(orders["reduce_only"] != 0, " reduce_only"),
+        _named("tag", arrow.pick(tags, orders["tag"]), written[orders["tag"]]),
         " ",
         arrow.words(Reason, log["reason"]),
     )
-
-
-def _quoted(tags: tuple[str, ...]) -> pa.Array:
-    """Write a tag of several words, or with an odd character, so that a line stays one line."""
-    return arrow.strings([tag if tag.isprintable() and " " not in tag else ascii(tag) for tag in tags])
 
 
 def ledger_log(tables: Tables) -> str:

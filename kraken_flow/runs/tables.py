@@ -51,7 +51,7 @@ class Tables:
         text = "|".join((self.strategy, *market.names, str(market.timeframe_ns)))
         prefix = "kf" + sha256(text.encode()).hexdigest()[:6]
         numbers = arrow.integers(np.arange(len(self.outcome.result.orders["pair"]))).cast(pa.string())
-        return pc.binary_join_element_wise(prefix, pc.utf8_lpad(numbers, 9, "0"), "-")
+        return arrow.join(prefix, "-", pc.utf8_lpad(numbers, 9, "0"))
 
     @cached_property
     def orders(self) -> pa.Table:
@@ -78,7 +78,7 @@ class Tables:
             "order_id": arrow.integers(np.arange(len(orders["pair"]))),
             "client_id": self.client_ids,
         }
-        return pa.table(columns)
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
     @cached_property
     def fee_amounts(self) -> pa.Array:
@@ -118,7 +118,7 @@ class Tables:
             "tag": arrow.pick(outcome.result.tags, orders["tag"][number]),
             "reason": arrow.words(Reason, orders["reason"][number]),
         }
-        return pa.table(columns)
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
     @cached_property
     def trades(self) -> pa.Table:
@@ -142,7 +142,7 @@ class Tables:
             "tag": arrow.pick(result.tags, result.orders["tag"][entry_order]),
             "exit_reason": arrow.words(Reason, exit_reasons(outcome)),
         }
-        return pa.table(columns)
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
     @cached_property
     def equity(self) -> pa.Table:
@@ -157,7 +157,7 @@ class Tables:
             "exposure": arrow.floats(exposure),
             "drawdown": arrow.floats(drawdowns(result.equity, outcome.start_equity)),
         }
-        return pa.table(columns)
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
 def exit_reasons(outcome: Outcome) -> Int64Array:

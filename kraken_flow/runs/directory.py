@@ -1,0 +1,132 @@
+"""A run's folder: taken by one run at a time, made before anything else, its manifest written first."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kraken_flow.core.errors import CheckFailed, UserError
+
+MANIFEST = "manifest.json"
+MADE_BY = "kraken-flow"
+FILES = (
+    *("config.yaml", "overrides.yaml", "metrics.json", "orders.parquet", "fills.parquet", "trades.parquet"),
+    *("equity.parquet", "orders.log", "ledger.log", "report.html", "leaderboard.csv", "leaderboard.json", MANIFEST),
+)
+"""What we may have written into a folder, besides `run.log` with its rotations and the numbered members of a sweep."""
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a folder that holds a run of ours, else None."""
+    try:
+        content = orjson.loads((folder / MANIFEST).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    return content if isinstance(content, dict) and content.get("made_by") == MADE_BY else None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of one."""
+    text = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(text)
+    fresh.replace(path)
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn what a file system refuses into a sentence: the input is wrong (exit 2), or the disk is full (exit 1)."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or folder
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise CheckFailed(f"{place}: the disk is full; the run is not complete") from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}:
+            raise UserError(f"{place}: cannot be written ({os.strerror(error.errno)}); choose another run_dir") from error
+        raise
+
+
+def new_folder(root: Path, mode: str, strategy: str, config_hash: str) -> Path:
+    """Make `root/<mode>/<strategy>/<UTC time with microseconds>-<hash8>`, exclusively, and return it."""
+    parent = root / mode / strategy.replace("/", "_")
+    with explained(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{config_hash[:8]}"
+            try:
+                (parent / name).mkdir()
+            except FileExistsError:
+                continue
+            return parent / name
+
+
+def point_latest(root: Path, folder: Path) -> None:
+    """Let `root/latest` name the folder; a file system without symbolic links goes without."""
+    fresh = root / f".latest.{os.getpid()}"
+    with contextlib.suppress(OSError):
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(os.path.relpath(folder, root), target_is_directory=True)
+        fresh.replace(root / "latest")
+
+
+class Claim:
+    """The hold on a folder: an advisory lock that ends with the process, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.release()
+            if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
+                raise UserError(f"run_dir={folder}: another run is writing there; choose another folder") from None
+            # Some network file systems have no locks: then the manifest alone guards the folder.
+            self._handle = -1
+
+    def release(self) -> None:
+        """Let others take the folder."""
+        if self._handle >= 0:
+            os.close(self._handle)
+        self._handle = -1
+
+
+def claim(folder: Path) -> Claim:
+    """Take a folder for a run: make it, or clear the earlier run of ours that it holds.
+
+    Files that we did not write stay. Raises `UserError` where the folder holds something else, or where another run is
+    writing.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        held = Claim(folder)
+        try:
+            if read_manifest(folder) is not None:
+                _clear(folder)
+            elif any(not name.name.startswith(".manifest.json.") for name in folder.iterdir()):
+                raise UserError(
+                    f"run_dir={folder}: the folder is not empty and holds no earlier run of ours; "
+                    "choose an empty or a new folder"
+                )
+        except BaseException:
+            held.release()
+            raise
+    return held
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run wrote, its manifest last, so that an interruption leaves a folder that is still ours."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink() and path.name.isdecimal() and read_manifest(path) is not None:
+            shutil.rmtree(path)
+        elif path.name.startswith("run.log") or (path.name in FILES and path.name != MANIFEST):
+            path.unlink()

@@ -1,0 +1,53 @@
+"""The run log: JSON lines, level by LOG_LEVEL, rotated."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import orjson
+
+ROTATE_BYTES = 10 * 2**20
+KEPT = 3
+_ROOT = "kraken_flow"
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per record: time, level, logger, message, and what was passed as `extra={"data": ...}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if data := getattr(record, "data", None):
+            line["data"] = data
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+@contextmanager
+def run_log(path: Path) -> Iterator[None]:
+    """Write what the program logs to a file while the context is open."""
+    level = os.environ.get("LOG_LEVEL", "").upper() or "INFO"
+    handler = RotatingFileHandler(path, maxBytes=ROTATE_BYTES, backupCount=KEPT, encoding="utf-8")
+    handler.setFormatter(JsonLines())
+    handler.setLevel(level)
+    logger = logging.getLogger(_ROOT)
+    before = logger.level
+    if logger.getEffectiveLevel() > handler.level:
+        logger.setLevel(handler.level)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+        handler.close()

@@ -1,0 +1,146 @@
+"""The record of a run: its folder and manifest, from before the first bar is read until after the last file."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.runs.directory import MADE_BY, MANIFEST, Claim, claim, explained, new_folder, point_latest, write_json
+from kraken_flow.runs.log import run_log
+from kraken_flow.runs.sources import git_commit, loaded_sources, versions
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path("runs")
+"""Where runs go that name no folder, relative to the working directory."""
+FORMAT = 1
+"""Version of the manifest's layout."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a run was asked to do.
+
+    Parameters
+    ----------
+    mode, strategy
+        The options chosen; they name the folder.
+    config
+        The composed configuration as YAML.
+    overrides
+        The arguments as typed.
+    run_dir
+        The folder the user named, None for a new one under `runs/`.
+    """
+
+    mode: str
+    strategy: str
+    config: str
+    overrides: Sequence[str] = ()
+    run_dir: str | Path | None = None
+    root: Path = ROOT
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 of `config.yaml`."""
+        return sha256(self.config.encode()).hexdigest()
+
+
+@dataclass
+class Run:
+    """A run under way: its folder, and its manifest, to which the mode adds what it learns."""
+
+    folder: Path
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def save(self) -> None:
+        """Write the manifest."""
+        with explained(self.folder):
+            write_json(self.folder / MANIFEST, self.manifest)
+
+    def add(self, facts: Mapping[str, Any]) -> None:
+        """Add to the manifest and write it."""
+        self.manifest.update(facts)
+        self.save()
+
+
+@contextmanager
+def recorded(declared: Declared) -> Iterator[Run]:
+    """Hold a folder for a run; its manifest says running, then finished, failed or interrupted."""
+    folder, held = _take(declared)
+    try:
+        run = Run(folder, _first_manifest(declared))
+        with explained(folder):
+            run.save()
+            (folder / "config.yaml").write_text(declared.config, "utf-8")
+            lines = [f"- {orjson.dumps(word).decode()}\n" for word in declared.overrides]
+            (folder / "overrides.yaml").write_text("".join(lines) or "[]\n", "utf-8")
+            with run_log(folder / "run.log"), _ending(run):
+                logger.info("%s of %s starts", declared.mode, declared.strategy)
+                yield run
+    finally:
+        held.release()
+
+
+def _take(declared: Declared) -> tuple[Path, Claim]:
+    if declared.run_dir is not None:
+        folder = Path(declared.run_dir)
+        return folder, claim(folder)
+    folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
+    held = claim(folder)
+    point_latest(declared.root, folder)
+    return folder, held
+
+
+def _first_manifest(declared: Declared) -> dict[str, Any]:
+    package = Path(__file__).resolve().parents[1]
+    return {
+        "made_by": MADE_BY,
+        "format": FORMAT,
+        "status": "running",
+        "mode": declared.mode,
+        "strategy": declared.strategy,
+        "started": _now(),
+        "config_sha256": declared.config_hash,
+        "versions": versions(),
+        "git_commit": git_commit(package),
+        "project_git_commit": git_commit(Path.cwd()),
+        "command": [Path(sys.argv[0]).name, *declared.overrides],
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@contextmanager
+def _ending(run: Run) -> Iterator[None]:
+    """Write how the run ended; what stopped it goes on to the caller."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end(run, "interrupted", None)
+        raise
+    except BaseException as error:
+        _end(run, "failed", error)
+        raise
+    run.add({"status": "finished", "finished": _now(), "sources": loaded_sources()})
+
+
+def _end(run: Run, status: str, error: BaseException | None) -> None:
+    run.manifest |= {"status": status, "finished": _now(), "sources": loaded_sources()}
+    if error is not None:
+        run.manifest["error"] = {"type": type(error).__name__, "message": str(error)}
+    # A full disk is often why the run ended: then its manifest keeps saying that it runs.
+    with contextlib.suppress(OSError, UserError, CheckFailed):
+        logger.error("the run %s", status, exc_info=error)
+        run.save()

@@ -1,0 +1,85 @@
+"""What code a run was made by: the hash of every source file loaded, versions, the git commit."""
+
+import platform
+import sys
+from functools import lru_cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from kraken_flow import __version__
+
+_OURS = ("kraken_flow", "hydra_plugins", "strategies", "kraken_flow_native")
+_LIBRARIES = ("hydra-core", "numpy", "omegaconf", "orjson", "pandas", "pyarrow", "pydantic", "rich", "kraken-flow-native")
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    digest = sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _unchanged_file_hash(path: str, size: int, modified_ns: int) -> str:
+    """Return a source file's hash; members of a sweep ask for the same files over and over."""
+    return file_hash(Path(path))
+
+
+def loaded_sources() -> dict[str, str]:
+    """Return module name -> SHA-256 of the file of every loaded module of ours and of the user's strategies."""
+    found: dict[str, str] = {}
+    for name, module in sorted(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if name.partition(".")[0] in _OURS and path and Path(path).is_file():
+            state = Path(path).stat()
+            found[name] = _unchanged_file_hash(path, state.st_size, state.st_mtime_ns)
+    return found
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python, the platform, Kraken Flow and its libraries; None for one that is missing."""
+    found: dict[str, str | None] = {
+        "kraken-flow": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def git_commit(folder: Path) -> str | None:
+    """Return the commit checked out at a folder or above it, read from `.git`; None outside a repository."""
+    for place in (folder, *folder.parents):
+        git = place / ".git"
+        if git.is_file():
+            git = (place / git.read_text("utf-8").partition(":")[2].strip()).resolve()
+        if git.is_dir():
+            return _head(git)
+    return None
+
+
+def _head(git: Path) -> str | None:
+    head = _text(git / "HEAD")
+    if not head.startswith("ref: "):
+        return head or None
+    name = head.removeprefix("ref: ")
+    common = git / _text(git / "commondir") if (git / "commondir").is_file() else git
+    for place in (git, common):
+        if commit := _text(place / name):
+            return commit
+    for line in _text(common / "packed-refs").splitlines():
+        if line.endswith(f" {name}"):
+            return line.split()[0]
+    return None
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8").strip() if path.is_file() else ""

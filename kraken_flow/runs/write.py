@@ -1,0 +1,41 @@
+"""Writing a finished run: tables, logs and metrics."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kraken_flow.analysis.metrics import Hashes, complete, measure
+from kraken_flow.runs.directory import explained, write_json
+from kraken_flow.runs.logs import data_hash, ledger_log, order_log, text_hash
+from kraken_flow.runs.tables import Tables
+
+TABLES = ("orders", "fills", "trades", "equity")
+
+
+def full_metrics(tables: Tables, orders_text: str | None = None, ledger_text: str | None = None) -> dict[str, Any]:
+    """Return everything that stands in `metrics.json`; the logs are written if they are not given."""
+    texts = order_log(tables) if orders_text is None else orders_text, ledger_text
+    ledger = ledger_log(tables) if texts[1] is None else texts[1]
+    hashes = Hashes(text_hash(texts[0]), text_hash(ledger), data_hash(tables.outcome.market))
+    return complete(measure(tables.outcome), hashes)
+
+
+def write_run(folder: Path, tables: Tables) -> dict[str, Any]:
+    """Write a run's tables, logs and metrics into its folder; return the metrics."""
+    with explained(folder):
+        texts = {"orders.log": order_log(tables), "ledger.log": ledger_log(tables)}
+        for name, text in texts.items():
+            (folder / name).write_bytes(text.encode())
+        for name in TABLES:
+            _write_parquet(getattr(tables, name), folder / f"{name}.parquet")
+        metrics = full_metrics(tables, texts["orders.log"], texts["ledger.log"])
+        write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    # Statistics and dictionaries cost more time than they save on tables of this size; text columns repeat a lot.
+    strings = [f.name for f in table.schema if pa.types.is_string(f.type) and f.name != "client_id"]
+    pq.write_table(table, path, compression="zstd", use_dictionary=strings)
