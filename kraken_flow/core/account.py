@@ -73,8 +73,6 @@ class Portfolio(Node):
     """Whether targets move with prices while the forecast stands."""
     needs_stop: ClassVar[bool] = False
     """Whether sizes come from the distance of the stop loss, so that risk has to set one."""
-    needs_stop: ClassVar[bool] = False
-    """Whether sizing reads the distance of the stop loss, so that risk has to set one."""
     band: float | None
     cash_buffer: float
 

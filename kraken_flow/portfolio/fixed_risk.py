@@ -19,7 +19,6 @@ class FixedRisk(Portfolio):
 
     kernel: ClassVar[str | None] = "fixed_risk"
     needs_stop: ClassVar[bool] = True
-    needs_stop: ClassVar[bool] = True
     risk: Fraction = 0.01
     """Share of equity lost when the stop loss fills at its level; needs `risk.position.stop_loss`."""
     band: NonNegative[float] | None = None
