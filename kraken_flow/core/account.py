@@ -9,6 +9,7 @@ from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.market import Market
 from kraken_flow.core.node import Node
 from kraken_flow.core.orders import OrderType, Side, Tif
+from kraken_flow.core.terms import Terms
 
 
 class View:
@@ -16,7 +17,8 @@ class View:
 
     Attributes: `row` grid row; `time` the decision (bar close, ns); `equity` exact, 10^-16 of quote; `leverage` rate
     10^-8; `stop_rate` distance of the stop loss as a rate (0 without); `periods_root` square root of bars per year,
-    10^-9; `price` last closes and `position` quantities, 10^-8; `forecast` 10^-9; `aux` name -> column values, 10^-9 (`FIX_NAN` where undefined).
+    10^-9; `price` last closes and `position` quantities, 10^-8; `forecast` 10^-9; `aux` name -> column values, 10^-9
+    (`FIX_NAN` where undefined).
     """
 
     __slots__ = (
@@ -135,6 +137,11 @@ class Exchange(Node):
     """What the simulator plays and a connector obeys; `exchange/spot.py` has the fields."""
 
     kind: ClassVar[str] = "exchange"
+    name: str
+
+    def terms(self) -> Terms:
+        """Return fees, slippage, latency and fill rules as integers."""
+        raise TypeError(f"{type(self).__name__} has no terms()")
 
     def features(self) -> Mapping[str, Source]:
         """Return the feature columns that the slippage model reads; none unless overridden."""
@@ -149,3 +156,6 @@ class Account(Node):
     """The account's cash, leverage and permission to sell short; `exchange/account.py` has the fields."""
 
     kind: ClassVar[str] = "account"
+    cash: float
+    short: bool
+    leverage: float

@@ -10,7 +10,7 @@ from kraken_flow.core.signal import account_features
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.strategy import Scripted
 from kraken_flow.core.times import YEAR, parse_timeframe
-from kraken_flow.core.units import CASH_DECIMALS, parse, rate, rate_bps
+from kraken_flow.core.units import CASH_DECIMALS, parse, rate
 
 
 def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, ...]) -> Spec:
@@ -20,7 +20,9 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
     scripted = isinstance(graph.strategy, Scripted)
     requests = tuple(graph.strategy.requests(market, list(instruments))) if isinstance(graph.strategy, Scripted) else ()
     timeframe_ns = parse_timeframe(graph.timeframe)
+    terms = vars(exchange.terms())
     return Spec(
+        **(terms | {"latency_ns": terms["latency_ns"] + delay}),
         timeframe_ns=timeframe_ns,
         instruments=instruments,
         portfolio=portfolio,
@@ -30,16 +32,6 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
         cash=parse(repr(graph.account.cash), CASH_DECIMALS, "account.cash"),
         short=graph.account.short,
         leverage=rate(graph.account.leverage),
-        tiers=exchange.fees.table(),
-        fee_in_base=exchange.fees.currency == "base",
-        slippage=exchange.slippage_model(),
-        slippage_size=exchange.slippage.size(),
-        latency_ns=exchange.latency_ns() + delay,
-        latency_rate=rate_bps(exchange.latency_bps),
-        limit_touch=exchange.fill.limit == "touch",
-        path=exchange.path(),
-        participation=-1 if exchange.participation_cap is None else rate(exchange.participation_cap),
-        price_band=-1 if exchange.price_band is None else rate(exchange.price_band),
         max_gap=market.max_gap,
         band=-1 if portfolio.band is None else rate(portfolio.band),
         rebalance_bars=portfolio.rebalance_bars(timeframe_ns),
@@ -55,5 +47,3 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
 def periods_root(timeframe_ns: int) -> int:
     """Return the square root of the number of bars in 365 days, 10^-9."""
     return isqrt(10**18 * YEAR // timeframe_ns)
-
-

@@ -4,7 +4,8 @@ from collections import deque
 from math import isqrt
 
 from kraken_flow.core.orders import Liquidity, Side
-from kraken_flow.core.spec import Slippage, Spec
+from kraken_flow.core.spec import Spec
+from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import DAY
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, ceil_div
 
@@ -42,14 +43,15 @@ def fee_of(amount: int, rate: int) -> int:
     return ceil_div(amount * rate, UNIT)
 
 
-def slipped(  # noqa: PLR0913 - the facts of one fill; a record for them would be built once per fill for nothing
+def slipped(
     spec: Spec, price: int, side: Side, qty: int, volume: int, late: bool, sigma: int, mean_volume: int, tick: int
 ) -> int:
     """Return the price a taker pays: moved adversely by the slippage model and by latency, then rounded to the tick.
 
     Parameters: `price` 10^-8; `qty` the whole order's quantity, for the impact models; `volume` the bar's volume;
     `late` whether the order met the open with latency; `sigma` and `mean_volume` the volatility (10^-9) and mean volume
-    (10^-9 of base) of the same span known at the decision, `FIX_NAN` without estimate. A price that nothing moves fills as printed.
+    (10^-9 of base) of the same span known at the decision, `FIX_NAN` without estimate. A price that nothing moves
+    fills as printed.
     Formulas: sqrt impact Y * sigma * sqrt(Q / V); volume share k * (q / V)^2.
     """
     offset = price * spec.latency_rate if late else 0

@@ -155,7 +155,7 @@ def _fine(market: Market, lo: int, hi: int) -> list[tuple[list[tuple[int, int, B
 
 def _merge(coarse: Bars, fine: Bars, has: list[bool], slot: int) -> Bars:
     """Take finer bars where the pair has them, else the coarse bar in slot 0 and its flat close afterwards."""
-    lists = []
+    lists: list[list[int]] = []
     for name in ("open", "high", "low", "close"):
         source = getattr(coarse, name) if slot == 0 else coarse.close
         lists.append(
@@ -168,4 +168,4 @@ def _merge(coarse: Bars, fine: Bars, has: list[bool], slot: int) -> Bars:
     state = [
         f if ok else (c if slot == 0 else SYNTHETIC) for f, c, ok in zip(fine.state, coarse.state, has, strict=True)
     ]
-    return Bars(*lists, volume, state)
+    return Bars(lists[0], lists[1], lists[2], lists[3], volume, state)

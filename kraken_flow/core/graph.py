@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kraken_flow.core.account import Account, Exchange, Execution, Portfolio, Risk
-    from kraken_flow.core.source import Source
     from kraken_flow.core.feature import Feature
+    from kraken_flow.core.source import Source
     from kraken_flow.core.strategy import Strategy
 
 

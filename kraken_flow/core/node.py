@@ -1,4 +1,4 @@
-"""A node: a frozen, validated dataclass of parameters. Its fields are its schema, its documentation and its defaults."""
+"""A node: a frozen, validated dataclass of parameters; its fields are its schema, documentation and defaults."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
@@ -26,8 +26,8 @@ def node(cls: C) -> C:
 
     The docstring under a field is its documentation, shown by `mode=describe` and in the reference.
     """
-    make: Callable[[C], C] = dataclass(frozen=True, config=_CONFIG)
-    return make(cls)
+    made: C = dataclass(frozen=True, config=_CONFIG)(cls)  # type: ignore[assignment]  # pydantic says "a pydantic dataclass" for the same class
+    return made
 
 
 class Node:

@@ -1,4 +1,4 @@
-"""Orders: their words, their states, and the one table of legal transitions. Rust exports the same tables; a test compares."""
+"""Orders: their words, their states, the one table of legal transitions; Rust exports the same, a test compares."""
 
 from dataclasses import dataclass
 from enum import IntEnum

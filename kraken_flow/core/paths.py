@@ -96,7 +96,11 @@ def _sweep(sim: "Simulator", p: int, direction: int, born_only: bool) -> None:
         best: tuple[int, int] | None = None
         chosen: Order | None = None
         for order in sim.live[p]:
-            if order.number in done or (order.born_inside and order.rests_as_limit) or (born_only and not order.born_inside):
+            if (
+                order.number in done
+                or (order.born_inside and order.rests_as_limit)
+                or (born_only and not order.born_inside)
+            ):
                 continue
             if not _reached(sim, order, direction):
                 continue

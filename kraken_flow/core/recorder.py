@@ -1,5 +1,6 @@
 """What an engine writes down while it runs: orders, fills, the order log, counters; columns at the end."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -131,6 +132,6 @@ class Recorder:
         return _columns(_ORDER_FIELDS, orders), _columns(_FILL_FIELDS, self.fills), _columns(_LOG_FIELDS, self.lines)
 
 
-def _columns(fields: tuple[str, ...], rows: list[tuple[int, ...]]) -> Columns:
+def _columns(fields: tuple[str, ...], rows: Sequence[tuple[int, ...]]) -> Columns:
     table = np.array(rows, dtype=np.int64).reshape(len(rows), len(fields))
     return {name: np.ascontiguousarray(table[:, i]) for i, name in enumerate(fields)}

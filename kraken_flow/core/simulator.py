@@ -14,7 +14,8 @@ from kraken_flow.core.orders import FillPath, Liquidity, LogKind, OrderType, Rea
 from kraken_flow.core.paths import run_path, run_pessimistic
 from kraken_flow.core.protection import after_fill
 from kraken_flow.core.recorder import Recorder
-from kraken_flow.core.spec import Slippage, Spec
+from kraken_flow.core.spec import Spec
+from kraken_flow.core.terms import Slippage
 from kraken_flow.core.units import FIX_NAN, UNIT
 from kraken_flow.core.working import Group, Order
 
@@ -121,10 +122,10 @@ class Simulator:
         for p, reducing, order in self._open_queue():
             if not order.alive or not self._arrived(order, detailed):
                 continue
-            if order.state is State.PENDING and order.request.tif is Tif.GTD:
-                if order.request.expire_time <= self.open_time:
-                    self.end(order, State.EXPIRED, Reason.GTD_EXPIRED)
-                    continue
+            expires = order.request.expire_time if order.request.tif is Tif.GTD else self.close_time
+            if order.state is State.PENDING and expires <= self.open_time:
+                self.end(order, State.EXPIRED, Reason.GTD_EXPIRED)
+                continue
             if self.tradable(p):
                 self._meet_open(order, self.bars.open[p], reducing)
             elif order.type is OrderType.MARKET and self.gap[p] > self.spec.max_gap:
@@ -261,7 +262,8 @@ class Simulator:
         mean_volume = self.mean_volume[p] if self.mean_volume else FIX_NAN
         if self.spec.slippage is Slippage.SQRT_IMPACT and FIX_NAN in (sigma, mean_volume):
             self.record.count("impact_without_estimate")
-        return slipped(self.spec, price, order.request.side, order.qty, self.bars.volume[p], late, sigma, mean_volume, tick)
+        volume = self.bars.volume[p]
+        return slipped(self.spec, price, order.request.side, order.qty, volume, late, sigma, mean_volume, tick)
 
     def _fill(self, order: Order, printed: int, price: int, liquidity: Liquidity) -> None:
         """Fill as much as position, permission, funds and participation allow; end what can never fill."""

@@ -1,30 +1,11 @@
 """What an engine needs to know of a graph, as plain integers: the same specification drives the reference and Rust."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kraken_flow.core.account import Execution, Portfolio, Protection, Risk
 from kraken_flow.core.instrument import Instrument
-from kraken_flow.core.orders import FillPath, OrderRequest, Word
-
-
-class Slippage(Word):
-    """How a market order's price moves against it."""
-
-    NONE = 0
-    BPS = 1
-    HALF_SPREAD = 2
-    SQRT_IMPACT = 3
-    VOLUME_SHARE = 4
-
-
-@dataclass(frozen=True)
-class Tier:
-    """Fee rates (10^-8) from a 30-day traded volume (cash, 10^-16) on."""
-
-    volume: int
-    maker: int
-    taker: int
+from kraken_flow.core.orders import FillPath, OrderRequest
+from kraken_flow.core.terms import Slippage, Tier
 
 
 @dataclass(frozen=True)
@@ -65,5 +46,3 @@ class Spec:
     tags: tuple[str, ...] = ("",)
     requests: tuple[tuple[int, OrderRequest], ...] = ()
     scripted: bool = False
-    kernels: Mapping[str, tuple[str | None, Mapping[str, int]]] = field(default_factory=dict)
-    """Per account node (portfolio, risk, execution): the name of its Rust twin or None, and its integer parameters."""

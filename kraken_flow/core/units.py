@@ -57,7 +57,7 @@ def to_units(values: FloatArray, decimals: int | None = None) -> Int64Array:
 
 
 def to_floats(units: Int64Array) -> FloatArray:
-    """Return prices or quantities as float64: the float nearest to the decimal number, one correctly rounded division."""
+    """Return prices or quantities as float64: the float nearest to the decimal, one correctly rounded division."""
     result: FloatArray = units / float(UNIT)
     return result
 

@@ -43,7 +43,7 @@ class Order:
         "trail",
         "trail_rate",
         "type",
-            )
+    )
 
     def __init__(self, number: int, request: OrderRequest, qty: int, time: int, row: int, own: bool) -> None:
         self.number = number

@@ -10,7 +10,7 @@ from kraken_flow.core.instrument import Instrument, split_pair
 from kraken_flow.core.market import Market
 from kraken_flow.core.node import NonNegative, Positive, node
 from kraken_flow.core.orders import FillPath
-from kraken_flow.core.spec import Slippage, Tier
+from kraken_flow.core.terms import Slippage, Terms, Tier
 from kraken_flow.core.times import parse_duration, parse_timeframe
 from kraken_flow.core.units import CASH_DECIMALS, PRICE_DECIMALS, UNIT, parse, rate, rate_bps
 
@@ -141,7 +141,7 @@ class SpotExchange(Exchange):
         self.fees.table()
         parse_duration(self.latency, "exchange.latency")
         if self.fill.path == "detail" and self.fill.detail is None:
-            raise UserError("exchange.fill.detail: path=detail needs the finer timeframe, as in exchange.fill.detail=15m")
+            raise UserError("exchange.fill.detail: path=detail needs the finer timeframe, as in 15m")
         if self.fill.detail is not None:
             parse_timeframe(self.fill.detail, "exchange.fill.detail")
         if self.slippage.model == "sqrt_impact" and None in (self.slippage.sigma, self.slippage.volume):
@@ -174,17 +174,21 @@ class SpotExchange(Exchange):
             origin="override" if self.tick or self.lot else "data" if terms is None else "table",
         )
 
-    def latency_ns(self) -> int:
-        """Return the latency in nanoseconds."""
-        return parse_duration(self.latency, "exchange.latency")
-
-    def path(self) -> FillPath:
-        """Return the intrabar path."""
-        return FillPath[self.fill.path.upper()]
-
-    def slippage_model(self) -> Slippage:
-        """Return the slippage model."""
-        return Slippage[self.slippage.model.upper()]
+    def terms(self) -> Terms:
+        """Return the integers that the simulator plays."""
+        cap, band = self.participation_cap, self.price_band
+        return Terms(
+            tiers=self.fees.table(),
+            fee_in_base=self.fees.currency == "base",
+            slippage=Slippage[self.slippage.model.upper()],
+            slippage_size=self.slippage.size(),
+            latency_ns=parse_duration(self.latency, "exchange.latency"),
+            latency_rate=rate_bps(self.latency_bps),
+            limit_touch=self.fill.limit == "touch",
+            path=FillPath[self.fill.path.upper()],
+            participation=-1 if cap is None else rate(cap),
+            price_band=-1 if band is None else rate(band),
+        )
 
 
 def _units(value: float, what: str) -> int:

@@ -13,7 +13,7 @@ from kraken_flow.portfolio.sizing import budget, signed
 
 @node
 class VolTarget(Portfolio):
-    """Scale each pair's exposure to `target` / its annual volatility, divided equally over pairs, times the forecast."""
+    """Scale each pair's exposure to `target` / its annual volatility, divided over pairs, times the forecast."""
 
     kernel: ClassVar[str | None] = "vol_target"
     volatility: Source
