@@ -1,6 +1,5 @@
 """A node: a frozen, validated dataclass of parameters; its fields are its schema, documentation and defaults."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
 
 import annotated_types
