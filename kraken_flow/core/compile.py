@@ -16,13 +16,12 @@ from kraken_flow.core.units import CASH_DECIMALS, parse, rate
 def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, ...]) -> Spec:
     """Return the specification of a run. `instruments` follow `market.names`."""
     exchange, portfolio, risk, execution = graph.exchange, graph.portfolio, graph.risk, graph.execution
-    delay = getattr(graph.source, "delay_ns", lambda: 0)()
     scripted = isinstance(graph.strategy, Scripted)
     requests = tuple(graph.strategy.requests(market, list(instruments))) if isinstance(graph.strategy, Scripted) else ()
     timeframe_ns = parse_timeframe(graph.timeframe)
     terms = vars(exchange.terms())
     return Spec(
-        **(terms | {"latency_ns": terms["latency_ns"] + delay}),
+        **(terms | {"latency_ns": terms["latency_ns"] + graph.source.feed_delay_ns}),
         timeframe_ns=timeframe_ns,
         instruments=instruments,
         portfolio=portfolio,

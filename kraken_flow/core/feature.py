@@ -1,9 +1,9 @@
 """Features: market columns in, float columns out; one definition with a batch face and a streaming face.
 
 The scalar `State.update` is the reference: a batch is a loop over it, and the Rust kernel of the same name does the
-same arithmetic in the same order, so all faces agree to the bit. A feature sees the real bars of its pair and nothing else:
-row t reads rows up to t. NaN in an input re-seeds the state and gives NaN, so a window that holds it is poisoned and
-nothing after it is.
+same arithmetic in the same order, so all faces agree to the bit. A feature sees the real bars of its pair and nothing
+else: row t reads rows up to t. NaN in an input re-seeds the state and gives NaN, so a window that holds it is poisoned
+and nothing after it is.
 """
 
 import math

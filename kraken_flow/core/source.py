@@ -9,6 +9,10 @@ from kraken_flow.core.market import Market
 class Source(Protocol):
     """A node of group `data`."""
 
+    @property
+    def feed_delay_ns(self) -> int:
+        """Return the time after a bar's close at which it is known, ns."""
+
     def load(
         self,
         pairs: tuple[str, ...],
