@@ -1,6 +1,30 @@
-"""Features, one family per file."""
+"""Features, one family per file; `docs/features.md` lists them."""
 
+from kraken_flow.core.volatility import LogReturnStd
 from kraken_flow.features.average import Ema, Rma, Sma
+from kraken_flow.features.change import Returns, Roc
+from kraken_flow.features.channel import Donchian
 from kraken_flow.features.cross import Cross
+from kraken_flow.features.deviation import Bollinger, RollingStd, VolumeZ, ZScore
+from kraken_flow.features.rank import Rank
+from kraken_flow.features.timeframe import Htf
+from kraken_flow.features.wilder import Atr, Rsi
 
-__all__ = ["Cross", "Ema", "Rma", "Sma"]
+__all__ = [
+    "Atr",
+    "Bollinger",
+    "Cross",
+    "Donchian",
+    "Ema",
+    "Htf",
+    "LogReturnStd",
+    "Rank",
+    "Returns",
+    "Rma",
+    "Roc",
+    "RollingStd",
+    "Rsi",
+    "Sma",
+    "VolumeZ",
+    "ZScore",
+]

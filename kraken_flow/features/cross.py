@@ -1,8 +1,9 @@
 """Crossings of two lines."""
 
-from kraken_flow.core.feature import Feature, Source, State
+from kraken_flow.core.feature import Feature, Fused, Source, State
 from kraken_flow.core.node import node
 from kraken_flow.core.strategy import nan
+from kraken_flow.features.average import Sma
 
 
 class CrossState:
@@ -47,6 +48,13 @@ class Cross(Feature):
     def state(self) -> State:
         """Return a state without a side."""
         return CrossState()
+
+    def fused(self) -> Fused | None:
+        """Return the one-pass kernel for two simple averages of the same column."""
+        fast, slow = self.fast, self.slow
+        if isinstance(fast, Sma) and isinstance(slow, Sma) and fast.source == slow.source:
+            return "sma_cross", (fast.window, slow.window), (fast.source,)
+        return None
 
     @property
     def warmup(self) -> int:

@@ -1,8 +1,117 @@
 //! Bindings of the feature kernels.
 
+use kraken_flow_core::features::{self, Kernel, MAX_WIDTH};
+use numpy::{PyReadonlyArray1, PyReadwriteArray1, PyReadwriteArray2, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::{PyFloat, PyTuple};
+
+/// Run the kernel `name` made from `parameters` over float64 columns of equal length and write its outputs into `out`,
+/// float64 of shape (n_outputs, n). It starts afresh at each index in `resets` and at rows with NaN in an input;
+/// `clean` says that there are none. Other Python threads run meanwhile.
+#[pyfunction]
+fn run_feature(
+    py: Python<'_>,
+    name: &str,
+    parameters: Vec<f64>,
+    inputs: Vec<PyReadonlyArray1<'_, f64>>,
+    resets: PyReadonlyArray1<'_, i64>,
+    mut out: PyReadwriteArray2<'_, f64>,
+    clean: bool,
+) -> PyResult<()> {
+    let mut kernel = make(name, &parameters)?;
+    let rows = out.shape()[1];
+    if inputs.len() != kernel.inputs() || out.shape()[0] != kernel.outputs() || inputs.iter().any(|x| x.len() != rows) {
+        return Err(PyValueError::new_err(format!(
+            "kernel {name} takes {} columns and gives {}, all of one length",
+            kernel.inputs(),
+            kernel.outputs()
+        )));
+    }
+    let columns = inputs.iter().map(|x| x.as_slice()).collect::<Result<Vec<_>, _>>()?;
+    let (resets, table) = (resets.as_slice()?, out.as_slice_mut()?);
+    if rows == 0 {
+        return Ok(());
+    }
+    let mut outputs: Vec<&mut [f64]> = table.chunks_exact_mut(rows).collect();
+    py.detach(|| features::run(kernel.as_mut(), &columns, resets, clean, &mut outputs));
+    Ok(())
+}
+
+/// Fill rows of `values` that are NaN or not `live` with the value before (`start` before the first), in place.
+/// Returns None, or the first row whose value lies outside [low, 1], from where on nothing was changed.
+#[pyfunction]
+fn hold(
+    mut values: PyReadwriteArray1<'_, f64>,
+    live: Option<PyReadonlyArray1<'_, bool>>,
+    low: f64,
+    start: f64,
+) -> PyResult<Option<usize>> {
+    let live = live.as_ref().map(|x| x.as_slice()).transpose()?;
+    Ok(features::hold(values.as_slice_mut()?, live, low, start).err().map(|problem| problem.row))
+}
+
+/// Write float64 values as int64 of 10^-9, half to even; NaN becomes the smallest integer.
+#[pyfunction]
+fn fix_floats(values: PyReadonlyArray1<'_, f64>, mut out: PyReadwriteArray1<'_, i64>) -> PyResult<()> {
+    features::fix(values.as_slice()?, out.as_slice_mut()?);
+    Ok(())
+}
+
+fn make(name: &str, parameters: &[f64]) -> PyResult<Box<dyn Kernel>> {
+    features::make(name, parameters).map_err(PyValueError::new_err)
+}
+
+/// A kernel that takes one bar at a time.
+#[pyclass]
+struct FeatureStream {
+    kernel: Box<dyn Kernel>,
+    inputs: usize,
+    outputs: usize,
+}
+
+#[pymethods]
+impl FeatureStream {
+    #[new]
+    fn new(name: &str, parameters: Vec<f64>) -> PyResult<Self> {
+        let kernel = make(name, &parameters)?;
+        let (inputs, outputs) = (kernel.inputs(), kernel.outputs());
+        Ok(Self { kernel, inputs, outputs })
+    }
+
+    /// Take one bar's inputs and return the output, or the tuple of outputs. NaN in an input starts afresh.
+    #[pyo3(signature = (*values))]
+    fn update<'py>(&mut self, values: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        let py = values.py();
+        let (mut x, mut out) = ([0.0; MAX_WIDTH], [f64::NAN; MAX_WIDTH]);
+        if values.len() != self.inputs {
+            return Err(PyValueError::new_err(format!("update takes {} values", self.inputs)));
+        }
+        for (slot, value) in x.iter_mut().zip(values.iter_borrowed()) {
+            *slot = value.extract()?;
+        }
+        let x = &x[..self.inputs];
+        if x.iter().any(|v| v.is_nan()) {
+            self.kernel.reset();
+        } else {
+            self.kernel.update(x, &mut out[..self.outputs]);
+        }
+        if self.outputs == 1 {
+            return Ok(PyFloat::new(py, out[0]).into_any());
+        }
+        Ok(PyTuple::new(py, &out[..self.outputs])?.into_any())
+    }
+
+    /// Forget everything.
+    fn reset(&mut self) {
+        self.kernel.reset();
+    }
+}
 
 /// Adds the functions and classes of this module to the extension.
-pub(crate) fn register(_m: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<FeatureStream>()?;
+    m.add_function(wrap_pyfunction!(run_feature, m)?)?;
+    m.add_function(wrap_pyfunction!(hold, m)?)?;
+    m.add_function(wrap_pyfunction!(fix_floats, m)?)
 }

@@ -1,0 +1,295 @@
+//! Dispersion of a window.
+
+use super::{Kernel, Ring};
+
+/// Windows between two recomputations of the running moments.
+const ANCHOR_EVERY: usize = 8;
+
+/// Mean and sum of squared deviations of a window that slides.
+#[derive(Clone, Copy)]
+struct Running {
+    mean: f64,
+    squares: f64,
+    last: f64,
+    equal: usize,
+}
+
+impl Running {
+    const FRESH: Self = Self { mean: 0.0, squares: 0.0, last: 0.0, equal: 0 };
+
+    #[inline(always)]
+    fn see(&mut self, x: f64) {
+        self.equal = if x == self.last { self.equal + 1 } else { 1 };
+        self.last = x;
+    }
+
+    #[inline(always)]
+    fn slide(&mut self, new: f64, old: f64, inverse: f64) {
+        let change = new - old;
+        let before = self.mean;
+        self.mean += change * inverse;
+        self.squares += change * ((new - self.mean) + (old - before));
+    }
+
+    /// Recomputes the moments from a window given as two runs, oldest first.
+    fn anchor(&mut self, older: &[f64], newer: &[f64], inverse: f64) {
+        let first = older[0];
+        let mut total = 0.0;
+        for x in older.iter().chain(newer) {
+            total += x - first;
+        }
+        self.mean = first + total * inverse;
+        total = 0.0;
+        for x in older.iter().chain(newer) {
+            let deviation = x - self.mean;
+            total += deviation * deviation;
+        }
+        self.squares = total;
+    }
+
+    #[inline(always)]
+    fn deviation(&self, window: usize, scale: f64) -> f64 {
+        let root = (self.squares * scale).sqrt();
+        if self.equal >= window || self.squares.is_nan() || self.squares <= 0.0 { 0.0 } else { root }
+    }
+}
+
+/// A window and its moments.
+struct Moments {
+    window: usize,
+    inverse: f64,
+    ring: Ring,
+    running: Running,
+    /// Slides left before the next recomputation.
+    age: usize,
+}
+
+impl Moments {
+    fn new(window: usize) -> Self {
+        Self { window, inverse: 1.0 / window as f64, ring: Ring::new(), running: Running::FRESH, age: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.ring.clear();
+        self.running = Running::FRESH;
+        self.age = 0;
+    }
+
+    /// Takes one value; says whether the window is full.
+    #[inline(always)]
+    fn add(&mut self, x: f64) -> bool {
+        self.running.see(x);
+        let old = self.ring.push(x, self.window);
+        if self.ring.len() < self.window {
+            return false;
+        }
+        match old {
+            Some(old) if self.age > 0 => {
+                self.age -= 1;
+                self.running.slide(x, old, self.inverse);
+            }
+            _ => {
+                self.age = ANCHOR_EVERY * self.window - 1;
+                let (older, newer) = self.ring.in_order();
+                self.running.anchor(older, newer, self.inverse);
+            }
+        }
+        true
+    }
+
+    /// Runs over a slice from a fresh state, reading the window from the slice itself, and calls `emit` with the index,
+    /// the value and the moments for each full window.
+    #[inline(always)]
+    fn sweep(&self, x: &[f64], mut emit: impl FnMut(usize, f64, &Running)) {
+        let (window, inverse) = (self.window, self.inverse);
+        let mut running = Running::FRESH;
+        for &value in &x[..(window - 1).min(x.len())] {
+            running.see(value);
+        }
+        let mut at = window - 1;
+        while at < x.len() {
+            running.see(x[at]);
+            running.anchor(&x[at + 1 - window..=at], &[], inverse);
+            emit(at, x[at], &running);
+            let end = (at + ANCHOR_EVERY * window).min(x.len());
+            let (news, olds) = (&x[at + 1..end], &x[at + 1 - window..end - window]);
+            for (k, (&new, &old)) in news.iter().zip(olds).enumerate() {
+                running.see(new);
+                running.slide(new, old, inverse);
+                emit(at + 1 + k, new, &running);
+            }
+            at = end;
+        }
+    }
+}
+
+fn fill_head(out: &mut [&mut [f64]], window: usize) {
+    for column in out {
+        let head = (window - 1).min(column.len());
+        column[..head].fill(f64::NAN);
+    }
+}
+
+/// Standard deviation.
+pub(crate) struct Std {
+    moments: Moments,
+    scale: f64,
+}
+
+impl Std {
+    pub(crate) fn new(window: usize, ddof: f64) -> Self {
+        Self { moments: Moments::new(window), scale: 1.0 / (window as f64 - ddof) }
+    }
+
+    fn next(&mut self, x: f64) -> f64 {
+        if self.moments.add(x) { self.moments.running.deviation(self.moments.window, self.scale) } else { f64::NAN }
+    }
+}
+
+impl Kernel for Std {
+    fn reset(&mut self) {
+        self.moments.clear();
+    }
+
+    fn update(&mut self, x: &[f64], out: &mut [f64]) {
+        out[0] = self.next(x[0]);
+    }
+
+    fn segment(&mut self, x: &[&[f64]], out: &mut [&mut [f64]]) {
+        let (window, scale) = (self.moments.window, self.scale);
+        fill_head(out, window);
+        let out = &mut *out[0];
+        self.moments.sweep(x[0], |i, _, running| out[i] = running.deviation(window, scale));
+    }
+}
+
+/// Distance from the mean in sample deviations.
+pub(crate) struct ZScore {
+    moments: Moments,
+    scale: f64,
+}
+
+#[inline(always)]
+fn zscore(x: f64, running: &Running, window: usize, scale: f64) -> f64 {
+    let deviation = running.deviation(window, scale);
+    if deviation > 0.0 { (x - running.mean) / deviation } else { 0.0 }
+}
+
+impl ZScore {
+    pub(crate) fn new(window: usize) -> Self {
+        Self { moments: Moments::new(window), scale: 1.0 / (window as f64 - 1.0) }
+    }
+
+    fn next(&mut self, x: f64) -> f64 {
+        if self.moments.add(x) { zscore(x, &self.moments.running, self.moments.window, self.scale) } else { f64::NAN }
+    }
+}
+
+impl Kernel for ZScore {
+    fn reset(&mut self) {
+        self.moments.clear();
+    }
+
+    fn update(&mut self, x: &[f64], out: &mut [f64]) {
+        out[0] = self.next(x[0]);
+    }
+
+    fn segment(&mut self, x: &[&[f64]], out: &mut [&mut [f64]]) {
+        let (window, scale) = (self.moments.window, self.scale);
+        fill_head(out, window);
+        let out = &mut *out[0];
+        self.moments.sweep(x[0], |i, value, running| out[i] = zscore(value, running, window, scale));
+    }
+}
+
+/// The z-score of ln(volume) over the bars that traded.
+pub(crate) struct VolumeZ {
+    inner: ZScore,
+}
+
+impl VolumeZ {
+    pub(crate) fn new(window: usize) -> Self {
+        Self { inner: ZScore::new(window) }
+    }
+}
+
+impl Kernel for VolumeZ {
+    fn reset(&mut self) {
+        self.inner.reset();
+    }
+
+    fn update(&mut self, x: &[f64], out: &mut [f64]) {
+        out[0] = if x[0] > 0.0 { self.inner.next(x[0].ln()) } else { f64::NAN };
+    }
+}
+
+/// Mean and bands.
+pub(crate) struct Bollinger {
+    moments: Moments,
+    scale: f64,
+    deviations: f64,
+}
+
+impl Bollinger {
+    pub(crate) fn new(window: usize, deviations: f64) -> Self {
+        Self { moments: Moments::new(window), scale: 1.0 / window as f64, deviations }
+    }
+}
+
+impl Kernel for Bollinger {
+    fn outputs(&self) -> usize {
+        3
+    }
+
+    fn reset(&mut self) {
+        self.moments.clear();
+    }
+
+    fn update(&mut self, x: &[f64], out: &mut [f64]) {
+        if self.moments.add(x[0]) {
+            let middle = self.moments.running.mean;
+            let distance = self.deviations * self.moments.running.deviation(self.moments.window, self.scale);
+            (out[0], out[1], out[2]) = (middle + distance, middle, middle - distance);
+        } else {
+            out.fill(f64::NAN);
+        }
+    }
+
+    fn segment(&mut self, x: &[&[f64]], out: &mut [&mut [f64]]) {
+        let (window, scale, deviations) = (self.moments.window, self.scale, self.deviations);
+        fill_head(out, window);
+        let [upper, middle, lower] = out else { return };
+        let rows = x[0].len();
+        let (upper, middle, lower) = (&mut upper[..rows], &mut middle[..rows], &mut lower[..rows]);
+        self.moments.sweep(x[0], |i, _, running| {
+            let distance = deviations * running.deviation(window, scale);
+            upper[i] = running.mean + distance;
+            middle[i] = running.mean;
+            lower[i] = running.mean - distance;
+        });
+    }
+}
+
+/// Standard deviation of log returns.
+pub(crate) struct LogReturnStd {
+    inner: Std,
+    before: f64,
+}
+
+impl LogReturnStd {
+    pub(crate) fn new(window: usize, ddof: f64) -> Self {
+        Self { inner: Std::new(window, ddof), before: 0.0 }
+    }
+}
+
+impl Kernel for LogReturnStd {
+    fn reset(&mut self) {
+        self.inner.reset();
+        self.before = 0.0;
+    }
+
+    fn update(&mut self, x: &[f64], out: &mut [f64]) {
+        let before = std::mem::replace(&mut self.before, x[0]);
+        out[0] = if before <= 0.0 || x[0] <= 0.0 { f64::NAN } else { self.inner.next((x[0] / before).ln()) };
+    }
+}
