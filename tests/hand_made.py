@@ -10,7 +10,7 @@ from kraken_flow.core.orders import Liquidity, LogKind, OrderType, Reason, Side,
 from kraken_flow.core.result import Result, split128
 from kraken_flow.core.times import SECOND, parse_time
 from kraken_flow.core.units import parse, to_units
-from kraken_flow.analysis.outcome import Outcome
+from kraken_flow.analysis.finished import FinishedRun
 
 HOUR = 3600 * SECOND
 T0 = parse_time("2024-01-01")
@@ -67,7 +67,7 @@ def fill(row: int, side: int, qty: str, price: str, fee: str = "0", **more: int)
     return {"row": row, "side": side, **amounts, **more}
 
 
-def outcome(
+def finished(
     tape: Market,
     fills: Sequence[dict[str, int]],
     orders: Sequence[dict[str, int]] = (),
@@ -75,7 +75,7 @@ def outcome(
     lot: int = 1,
     cash: int = CASH,
     tags: tuple[str, ...] = ("",),
-) -> Outcome:
+) -> FinishedRun:
     """The result that a ledger makes of these fills, by a loop over rows in exact integers."""
     names = tape.names
     position = [0] * len(names)
@@ -108,10 +108,10 @@ def outcome(
         final_positions=np.array(position, np.int64),
         tags=tags,
     )
-    return Outcome(result, tape, tuple(instrument(name, lot) for name in names), cash, elapsed_s=0.5)
+    return FinishedRun(result, tape, tuple(instrument(name, lot) for name in names), cash, elapsed_s=0.5)
 
 
-def s01() -> Outcome:
+def s01() -> FinishedRun:
     """Scenario S01: buy 10 at the close of bar 0, sell them at the close of bar 2, taker fee 10 bp."""
     ten = parse("10")
     orders = [
@@ -120,4 +120,4 @@ def s01() -> Outcome:
     ]
     log = [{"order": i, "time": o["time"], "qty": ten} for i, o in enumerate(orders)]
     fills = [fill(1, 1, "10", "100.5", "1.005"), fill(3, -1, "10", "102.2", "1.022", order=1)]
-    return outcome(market(pair_columns("BTC/USD", BARS_A)), fills, orders, log)
+    return finished(market(pair_columns("BTC/USD", BARS_A)), fills, orders, log)

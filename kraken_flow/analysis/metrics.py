@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kraken_flow.analysis import returns
-from kraken_flow.analysis.outcome import Outcome
+from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import Value
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.times import DAY, YEAR
@@ -23,19 +23,19 @@ class Hashes:
     data: str
 
 
-def equity_statistics(outcome: Outcome) -> dict[str, Value]:
+def equity_statistics(run: FinishedRun) -> dict[str, Value]:
     """Return the statistics of the equity curve: headline ratios on UTC-day closes with the root of 365."""
-    equity, start, step = outcome.result.equity, outcome.start_equity, outcome.market.timeframe_ns
+    equity, start, step = run.result.equity, run.start_equity, run.market.timeframe_ns
     names = ("total_return", "cagr", "sharpe", "sortino", "calmar", "max_drawdown", "exposure", "turnover")
     if len(equity) == 0:
         return dict.fromkeys(names, "no_bars")
-    total = outcome.final_equity / outcome.start_cash - 1.0
+    total = run.final_equity / run.start_cash - 1.0
     drawdown = float(returns.drawdowns(equity, start).min(initial=0.0))
     stats: dict[str, Value] = {"total_return": total, "max_drawdown": drawdown}
     if equity.min() <= 0:
         stats |= dict.fromkeys(("cagr", "sharpe", "sortino", "calmar"), "ruined")
     else:
-        daily = returns.daily_returns(equity, start, int(outcome.closes[0]), step)
+        daily = returns.daily_returns(equity, start, int(run.closes[0]), step)
         per_year = 365.0 if step <= DAY else YEAR / step
         growth = returns.cagr(total, len(equity) * step)
         stats |= {
@@ -44,26 +44,26 @@ def equity_statistics(outcome: Outcome) -> dict[str, Value]:
             "sortino": returns.sortino(daily, per_year),
             "calmar": returns.calmar(growth, drawdown),
         }
-    return stats | {"exposure": _exposure(outcome), "turnover": _turnover(outcome)}
+    return stats | {"exposure": _exposure(run), "turnover": _turnover(run)}
 
 
-def _exposure(outcome: Outcome) -> Value:
+def _exposure(run: FinishedRun) -> Value:
     """Mean of gross position value over equity, over the rows with equity left."""
-    equity, gross = outcome.result.equity, outcome.result.gross
+    equity, gross = run.result.equity, run.result.gross
     if equity.min() > 0:
         return float((gross / equity).mean())
     alive = equity > 0
     return float((gross[alive] / equity[alive]).mean()) if alive.any() else "ruined"
 
 
-def _turnover(outcome: Outcome) -> Value:
+def _turnover(run: FinishedRun) -> Value:
     """Bought and sold value, each over the equity at the close before its bar, per year of 365 days."""
-    equity = outcome.result.equity
-    rows = outcome.result.fills["row"] - outcome.market.first_row - 1
-    before = np.where(rows < 0, outcome.start_equity, equity[np.maximum(rows, 0)])
+    equity = run.result.equity
+    rows = run.result.fills["row"] - run.market.first_row - 1
+    before = np.where(rows < 0, run.start_equity, equity[np.maximum(rows, 0)])
     if (before <= 0).any():
         return "ruined"
-    return float((outcome.notional / before).sum()) * YEAR / (len(equity) * outcome.market.timeframe_ns)
+    return float((run.notional / before).sum()) * YEAR / (len(equity) * run.market.timeframe_ns)
 
 
 def trade_statistics(pnl: Wide) -> dict[str, Value]:
@@ -88,33 +88,33 @@ def _mean(total: int, n: int) -> int:
     return whole + (2 * rest > n or (2 * rest == n and whole % 2 == 1))
 
 
-def short_sample(outcome: Outcome) -> bool:
+def short_sample(run: FinishedRun) -> bool:
     """Whether the run is too short for its annualised growth to mean much."""
-    return len(outcome.result.equity) * outcome.market.timeframe_ns < returns.SHORT_SAMPLE_NS
+    return len(run.result.equity) * run.market.timeframe_ns < returns.SHORT_SAMPLE_NS
 
 
-def costs(outcome: Outcome) -> dict[str, int]:
+def costs(run: FinishedRun) -> dict[str, int]:
     """Return what trading cost, exact, units of 10^-16: fees, slippage, funding."""
-    fills = outcome.result.fills
+    fills = run.result.fills
     slippage = Wide.of_split(fills["slip_hi"], fills["slip_lo"])
-    return {"fees": outcome.fees.total(), "slippage": slippage.total(), "funding": 0}
+    return {"fees": run.fees.total(), "slippage": slippage.total(), "funding": 0}
 
 
-def balances(outcome: Outcome) -> dict[str, str]:
+def balances(run: FinishedRun) -> dict[str, str]:
     """Return the closing amount of every asset that is held, the account's currency always, as exact decimals."""
     held: dict[str, int] = {}
-    for instrument, qty in zip(outcome.instruments, outcome.result.final_positions.tolist(), strict=True):
+    for instrument, qty in zip(run.instruments, run.result.final_positions.tolist(), strict=True):
         held[instrument.base] = held.get(instrument.base, 0) + qty
-    quote = outcome.instruments[0].quote
-    return {quote: cash_text(outcome.result.final_cash)} | {a: text(q) for a, q in sorted(held.items()) if q}
+    quote = run.instruments[0].quote
+    return {quote: cash_text(run.result.final_cash)} | {a: text(q) for a, q in sorted(held.items()) if q}
 
 
-def measure(outcome: Outcome) -> dict[str, Any]:
+def measure(run: FinishedRun) -> dict[str, Any]:
     """Return every number of `metrics.json` that needs no hash; a statistic that is not defined is None.
 
     The keys, their units and the reasons are described in `docs/reading-a-run.md`.
     """
-    stats = equity_statistics(outcome) | trade_statistics(outcome.trades.pnl)
+    stats = equity_statistics(run) | trade_statistics(run.trades.pnl)
     reasons = {name: value for name, value in stats.items() if isinstance(value, str)}
     shown: dict[str, Any] = {name: None if name in reasons else value for name, value in stats.items()}
     if shown["expectancy"] is not None:
@@ -122,22 +122,22 @@ def measure(outcome: Outcome) -> dict[str, Any]:
     for name, value in list(shown.items()):
         if isinstance(value, float) and not math.isfinite(value):
             shown[name], reasons[name] = None, "not_finite"
-    result = outcome.result
-    speed = outcome.bars / outcome.elapsed_s if outcome.elapsed_s > 0 else None
+    result = run.result
+    speed = run.bars / run.elapsed_s if run.elapsed_s > 0 else None
     if speed is None:
         reasons["bars_per_s"] = "not_measured"
     return shown | {
-        "trades": len(outcome.trades),
-        **{name: cash_text(value) for name, value in costs(outcome).items()},
-        "final_equity": cash_text(outcome.final_equity),
+        "trades": len(run.trades),
+        **{name: cash_text(value) for name, value in costs(run).items()},
+        "final_equity": cash_text(run.final_equity),
         "final_cash": cash_text(result.final_cash),
         "final_positions": {
-            i.pair: text(q) for i, q in zip(outcome.instruments, result.final_positions.tolist(), strict=True) if q
+            i.pair: text(q) for i, q in zip(run.instruments, result.final_positions.tolist(), strict=True) if q
         },
-        "final_balances": balances(outcome),
+        "final_balances": balances(run),
         "ambiguous_fills": int(np.count_nonzero(result.fills["ambiguous"])),
-        "bars": outcome.bars,
-        "elapsed_s": outcome.elapsed_s,
+        "bars": run.bars,
+        "elapsed_s": run.elapsed_s,
         "bars_per_s": speed,
         "engine": result.engine,
         "halted_share": 0.0,

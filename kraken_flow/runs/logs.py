@@ -29,7 +29,7 @@ def order_log(tables: Tables) -> str:
     A line is: decision time, kind, pair, side, type, quantity (of an amend the new open quantity), then what is set of
     limit, stop, trail, tif, expire, post_only, reduce_only, tag, reason.
     """
-    result = tables.outcome.result
+    result = tables.run.result
     log, number = result.log, result.log["order"]
     if len(number) == 0:
         return ""
@@ -43,7 +43,7 @@ def order_log(tables: Tables) -> str:
         " ",
         arrow.words(LogKind, log["kind"]),
         " ",
-        arrow.pick(tables.outcome.market.names, orders["pair"]),
+        arrow.pick(tables.run.market.names, orders["pair"]),
         " ",
         arrow.words(Side, orders["side"]),
         " ",
@@ -67,15 +67,15 @@ def order_log(tables: Tables) -> str:
 
 def ledger_log(tables: Tables) -> str:
     """Return fills with their fees in the order they happened, then the closing balances, a line each."""
-    outcome, fills = tables.outcome, tables.outcome.result.fills
-    closing = "".join(f"balance {asset} {amount}\n" for asset, amount in balances(outcome).items())
+    run, fills = tables.run, tables.run.result.fills
+    closing = "".join(f"balance {asset} {amount}\n" for asset, amount in balances(run).items())
     if len(fills["pair"]) == 0:
         return closing
-    orders = outcome.result.orders
+    orders = run.result.orders
     booked = _lines(
-        arrow.time_text(outcome.fill_times),
+        arrow.time_text(run.fill_times),
         " fill ",
-        arrow.pick(outcome.market.names, fills["pair"]),
+        arrow.pick(run.market.names, fills["pair"]),
         " ",
         arrow.words(Side, fills["side"]),
         " ",

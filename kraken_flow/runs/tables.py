@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kraken_flow.analysis.excursion import excursions
-from kraken_flow.analysis.outcome import Outcome
+from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import drawdowns
 from kraken_flow.analysis.trips import base_fees
 from kraken_flow.analysis.wide import Wide
@@ -41,22 +41,22 @@ class Tables:
         Name of the strategy, part of every client id.
     """
 
-    outcome: Outcome
+    run: FinishedRun
     strategy: str = ""
 
     @cached_property
     def client_ids(self) -> pa.Array:
         """One id per order, at most 18 characters: what Kraken accepts. It depends on the run, not on the clock."""
-        market = self.outcome.market
+        market = self.run.market
         text = "|".join((self.strategy, *market.names, str(market.timeframe_ns)))
         prefix = "kf" + sha256(text.encode()).hexdigest()[:6]
-        numbers = arrow.integers(np.arange(len(self.outcome.result.orders["pair"]))).cast(pa.string())
+        numbers = arrow.integers(np.arange(len(self.run.result.orders["pair"]))).cast(pa.string())
         return arrow.join(prefix, "-", pc.utf8_lpad(numbers, 9, "0"))
 
     @cached_property
     def orders(self) -> pa.Table:
         """One row per order; `time` is its decision, `reason` why it ended unfilled, else why it was sent."""
-        result = self.outcome.result
+        result = self.run.result
         orders = result.orders
         ending = status(orders)
         unfilled = pc.is_in(ending, arrow.strings(["rejected", "cancelled", "expired", "partial"]))
@@ -64,7 +64,7 @@ class Tables:
         purpose = arrow.words(Reason, orders["reason"])
         columns = {
             "time": arrow.times(orders["time"]),
-            "pair": arrow.pick(self.outcome.market.names, orders["pair"]),
+            "pair": arrow.pick(self.run.market.names, orders["pair"]),
             "side": arrow.words(Side, orders["side"]),
             "qty": arrow.decimals(orders["qty"]),
             "type": arrow.words(OrderType, orders["type"]),
@@ -83,7 +83,7 @@ class Tables:
     @cached_property
     def fee_amounts(self) -> pa.Array:
         """Fees in the currency they were paid in, decimal128(38, 16)."""
-        fills = self.outcome.result.fills
+        fills = self.run.result.fills
         in_base = fills["fee_is_base"] != 0
         cash = Wide.of_split(fills["fee_hi"], fills["fee_lo"])
         if not in_base.any():
@@ -94,19 +94,19 @@ class Tables:
     @cached_property
     def fee_currencies(self) -> pa.Array:
         """The currency of each fill's fee."""
-        fills, instruments = self.outcome.result.fills, self.outcome.instruments
+        fills, instruments = self.run.result.fills, self.run.instruments
         names = [i.quote for i in instruments] + [i.base for i in instruments]
         return arrow.pick(names, fills["pair"] + len(instruments) * (fills["fee_is_base"] != 0))
 
     @cached_property
     def fills(self) -> pa.Table:
         """One row per fill in the order they happened; `bar` is the open of its bar."""
-        outcome, fills = self.outcome, self.outcome.result.fills
-        orders, number = outcome.result.orders, fills["order"]
+        run, fills = self.run, self.run.result.fills
+        orders, number = run.result.orders, fills["order"]
         columns = {
-            "time": arrow.times(outcome.fill_times),
-            "bar": arrow.times(outcome.market.times[fills["row"]]),
-            "pair": arrow.pick(outcome.market.names, fills["pair"]),
+            "time": arrow.times(run.fill_times),
+            "bar": arrow.times(run.market.times[fills["row"]]),
+            "pair": arrow.pick(run.market.names, fills["pair"]),
             "side": arrow.words(Side, fills["side"]),
             "qty": arrow.decimals(fills["qty"]),
             "price": arrow.decimals(fills["price"]),
@@ -115,7 +115,7 @@ class Tables:
             "liquidity": arrow.words(Liquidity, fills["liquidity"]),
             "order_id": arrow.integers(number),
             "client_id": self.client_ids.take(arrow.integers(number)),
-            "tag": arrow.pick(outcome.result.tags, orders["tag"][number]),
+            "tag": arrow.pick(run.result.tags, orders["tag"][number]),
             "reason": arrow.words(Reason, orders["reason"][number]),
         }
         return pa.Table.from_arrays(list(columns.values()), names=list(columns))
@@ -123,15 +123,15 @@ class Tables:
     @cached_property
     def trades(self) -> pa.Table:
         """One row per closed round trip, in the order they closed; pnl net of all fees, mae and mfe fractions."""
-        outcome, trades = self.outcome, self.outcome.trades
-        result = outcome.result
-        mae, mfe = excursions(trades, result.fills, outcome.market)
+        run, trades = self.run, self.run.trades
+        result = run.result
+        mae, mfe = excursions(trades, result.fills, run.market)
         entry_order = result.fills["order"][trades.first]
         columns = {
-            "pair": arrow.pick(outcome.market.names, trades.pair),
+            "pair": arrow.pick(run.market.names, trades.pair),
             "side": arrow.pick(("short", "", "long"), trades.side + 1),
-            "entry_time": arrow.times(outcome.fill_times[trades.first]),
-            "exit_time": arrow.times(outcome.fill_times[trades.last]),
+            "entry_time": arrow.times(run.fill_times[trades.first]),
+            "exit_time": arrow.times(run.fill_times[trades.last]),
             "entry_price": arrow.decimals(trades.entry_price),
             "exit_price": arrow.decimals(trades.exit_price),
             "qty": arrow.decimals(trades.qty),
@@ -140,29 +140,29 @@ class Tables:
             "mae": arrow.floats(mae),
             "mfe": arrow.floats(mfe),
             "tag": arrow.pick(result.tags, result.orders["tag"][entry_order]),
-            "exit_reason": arrow.words(Reason, exit_reasons(outcome)),
+            "exit_reason": arrow.words(Reason, exit_reasons(run)),
         }
         return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
     @cached_property
     def equity(self) -> pa.Table:
         """One row per decision bar, float64; `time` is the bar's close, `exposure` gross value over equity."""
-        outcome, result = self.outcome, self.outcome.result
+        run, result = self.run, self.run.result
         alive = result.equity > 0
         exposure = np.divide(result.gross, result.equity, out=np.full(len(alive), np.nan), where=alive)
         columns = {
-            "time": arrow.times(outcome.closes),
+            "time": arrow.times(run.closes),
             "equity": arrow.floats(result.equity),
             "cash": arrow.floats(result.cash),
             "exposure": arrow.floats(exposure),
-            "drawdown": arrow.floats(drawdowns(result.equity, outcome.start_equity)),
+            "drawdown": arrow.floats(drawdowns(result.equity, run.start_equity)),
         }
         return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
-def exit_reasons(outcome: Outcome) -> Int64Array:
+def exit_reasons(run: FinishedRun) -> Int64Array:
     """Return each closed trade's reason: that of its last fill, where the entry of a reversal is an `exit_signal`."""
-    result, trades = outcome.result, outcome.trades
+    result, trades = run.result, run.trades
     reasons = result.orders["reason"][result.fills["order"][trades.last]]
     closed: Int64Array = np.where(reasons == int(Reason.ENTRY_SIGNAL), int(Reason.EXIT_SIGNAL), reasons)
     return closed

@@ -15,7 +15,7 @@ from kraken_flow.core.units import CASH_UNIT, FloatArray, Int64Array
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FinishedRun:
     """What a run made.
 
     Parameters

@@ -1,0 +1,142 @@
+"""The library: run a backtest from Python and read its tables. `from kraken_flow import backtest`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kraken_flow.config.build import build
+from kraken_flow.config.compose import Composition, compose
+from kraken_flow.core.market import Market
+from kraken_flow.core.result import Result
+from kraken_flow.modes.backtest import inputs, outputs, perform
+from kraken_flow.runs.record import Declared, recorded
+from kraken_flow.runs.tables import Tables
+from kraken_flow.runs.write import full_metrics, write_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MEMORY = "kraken_flow.data.memory.Memory"
+_KEPT = ("on_bad", "max_gap", "feed_delay")
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """A backtest that has run; each table is made when it is first read.
+
+    The frames have the columns of the parquet files of a run directory. Prices, quantities and money are exact
+    decimals (`decimal.Decimal`), so `r.trades["pnl"].sum()` is exact and `r.trades["pnl"].astype(float)` is fast.
+
+    Parameters
+    ----------
+    tables
+        The run's tables as Arrow.
+    notes
+        Sentences about the terms of the run.
+    run_dir
+        The folder that was written, None where none was asked for.
+    """
+
+    tables: Tables
+    notes: tuple[str, ...] = ()
+    run_dir: Path | None = None
+    _metrics: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def result(self) -> Result:
+        """The engine's own columns: scaled integers."""
+        return self.tables.run.result
+
+    @property
+    def market(self) -> Market:
+        """The market the run was made on."""
+        return self.tables.run.market
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The numbers of `metrics.json`."""
+        return self._metrics or full_metrics(self.tables)
+
+    @cached_property
+    def orders(self) -> "pd.DataFrame":
+        """One row per order."""
+        return _frame(self.tables, "orders")
+
+    @cached_property
+    def fills(self) -> "pd.DataFrame":
+        """One row per fill, in the order they happened."""
+        return _frame(self.tables, "fills")
+
+    @cached_property
+    def trades(self) -> "pd.DataFrame":
+        """One row per closed round trip."""
+        return _frame(self.tables, "trades")
+
+    @cached_property
+    def equity(self) -> "pd.DataFrame":
+        """One row per decision bar."""
+        return _frame(self.tables, "equity")
+
+
+def _frame(tables: Tables, name: str) -> "pd.DataFrame":
+    frame: pd.DataFrame = getattr(tables, name).to_pandas()
+    return frame
+
+
+def backtest(
+    overrides: Sequence[str] = (),
+    bars: Mapping[str, Any] | None = None,
+    run_dir: str | Path | None = None,
+) -> BacktestResult:
+    """Run a backtest; nothing is written unless `run_dir` is given.
+
+    Parameters
+    ----------
+    overrides
+        Arguments as on the command line: `["strategy=sma_cross", "strategy.fast=5", "exchange=bare"]`.
+    bars
+        Candles by pair, in place of a `data=` source: `{"BTC/USD": frame}`, a DataFrame or a mapping of arrays with
+        the columns time, open, high, low, close, volume. Its pairs are the run's unless `pairs=` says otherwise.
+    run_dir
+        Folder for the run's files, by the rules of the command line's `run_dir`.
+
+    Returns
+    -------
+    BacktestResult
+        With `equity`, `trades`, `fills`, `orders` (DataFrames) and `metrics` (a dictionary).
+
+    Raises
+    ------
+    kraken_flow.core.errors.UserError
+        With everything that is wrong with overrides and bars, one problem to a line.
+    """
+    words = list(overrides)
+    if bars is not None and not any(_key(word) == "pairs" for word in words):
+        words.append(f"pairs=[{','.join(sorted(bars))}]")
+    cfg = compose(words)
+    folder = cfg.get("run_dir") if run_dir is None else run_dir
+    described = Composition(dict(cfg), {}, {})
+    if bars is not None:
+        kept = {key: value for key, value in (cfg.get("data") or {}).items() if key in _KEPT}
+        described.cfg["data"] = {"_target_": _MEMORY, **kept}
+        cfg = cfg | {"data": {"_target_": _MEMORY, "bars": dict(bars), **kept}}
+    graph = build(cfg)
+    engine = str(cfg.get("engine", "auto"))
+    strategy = next((word.partition("=")[2] for word in words if _key(word) == "strategy"), "")
+    strategy = strategy or type(graph.strategy).__module__.rpartition(".")[2]
+    if folder is None:
+        done = perform(graph, engine)
+        return BacktestResult(Tables(done.finished, strategy), done.notes)
+    with recorded(Declared("backtest", strategy, described.yaml() + "\n", words, folder)) as record:
+        record.add(inputs(graph, engine))
+        done = perform(graph, engine)
+        record.manifest |= outputs(graph, done)
+        tables = Tables(done.finished, strategy)
+        metrics = write_run(record.folder, tables)
+    return BacktestResult(tables, done.notes, record.folder, metrics)
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+")

@@ -1,0 +1,118 @@
+"""The backtest driver: load, compute signals, run the engine, write the run."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kraken_flow import native
+from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.config.compose import Composition
+from kraken_flow.core.graph import Graph
+from kraken_flow.core.run import execute
+from kraken_flow.core.signal import required_lookback
+from kraken_flow.core.times import iso
+from kraken_flow.modes import Call
+from kraken_flow.runs.console import SAMPLE, Report, print_json
+from kraken_flow.runs.record import Declared, Run, recorded
+from kraken_flow.runs.sources import file_hash
+from kraken_flow.runs.tables import Tables
+from kraken_flow.runs.write import write_run
+
+logger = logging.getLogger(__name__)
+
+_ACCOUNT_HALF = ("exchange", "portfolio", "risk", "execution")
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """A backtest that has run: its columns, and what a user should know about its terms."""
+
+    finished: FinishedRun
+    notes: tuple[str, ...]
+
+
+def perform(graph: Graph, engine: str = "auto") -> Backtest:
+    """Load the graph's data and run it.
+
+    Parameters: `engine` auto, rust or python. The time measured is that of signals and engine, not of reading data.
+    Raises `UserError` naming file and row, pair or key.
+    """
+    fill = getattr(graph.exchange, "fill", None)
+    detail = fill.detail if fill is not None and fill.path == "detail" else None
+    lookback = required_lookback(graph)
+    market = graph.source.load(graph.pairs, graph.timeframe, graph.start, graph.end, lookback, detail)
+    logger.info("%d pairs, %d rows loaded", len(market.pairs), market.n_rows)
+    began = time.perf_counter()
+    ran = execute(graph, market, engine)
+    elapsed = time.perf_counter() - began
+    finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed)
+    logger.info("%d orders, %d fills", len(ran.result.orders["pair"]), len(ran.result.fills["pair"]))
+    return Backtest(finished, tuple(ran.notes))
+
+
+def run(call: Call) -> int:
+    """Run once, write the run directory, print the report; return the exit code."""
+    graph = call.graph
+    if graph is None:
+        raise TypeError("a backtest needs a graph")
+    engine = str(call.cfg.get("engine", "auto"))
+    strategy = call.choices.get("strategy") or type(graph.strategy).__name__
+    config = Composition(dict(call.cfg), dict(call.choices), dict(call.origins)).yaml() + "\n"
+    declared = Declared("backtest", strategy, config, call.overrides, call.cfg.get("run_dir"))
+    with recorded(declared) as record:
+        record.add(inputs(graph, engine))
+        done = perform(graph, engine)
+        record.manifest |= outputs(graph, done)
+        metrics = write_run(record.folder, Tables(done.finished, strategy))
+    show(call, done, metrics, record)
+    return 0
+
+
+def show(call: Call, done: Backtest, metrics: dict[str, Any], record: Run) -> None:
+    """Print the report that the user chose; a member of a sweep says nothing, its leaderboard does."""
+    if call.member:
+        return
+    if call.choices.get("report") == "json":
+        print_json(metrics)
+        return
+    report = Report(done.finished, metrics, done.notes)
+    report.show()
+    report.say(f"run: {record.folder}")
+
+
+def inputs(graph: Graph, engine: str) -> dict[str, Any]:
+    """Return what the manifest says before a bar is read."""
+    return {
+        "engine_asked": engine,
+        "native_reason": native.REASON or None,
+        "seed": graph.seed,
+        "pairs": list(graph.pairs),
+        "timeframe": graph.timeframe,
+        "start": None if graph.start is None else iso(graph.start),
+        "end": None if graph.end is None else iso(graph.end),
+    }
+
+
+def outputs(graph: Graph, done: Backtest) -> dict[str, Any]:
+    """Return what the manifest says about a run that is done."""
+    market, result = done.finished.market, done.finished.result
+    files = [dict(record) for record in market.files]
+    script = getattr(graph.strategy, "path", None)
+    if script is not None and Path(str(script)).is_file():
+        files.append({"role": "orders", "path": str(script), "sha256": file_hash(Path(str(script)))})
+    closes = done.finished.closes
+    span = [iso(int(closes[0]) - market.timeframe_ns), iso(int(closes[-1]))] if len(closes) else None
+    account_half = {name: getattr(graph, name) for name in _ACCOUNT_HALF}
+    callbacks = [f"{name}: {type(node).__name__}" for name, node in account_half.items() if node.kernel is None]
+    return {
+        "engine": result.engine,
+        "data": files,
+        "span": span,
+        "synthetic_sample": market.synthetic_sample,
+        "data_notes": list(market.notes),
+        "notes": list(done.notes),
+        "callbacks": callbacks if result.engine == "rust" else [],
+        "counts": dict(sorted(result.counts.items())),
+    } | ({"market": SAMPLE} if market.synthetic_sample else {})

@@ -1,0 +1,173 @@
+"""The console report: the tables that freqtrade users know, costs, data, notes; readable at 80 columns, without colours."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.analysis.metrics import costs, short_sample
+from kraken_flow.core.times import iso, timeframe_name
+from kraken_flow.core.units import CASH_UNIT
+from kraken_flow.runs import summary
+from kraken_flow.runs.summary import Line
+
+SAMPLE = "synthetic sample market"
+_CRYPTO_QUOTES = frozenset({"BTC", "XBT", "ETH"})
+
+
+def print_json(metrics: dict[str, Any], console: Console | None = None) -> None:
+    """Print what stands in `metrics.json`, and nothing else."""
+    text = orjson.dumps(metrics, option=orjson.OPT_INDENT_2).decode()
+    (console or Console()).out(text, highlight=False)
+
+
+class Report:
+    """The report of one run.
+
+    Parameters: `metrics` the numbers of `metrics.json`; `notes` sentences about the run's terms.
+    """
+
+    def __init__(self, run: FinishedRun, metrics: dict[str, Any], notes: Sequence[str] = ()) -> None:
+        self.run = run
+        self.metrics = metrics
+        self.notes = notes
+        self.quote = run.instruments[0].quote if run.instruments else ""
+        self.places = 8 if self.quote in _CRYPTO_QUOTES else 2
+        self.console = Console(highlight=False)
+
+    def show(self, console: Console | None = None) -> None:
+        """Print everything."""
+        out = self.console = console or self.console
+        run = self.run
+        for table in self._trade_tables():
+            out.print(table)
+        out.print(self._facts("SUMMARY METRICS", self._summary()))
+        out.print(self._facts("COSTS", self._costs()))
+        out.print(self._data())
+        for note in [*run.market.notes, *self.notes]:
+            self.say(f"note: {note}")
+        speed = self.metrics["bars_per_s"]
+        took = f"{run.elapsed_s:.3f} s, {speed:,.0f} bars/s" if speed else "not measured"
+        self.say(f"{self.metrics['bars']:,} bars, engine {self.metrics['engine']}: {took}")
+
+    def say(self, line: str) -> None:
+        """Print one line, however long it is."""
+        self.console.print(line, markup=False, soft_wrap=True)
+
+    def _title(self, words: str) -> str:
+        return f"{words} ({SAMPLE})" if self.run.market.synthetic_sample else words
+
+    def _money(self, value: float) -> str:
+        return f"{value:,.{self.places}f}"
+
+    def _exact(self, units: int) -> str:
+        return self._money(units / CASH_UNIT)
+
+    def _trade_tables(self) -> Iterable[Table]:
+        run = self.run
+        yield self._lines("BACKTESTING REPORT", "Pair", "Trades", summary.by_pair(run, run.trades))
+        still_open = run.trips.where(~run.trips.closed)
+        held = [line for line in summary.by_pair(run, still_open) if line.trades]
+        if held:
+            yield self._lines("LEFT OPEN TRADES REPORT", "Pair", "Trades", held)
+        if len(run.trades):
+            tags = summary.tag_words(run)
+            if any(tags):
+                yield self._lines("ENTER TAG STATS", "Enter Tag", "Entries", summary.by_word(run, tags))
+            yield self._lines("EXIT REASON STATS", "Exit Reason", "Exits", summary.by_word(run, summary.reason_words(run)))
+
+    def _lines(self, title: str, name: str, count: str, lines: Sequence[Line]) -> Table:
+        table = Table(title=self._title(title), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+        table.add_column(name, overflow="fold")
+        heads = (count, "Avg Profit %", f"Tot Profit {self.quote}", "Tot Profit %", "Avg Duration", "Win Draw Loss Win%")
+        for head in heads:
+            table.add_column(head, justify="right", overflow="fold")
+        for line in lines:
+            table.add_row(
+                line.name or "-",
+                str(line.trades),
+                _percent(line.mean_return),
+                self._money(line.profit),
+                _percent(line.profit / self.run.start_equity),
+                summary.duration(line.duration_ns),
+                f"{line.wins} {line.draws} {line.losses} {_percent(line.win_rate, 1)}",
+                end_section=line is lines[-2] if len(lines) > 1 else False,
+            )
+        return table
+
+    def _facts(self, title: str, facts: Iterable[tuple[str, str]]) -> Table:
+        table = Table(title=self._title(title), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+        table.add_column("Metric", overflow="fold")
+        table.add_column("Value", overflow="fold")
+        for name, value in facts:
+            table.add_row(name, value)
+        return table
+
+    def _ratio(self, name: str, pattern: str, flag: str = "") -> str:
+        value = self.metrics[name]
+        if value is None:
+            return f"undefined ({self.metrics['null_reasons'][name].replace('_', ' ')})"
+        return pattern.format(float(value)) + flag
+
+    def _summary(self) -> Iterable[tuple[str, str]]:
+        run, market = self.run, self.run.market
+        n_open = int((~run.trips.closed).sum())
+        flag = "  (short sample, under 90 days)" if short_sample(run) else ""
+        if len(run.closes):
+            yield "Backtesting from", iso(int(run.closes[0]) - market.timeframe_ns)
+            yield "Backtesting to", iso(int(run.closes[-1]))
+        yield "Timeframe, pairs", f"{timeframe_name(market.timeframe_ns)}, {len(market.pairs)}"
+        yield "Trades closed / left open", f"{len(run.trades)} / {n_open}"
+        yield "Starting balance", f"{self._exact(run.start_cash)} {self.quote}"
+        yield "Final balance", f"{self._exact(run.final_equity)} {self.quote}"
+        yield "Absolute profit", f"{self._exact(run.final_equity - run.start_cash)} {self.quote}"
+        yield "Total profit %", self._ratio("total_return", "{:+.2%}")
+        yield "CAGR %", self._ratio("cagr", "{:+.2%}", flag)
+        for name in ("sharpe", "sortino"):
+            yield f"{name.capitalize()} (daily, 365)", self._ratio(name, "{:.3f}")
+        yield "Calmar", self._ratio("calmar", "{:.3f}", flag)
+        yield "Max % of account underwater", self._ratio("max_drawdown", "{:.2%}")
+        yield from summary.curve_facts(run)
+        yield "Win rate", self._ratio("win_rate", "{:.1%}")
+        yield "Profit factor", self._ratio("profit_factor", "{:.3f}")
+        yield "Expectancy", self._ratio("expectancy", f"{{:,.{self.places}f}} {self.quote}")
+        yield from summary.trade_facts(run)
+        yield "Exposure (mean gross)", self._ratio("exposure", "{:.1%}")
+        yield "Turnover (two-sided, per year)", self._ratio("turnover", "{:,.1f}")
+        yield "Ambiguous fills", str(self.metrics["ambiguous_fills"])
+        ended = summary.unfilled(run)
+        yield "Orders unfilled or cut", ", ".join(f"{word} {n}" for word, n in ended.items()) or "none"
+        yield "Share of the span halted", f"{self.metrics['halted_share']:.1%}"
+        yield "Market change", _percent(summary.market_change(run))
+
+    def _costs(self) -> Iterable[tuple[str, str]]:
+        run = self.run
+        spent = costs(run)
+        for word, fee in summary.fees_by_liquidity(run).items():
+            yield f"Fees, {word}", f"{self._exact(fee)} {self.quote}"
+        yield "Slippage", f"{self._exact(spent['slippage'])} {self.quote}"
+        yield "Funding", f"{self._exact(spent['funding'])} {self.quote}"
+        yield "Traded volume", f"{self._money(float(run.notional.sum()))} {self.quote}"
+        gross = run.final_equity - run.start_cash + sum(spent.values())
+        share = f"{sum(spent.values()) / gross:.1%}" if gross > 0 else "undefined (no profit before costs)"
+        yield "Costs over profit before costs", share
+
+    def _data(self) -> Table:
+        market = self.run.market
+        table = Table(title=self._title("DATA"), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+        table.add_column("Pair")
+        kinds = ("rows", "missing", "longest_gap", "duplicates", "dropped", "zero_volume", "outliers")
+        for kind in kinds:
+            table.add_column(kind.replace("_", " ").capitalize(), justify="right")
+        for name in market.names:
+            counts = market.counts.get(name, {})
+            table.add_row(name, *(str(counts.get(kind, "-")) for kind in kinds))
+        return table
+
+
+def _percent(value: float, places: int = 2) -> str:
+    return "-" if value != value else f"{100 * value:.{places}f}"
