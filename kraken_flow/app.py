@@ -1,11 +1,14 @@
-"""The command line: arguments in, exit code out. What a mode does is its own affair."""
+"""The command line: arguments in, exit code out. What a mode does is its own affair.
+
+Imports are late on purpose: `--help` answers before the libraries of a run are loaded.
+"""
 
 import contextlib
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +16,7 @@ from kraken_flow import __version__
 from kraken_flow.config import paths
 from kraken_flow.config.arguments import Arguments, read
 from kraken_flow.config.environment import log_level, read_dotenv
-from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.config.manual import manual
 
 if TYPE_CHECKING:
     from kraken_flow.config.build import Checked
@@ -31,28 +34,32 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         code = _run(sys.argv[1:] if words is None else words)
         sys.stdout.flush()
-    except UserError as error:
-        return _fail(WRONG_INPUT, str(error))
-    except CheckFailed as error:
-        return _fail(FAILED, str(error))
     except KeyboardInterrupt:
-        return _fail(INTERRUPTED, "interrupted")
+        return _fail(INTERRUPTED, "interrupted", "")
     except BrokenPipeError:
         # The reader has gone; Python would complain once more when it flushes stdout on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except Exception as error:  # noqa: BLE001 - the last resort: a user sees one line, never a traceback
-        where = "".join(f"; {note}" for note in getattr(error, "__notes__", ())) or "; LOG_LEVEL=DEBUG shows where"
-        return _fail(FAILED, f"unexpected {type(error).__name__}: {error}{where}")
+    except Exception as error:  # noqa: BLE001 - the last resort: a user sees a sentence, never a traceback
+        return _report(error)
     return code
 
 
-def _fail(code: int, message: str) -> int:
+def _report(error: Exception) -> int:
+    from kraken_flow.core.errors import CheckFailed, UserError
+
+    if os.environ.get("LOG_LEVEL", "").upper() == "DEBUG":
+        traceback.print_exc()
+    if isinstance(error, UserError | CheckFailed):
+        return _fail(WRONG_INPUT if isinstance(error, UserError) else FAILED, str(error))
+    where = "; ".join(getattr(error, "__notes__", ())) or "LOG_LEVEL=DEBUG shows where"
+    return _fail(FAILED, f"unexpected {type(error).__name__}: {' '.join(str(error).split())} ({where})")
+
+
+def _fail(code: int, message: str, prefix: str = "error: ") -> int:
     with contextlib.suppress(BrokenPipeError):
-        if os.environ.get("LOG_LEVEL", "").upper() == "DEBUG" and code != INTERRUPTED:
-            traceback.print_exc()
         for line in message.splitlines():
-            print(f"error: {line}" if code != INTERRUPTED else line, file=sys.stderr)
+            print(f"{prefix}{line}", file=sys.stderr)
     return code
 
 
@@ -62,22 +69,19 @@ def _run(words: Sequence[str]) -> int:
     logging.getLogger("kraken_flow").setLevel(log_level())
     arguments = read(words)
     if "--help" in arguments.flags:
-        from kraken_flow.config.manual import manual
-
         print(manual())
         return DONE
     if "--version" in arguments.flags:
         print(f"kraken-flow {__version__}")
         return DONE
-    if arguments.multirun:
-        return _run_many(arguments)
-    return _run_one(arguments)
+    return _run_many(arguments) if arguments.multirun else _run_one(arguments)
 
 
 def _run_one(arguments: Arguments) -> int:
     """Compose, validate, run; all that is wrong with arguments and configuration is said at once."""
     from kraken_flow.config.build import check
     from kraken_flow.config.compose import compose_arguments
+    from kraken_flow.core.errors import UserError
 
     problems = list(arguments.problems)
     wrong_groups = {problem.partition("=")[0] for problem in problems}
@@ -90,10 +94,38 @@ def _run_one(arguments: Arguments) -> int:
         problems += str(error).splitlines()
     if problems or composition is None or checked is None:
         raise UserError("\n".join(problems))
-    if arguments.flags.get("--cfg") is not None:
+    if "--cfg" in arguments.flags:
         print(composition.yaml())
         return DONE
     return _call(composition, checked, arguments.given)
+
+
+def _run_many(arguments: Arguments) -> int:
+    """Run a sweep: one failed member loses nothing; what is wrong for all members alike is said once."""
+    from kraken_flow.config.build import check
+    from kraken_flow.config.sweep import run_members
+    from kraken_flow.core.errors import UserError
+    from kraken_flow.modes.sweep import Sweep
+
+    if arguments.problems:
+        raise UserError("\n".join(arguments.problems))
+    sweep = Sweep(arguments.given, arguments.members)
+
+    def member(compose: "Callable[[], Composition]", number: int, overrides: Sequence[str]) -> float | None:
+        def run() -> int:
+            composition = compose()
+            checked = check(composition.cfg)
+            if checked.problems:
+                raise UserError("\n".join(checked.problems))
+            return _call(composition, checked, overrides, member=True)
+
+        return sweep.member(number, overrides, run)
+
+    try:
+        run_members(arguments, sweep.folder, member)
+    finally:
+        sweep.close()
+    return sweep.exit_code()
 
 
 def _call(composition: "Composition", checked: "Checked", given: Sequence[str], member: bool = False) -> int:

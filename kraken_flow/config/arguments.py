@@ -8,21 +8,15 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 
 from kraken_flow.config.nearest import hint
 from kraken_flow.config.paths import CONFIG_DIR, GROUPS, SETTINGS, options
 
-_FLAGS = {
-    "-h": "--help",
-    "-m": "--multirun",
-    "-cd": "--config-dir",
-    "-cn": "--config-name",
-    "-c": "--cfg",
-    "-i": "--info",
-}
-_WITH_VALUE = ("--config-dir", "--config-name", "--cfg", "--info", "--package")
-_ALONE = ("--help", "--version", "--multirun", "--resolve", "--hydra-help", "--shell-completion")
+_FLAGS = {"-h": "--help", "-m": "--multirun", "-cd": "--config-dir", "-cn": "--config-name", "-c": "--cfg"}
+_WITH_VALUE = ("--config-dir", "--config-name", "--cfg")
+_ALONE = ("--help", "--version", "--multirun")
 _PLAIN = re.compile(r"[\w/.\-+:~@%*?|$\\]*")
 _PATHS = ("path", "run_dir", "svg", "run", "dir")
 
@@ -50,6 +44,14 @@ class Arguments:
     def multirun(self) -> bool:
         """Whether -m was given."""
         return "--multirun" in self.flags
+
+    @property
+    def members(self) -> int | None:
+        """How many runs a sweep has, None where ranges and choices decide."""
+        counts = [split(word.partition("=")[2]) for word in self.overrides]
+        if any(re.search(r"=\w+\(", word) for word in self.overrides):
+            return None
+        return prod(map(len, counts))
 
     @property
     def config_name(self) -> str:

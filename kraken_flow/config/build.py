@@ -42,14 +42,12 @@ def build(cfg: Mapping[str, Any]) -> Graph:
 
 def check(cfg: Mapping[str, Any]) -> Checked:
     """Validate a composed configuration and build what it declares."""
-    problems: list[str] = []
-    for key in cfg:
-        if key not in GROUPS and key not in SETTINGS:
-            problems.append(
-                f"{key}: no such key; there are {', '.join([*GROUPS, *SETTINGS])}{hint(key, [*GROUPS, *SETTINGS])}"
-            )
+    known = [*GROUPS, *SETTINGS]
+    problems = [
+        f"{key}: no such key; there are {', '.join(known)}{hint(key, known)}" for key in cfg if key not in known
+    ]
     mode = build_node(cfg["mode"], "mode", "mode", problems) if cfg.get("mode") else None
-    if mode not in {None, FAILED} and not mode.needs_graph:
+    if mode is not None and mode is not FAILED and not mode.needs_graph:
         return Checked(None, mode, tuple(problems))
     pairs = _pairs(cfg.get("pairs"), problems)
     timeframe, start, end = _span(cfg, problems)
@@ -93,11 +91,11 @@ def _features(value: Any, problems: list[str]) -> dict[str, Any]:
 
 def _pairs(value: Any, problems: list[str]) -> tuple[str, ...]:
     if isinstance(value, Mapping):
-        for key in value:
-            if key != "names":
-                problems.append(
-                    f"pairs.{key}: no such key; pairs has names{hint(str(key), ['names'], prefix='pairs.')}"
-                )
+        problems += [
+            f"pairs.{key}: no such key; pairs has names{hint(str(key), ['names'], prefix='pairs.')}"
+            for key in value
+            if key != "names"
+        ]
         value = value.get("names")
     if not isinstance(value, list | tuple) or not value:
         problems.append(
@@ -105,9 +103,11 @@ def _pairs(value: Any, problems: list[str]) -> tuple[str, ...]:
         )
         return ()
     before = len(problems)
-    for pair in dict.fromkeys(map(str, value)):
-        if not _PAIR.fullmatch(pair):
-            problems.append(f"pairs: {pair!r} is not a pair: write BASE/QUOTE, as in BTC/USD{_spelt(pair)}")
+    problems += [
+        f"pairs: {pair!r} is not a pair: write BASE/QUOTE, as in BTC/USD{_spelt(pair)}"
+        for pair in dict.fromkeys(map(str, value))
+        if not _PAIR.fullmatch(pair)
+    ]
     repeated = [pair for pair in dict.fromkeys(value) if value.count(pair) > 1]
     if repeated:
         problems.append(f"pairs: {', '.join(map(str, repeated))} stands there more than once")
@@ -157,7 +157,7 @@ def _read(parse: Any, problems: list[str]) -> int | None:
 def _across(nodes: Mapping[str, Any], problems: list[str]) -> None:
     """Check what two groups must agree on."""
     portfolio, risk = nodes["portfolio"], nodes["risk"]
-    if getattr(type(portfolio), "needs_stop", False) and not risk.protection().stop_loss:
+    if portfolio.needs_stop and not risk.protection().stop_loss:
         problems.append(
             f"portfolio={type(portfolio).__name__} sizes by the distance of the stop loss, and risk sets none: "
             "set risk.position.stop_loss, as in risk.position.stop_loss=0.03"

@@ -42,6 +42,10 @@ class Composition:
     choices: dict[str, str | None]
     origins: dict[str, str]
 
+    def yaml(self) -> str:
+        """Return the configuration as YAML text."""
+        return OmegaConf.to_yaml(OmegaConf.create(self.cfg)).rstrip()
+
 
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Return the configuration that the overrides, written as on the command line, describe.
@@ -58,7 +62,7 @@ def compose_arguments(arguments: Arguments) -> Composition:
     """Compose one run's configuration from arguments already read."""
     from kraken_flow.config.origins import origins_of  # only what was composed has origins
 
-    with search_path(), hydra_errors(), _own_hydra():
+    with search_path(), hydra_errors(), own_hydra():
         name = primary(arguments)
         with initialize_config_dir(config_dir=str(own_conf()), job_name="kraken_flow", version_base="1.3"):
             composed = hydra_compose(name, overrides=list(arguments.overrides), return_hydra_config=True)
@@ -142,7 +146,7 @@ def search_path() -> Iterator[None]:
 
 
 @contextmanager
-def _own_hydra() -> Iterator[None]:
+def own_hydra() -> Iterator[None]:
     """Compose beside a Hydra program that calls us, leaving its state as it was."""
     state = GlobalHydra.instance()
     before, state.hydra = state.hydra, None

@@ -4,8 +4,6 @@ import os
 import re
 from pathlib import Path
 
-from kraken_flow.core.errors import UserError
-
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -24,6 +22,8 @@ def read_dotenv(path: Path) -> None:
             continue
         found = _LINE.fullmatch(text)
         if not found:
+            from kraken_flow.core.errors import UserError  # its package is half the start-up time of --help
+
             raise UserError(f"{path}, line {number}: write NAME=value, one to a line")
         name, value = found.groups()
         quote = value[:1]
@@ -38,5 +38,7 @@ def log_level() -> str:
     """Return LOG_LEVEL, INFO where it is not set; another word than a level is a `UserError`."""
     level = os.environ.get("LOG_LEVEL", "INFO").upper() or "INFO"
     if level not in LEVELS:
+        from kraken_flow.core.errors import UserError  # as above
+
         raise UserError(f"LOG_LEVEL={level}: must be one of {', '.join(LEVELS)}")
     return level

@@ -42,15 +42,14 @@ def build_node(value: Any, path: str, kind: str | None, problems: list[str]) -> 
         else:
             given[key] = _value(item, f"{path}.{key}", problems)
             _refuse_bools(given[key], fields[key].hint, f"{path}.{key}", problems)
-    told = set(problems[before:])
+    told = {problem.partition(":")[0] for problem in problems[before:]}
     failed = {key for key, item in given.items() if item is FAILED}
     skip = failed | {key for key, item in value.items() if item == "???"}
     try:
         built = cls(**{key: item for key, item in given.items() if key not in failed})
     except ValidationError as error:
-        for message in _messages(error.errors(include_url=False), cls, path, given, skip):
-            if not any(known.partition(":")[0] == message.partition(":")[0] for known in told):
-                problems.append(message)
+        found = _messages(error.errors(include_url=False), cls, path, given, skip)
+        problems += [message for message in found if message.partition(":")[0] not in told]
         built = FAILED
     except UserError as error:
         problems.append(f"{path}: {error}" if not str(error).startswith(path) else str(error))

@@ -54,11 +54,16 @@ def user_folders() -> list[Path]:
 
 
 def options(group: str) -> dict[str, Path]:
-    """Return the group's options by name, sorted; the file that comes first in the search path wins."""
+    """Return the group's options by name, sorted; the file that comes first in the search path wins.
+
+    A file whose name begins with an underscore is a part of others and no option.
+    """
     found: dict[str, Path] = {}
     for folder in [*user_folders(), own_conf()]:
         root = folder / group
         for path in sorted(root.rglob("*.yaml")):
+            if path.name.startswith("_"):
+                continue
             found.setdefault(path.relative_to(root).with_suffix("").as_posix(), path)
     return dict(sorted(found.items()))
 
@@ -71,14 +76,21 @@ def use_working_directory() -> None:
 
 
 def summary(path: Path) -> str:
-    """Return an option's one line: the comment its YAML begins with, else its class's docstring (read, not imported)."""
-    target = ""
+    """Return an option's one line: its YAML's first comment, else its class's docstring (read, not imported)."""
     for line in path.read_text("utf-8").splitlines():
         if line.startswith("#") and not line.startswith(("# @", "# yaml-language-server")):
             return line.lstrip("# ").rstrip()
+        if line and not line.startswith("#"):
+            break
+    return _docstring(target_of(path) or "")
+
+
+def target_of(path: Path) -> str | None:
+    """Return the `_target_` that stands at the top level of a YAML file, None without one."""
+    for line in path.read_text("utf-8").splitlines():
         if line.startswith("_target_:"):
-            target = line.partition(":")[2].strip()
-    return _docstring(target)
+            return line.partition(":")[2].partition(" #")[0].strip()
+    return None
 
 
 def _docstring(target: str) -> str:

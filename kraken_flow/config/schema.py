@@ -100,16 +100,30 @@ def dataclass_in(hint: Any) -> type[Any] | None:
     return None
 
 
+def is_mapping(hint: Any) -> bool:
+    """Whether the annotation is a mapping from names that the user chooses."""
+    return get_origin(hint) in {dict, Mapping} or any(is_mapping(part) for part in get_args(hint))
+
+
 def hint_at(cls: type[Any], loc: tuple[str | int, ...]) -> Any:
     """Return the annotation of the field at a location below a dataclass, None where there is none."""
-    owner: type[Any] | None = cls
-    hint: Any = None
+    hint: Any = cls
     for part in loc:
+        if is_mapping(hint):
+            hint = mapped(hint)
+            continue
+        owner = dataclass_in(hint)
         if owner is None or part not in fields_of(owner):
             return None
         hint = fields_of(owner)[str(part)].hint
-        owner = dataclass_in(hint)
     return hint
+
+
+def mapped(hint: Any) -> Any:
+    """Return the annotation of a mapping's values."""
+    if get_origin(hint) in {dict, Mapping}:
+        return get_args(hint)[1]
+    return next((mapped(part) for part in get_args(hint) if is_mapping(part)), None)
 
 
 def takes_bool(hint: Any) -> bool:
@@ -119,3 +133,27 @@ def takes_bool(hint: Any) -> bool:
     if get_origin(hint) is Literal:
         return any(isinstance(value, bool) for value in get_args(hint))
     return any(takes_bool(part) for part in get_args(hint))
+
+
+def written(value: Any) -> str:
+    """Write a value as a user would type it after `key=`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Enum):
+        return str(value.value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return short(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {written(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(written, value)) + "]"
+    return str(value)
+
+
+def short(node: Any) -> str:
+    """Write a node in one line: its class, and the fields that differ from their defaults."""
+    fields = fields_of(type(node)).values()
+    shown = [f"{f.name}={written(getattr(node, f.name))}" for f in fields if getattr(node, f.name) != f.default]
+    return f"{type(node).__name__}({', '.join(shown)})"

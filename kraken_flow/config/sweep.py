@@ -1,0 +1,61 @@
+"""Many runs from one command line: Hydra's multirun composes the members, ours runs each."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from kraken_flow.config.arguments import Arguments, quoted
+from kraken_flow.config.compose import Composition, hydra_errors, own_hydra, plain, primary, search_path
+from kraken_flow.config.paths import own_conf
+
+Member = Callable[[Callable[[], Composition], int, Sequence[str]], Any]
+"""Runs one member, given how to compose it, its number and its overrides."""
+
+
+def run_members(arguments: Arguments, folder: Path, member: Member) -> None:
+    """Call `member` once per combination of the swept values; each writes below `folder`, under its number.
+
+    Hydra's sweeper and launcher decide which members there are and where they run. `member` returns what the sweeper
+    optimises, and handles its own errors.
+    """
+
+    def job(cfg: DictConfig) -> Any:
+        about = HydraConfig.get()
+        number = int(about.job.num)
+        overrides = [str(word) for word in OmegaConf.to_container(about.overrides.task) or []]
+        choices = {str(k): v for k, v in about.runtime.choices.items() if not str(k).startswith("hydra/")}
+
+        def composition() -> Composition:
+            found = plain(cfg)
+            found["run_dir"] = str(folder / str(number))
+            return Composition(found, choices, {})
+
+        return member(composition, number, overrides)
+
+    words = [word for word in arguments.overrides if not word.startswith("++run_dir=")]
+    words += [
+        "--multirun",
+        f"hydra.sweep.dir={quoted(str(folder))}",
+        "hydra.sweep.subdir=${hydra.job.num}",
+        "hydra.output_subdir=null",
+        "hydra/job_logging=none",
+        "hydra/hydra_logging=none",
+    ]
+    before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = ["kraken_flow", *words]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        with search_path(), hydra_errors(), own_hydra():
+            name = primary(arguments)
+            hydra.main(version_base="1.3", config_path=str(own_conf()), config_name=name)(job)()
+    finally:
+        sys.argv = before[0]
+        if before[1] is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        (folder / "multirun.yaml").unlink(missing_ok=True)

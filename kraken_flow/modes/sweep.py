@@ -1,0 +1,178 @@
+"""A sweep: its members' outcomes, kept whatever happens to any of them, and the leaderboard."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.runs.directory import MADE_BY, MANIFEST, Claim, claim, new_folder, point_latest, write_json
+
+METRICS = ("sharpe", "total_return", "max_drawdown", "trades", "fees", "final_equity")
+"""What the leaderboard shows of each member; sorted by the first, then the second."""
+
+
+@dataclass
+class Outcome:
+    """One member: its number, its overrides, its metrics, or why it failed."""
+
+    number: int
+    overrides: dict[str, str]
+    metrics: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    wrong_input: bool = False
+
+
+class Sweep:
+    """The members of one sweep and the folder they write to, held from the start.
+
+    Parameters: `overrides` as the user typed them; `total` how many members there will be, None where the sweeper
+    decides as it goes. Raises `UserError` where the folder holds something that is not ours.
+    """
+
+    def __init__(self, overrides: Sequence[str], total: int | None = None) -> None:
+        given = _by_key(overrides)
+        self.overrides = list(overrides)
+        self.total = total
+        self.outcomes: list[Outcome] = []
+        self.console = Console()
+        if given.get("run_dir", "null") != "null":
+            self.folder = Path(given["run_dir"])
+        else:
+            names = [given.get("mode", "backtest"), given.get("strategy", "sma_cross")]
+            mode, strategy = (name if name.replace("_", "").isalnum() else "sweep" for name in names)
+            self.folder = new_folder(Path("runs"), mode, strategy, sha256("\n".join(overrides).encode()).hexdigest())
+        self._claim: Claim = claim(self.folder)
+        self._manifest("running")
+        if given.get("run_dir", "null") == "null":
+            point_latest(Path("runs"), self.folder)
+
+    def _manifest(self, status: str) -> None:
+        content = {"made_by": MADE_BY, "kind": "sweep", "status": status, "overrides": self.overrides}
+        write_json(self.folder / MANIFEST, content | {"members": len(self.outcomes)})
+
+    def close(self) -> None:
+        """Write and print the leaderboard of what has run; a sweep in which nothing could start leaves no folder."""
+        wrong = all(outcome.wrong_input for outcome in self.outcomes)
+        written = any((self.folder / str(outcome.number) / MANIFEST).is_file() for outcome in self.outcomes)
+        if wrong and not written:
+            for outcome in self.outcomes:
+                shutil.rmtree(self.folder / str(outcome.number), ignore_errors=True)
+            (self.folder / MANIFEST).unlink()
+            if not any(self.folder.iterdir()):
+                self.folder.rmdir()
+        else:
+            self.write()
+            self._manifest("failed" if any(outcome.error for outcome in self.outcomes) else "done")
+            self.show()
+        self._claim.release()
+
+    def member(self, number: int, overrides: Sequence[str], run: Callable[[], int]) -> float | None:
+        """Run one member and keep its outcome; return its Sharpe ratio, None where it has none."""
+        outcome = Outcome(number, _by_key(overrides))
+        self.outcomes.append(outcome)
+        try:
+            code = run()
+            outcome.error = "" if code == 0 else f"exit code {code}"
+        except UserError as error:
+            outcome.error, outcome.wrong_input = str(error), True
+        except CheckFailed as error:
+            outcome.error = str(error)
+        except Exception as error:  # noqa: BLE001 - one failed member must not lose the others
+            outcome.error = f"unexpected {type(error).__name__}: {error}"
+        written = self.folder / str(number) / "metrics.json"
+        if not outcome.error and written.is_file():
+            outcome.metrics = json.loads(written.read_text("utf-8"))
+        done = f"{len(self.outcomes)}/{self.total}" if self.total else f"{len(self.outcomes)}"
+        said = f"failed: {outcome.error.splitlines()[0]}" if outcome.error else _said(outcome.metrics)
+        self.console.print(f"[{done}] {' '.join(_swept_words(overrides, self.overrides))}: {said}", markup=False)
+        value: float | None = outcome.metrics.get("sharpe")
+        return value
+
+    def swept(self) -> list[str]:
+        """Return the keys whose values differ between members, in the order in which they were given."""
+        keys = dict.fromkeys(key for outcome in self.outcomes for key in outcome.overrides)
+        return [key for key in keys if len({outcome.overrides.get(key) for outcome in self.outcomes}) > 1]
+
+    def ranked(self) -> list[Outcome]:
+        """Return the members, best first; those without a ratio after those with one, failed ones last."""
+
+        def rank(outcome: Outcome) -> tuple[bool, float, float, int]:
+            first, second = (_number(outcome.metrics.get(name)) for name in METRICS[:2])
+            return bool(outcome.error), -first, -second, outcome.number
+
+        return sorted(self.outcomes, key=rank)
+
+    def write(self) -> None:
+        """Write `leaderboard.csv`: rank, member, swept keys, metrics, error; an undefined metric is empty."""
+        keys = self.swept()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "leaderboard.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["rank", "member", *keys, *METRICS, "error"])
+            for rank, outcome in enumerate(self.ranked(), 1):
+                values = [outcome.overrides.get(key, "") for key in keys]
+                metrics = ["" if outcome.metrics.get(name) is None else outcome.metrics[name] for name in METRICS]
+                table.writerow([rank, outcome.number, *values, *metrics, " | ".join(outcome.error.splitlines())])
+
+    def show(self) -> None:
+        """Print the leaderboard."""
+        keys = self.swept()
+        synthetic = any(outcome.metrics.get("synthetic_sample") for outcome in self.outcomes)
+        title = f"{len(self.outcomes)} runs{', synthetic sample market' if synthetic else ''}"
+        table = Table("member", *keys, *METRICS, title=title, title_justify="left")
+        for outcome in self.ranked():
+            shown = [outcome.overrides.get(key, "") for key in keys]
+            if outcome.error:
+                table.add_row(str(outcome.number), *shown, f"failed: {outcome.error.splitlines()[0]}", style="red")
+            else:
+                table.add_row(
+                    str(outcome.number), *shown, *(_cell(name, outcome.metrics.get(name)) for name in METRICS)
+                )
+        self.console.print(table)
+        self.console.print(f"leaderboard: {self.folder / 'leaderboard.csv'}", markup=False, soft_wrap=True)
+
+    def exit_code(self) -> int:
+        """Return 0 where every member is done, 1 where one failed; all wrong for the user's input is a `UserError`."""
+        if self.outcomes and all(outcome.wrong_input for outcome in self.outcomes):
+            raise UserError("\n".join(dict.fromkeys(line for o in self.outcomes for line in o.error.splitlines())))
+        return int(any(outcome.error for outcome in self.outcomes))
+
+
+def _by_key(overrides: Sequence[str]) -> dict[str, str]:
+    pairs = (word.partition("=") for word in overrides)
+    found = {key.lstrip("+"): value for key, _, value in pairs}
+    if "pairs.names" in found:
+        found["pairs"] = found.pop("pairs.names")
+    return found
+
+
+def _number(value: Any) -> float:
+    return float("-inf") if value is None else float(value)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if name in {"total_return", "max_drawdown"}:
+        return f"{float(value):+.2%}"
+    if name == "trades":
+        return str(value)
+    return f"{float(value):.3f}" if name == "sharpe" else f"{float(value):,.2f}"
+
+
+def _said(metrics: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_cell(name, metrics.get(name))}" for name in METRICS[:4])
+
+
+def _swept_words(overrides: Sequence[str], given: Sequence[str]) -> list[str]:
+    """Return the overrides that the user did not give in just this form: those that the sweep varies."""
+    typed = {word.lstrip("+") for word in given}
+    return [word.lstrip("+") for word in overrides if word.lstrip("+") not in typed and word != "pairs=custom"]
