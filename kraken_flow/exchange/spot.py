@@ -1,6 +1,7 @@
 """A spot exchange: what its orders must look like, what they cost, and how the simulator fills them."""
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import ClassVar, Literal
 
 from kraken_flow.core.account import Exchange
@@ -35,7 +36,9 @@ class Fees:
     """Flat taker fee in basis points; the other one then comes from the first tier."""
     currency: Literal["quote", "base"] = "quote"
     """Whether buys pay their fee in quote or in the base received; sells always pay in quote."""
-    tiers: Mapping[NonNegative[int], FeeTier] = {0: FeeTier(maker_bps=0.0, taker_bps=0.0)}
+    tiers: Mapping[NonNegative[int], FeeTier] = field(
+        default_factory=lambda: {0: FeeTier(maker_bps=0.0, taker_bps=0.0)}
+    )
     """Fee table: 30-day volume in quote units -> fees. Past fills only decide the tier."""
 
     def table(self) -> tuple[Tier, ...]:
@@ -120,7 +123,7 @@ class SpotExchange(Exchange):
     """What fills inside a bar."""
     participation_cap: Positive[float] | None = 0.1
     """Largest share of a bar's volume that all own fills of a pair may take; null for no cap."""
-    latency: str = "0"
+    latency: str | int = "0"
     """Time from a decision until its order is at the venue, as in 500ms or 1h. Under one bar the order meets the next
     open, worsened by latency_bps; else the first bar that opens late enough."""
     latency_bps: NonNegative[float] = 0.0
@@ -131,7 +134,7 @@ class SpotExchange(Exchange):
     """Price step for all pairs, instead of the table's."""
     lot: Positive[float] | None = None
     """Quantity step for all pairs, instead of the table's."""
-    instruments_table: Mapping[str, InstrumentTerms] = {}
+    instruments_table: Mapping[str, InstrumentTerms] = field(default_factory=dict)
     """Known pairs and their terms; other pairs get theirs from the data."""
 
     kernel: ClassVar[str | None] = "spot"
