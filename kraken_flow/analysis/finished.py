@@ -43,6 +43,11 @@ class FinishedRun:
         first = self.market.first_row
         return self.market.times[first : first + len(self.result.equity)] + self.market.timeframe_ns
 
+    @property
+    def first_close(self) -> int:
+        """Close of the first decision bar, ns UTC."""
+        return int(self.market.times[self.market.first_row]) + self.market.timeframe_ns
+
     @cached_property
     def last_close(self) -> Int64Array:
         """Each pair's last known close, units of 10^-8; 0 for a pair without a bar."""

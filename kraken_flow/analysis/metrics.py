@@ -13,6 +13,8 @@ from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.times import DAY, YEAR
 from kraken_flow.core.units import cash_text, text
 
+_BLOCK = 1 << 14
+
 
 @dataclass(frozen=True)
 class Hashes:
@@ -30,12 +32,12 @@ def equity_statistics(run: FinishedRun) -> dict[str, Value]:
     if len(equity) == 0:
         return dict.fromkeys(names, "no_bars")
     total = run.final_equity / run.start_cash - 1.0
-    drawdown = float(returns.drawdowns(equity, start).min(initial=0.0))
+    drawdown = returns.max_drawdown(equity, start)
     stats: dict[str, Value] = {"total_return": total, "max_drawdown": drawdown}
     if equity.min() <= 0:
         stats |= dict.fromkeys(("cagr", "sharpe", "sortino", "calmar"), "ruined")
     else:
-        daily = returns.daily_returns(equity, start, int(run.closes[0]), step)
+        daily = returns.daily_returns(equity, start, run.first_close, step)
         per_year = 365.0 if step <= DAY else YEAR / step
         growth = returns.cagr(total, len(equity) * step)
         stats |= {
@@ -51,7 +53,9 @@ def _exposure(run: FinishedRun) -> Value:
     """Mean of gross position value over equity, over the rows with equity left."""
     equity, gross = run.result.equity, run.result.gross
     if equity.min() > 0:
-        return float((gross / equity).mean())
+        # In blocks: a whole column of quotients would be written to memory only to be added up.
+        edges = range(0, len(equity), _BLOCK)
+        return sum(float((gross[i : i + _BLOCK] / equity[i : i + _BLOCK]).sum()) for i in edges) / len(equity)
     alive = equity > 0
     return float((gross[alive] / equity[alive]).mean()) if alive.any() else "ruined"
 

@@ -12,6 +12,8 @@ from kraken_flow.core.units import FloatArray
 Value: TypeAlias = float | str
 """A statistic, or the code of the reason why it is not defined."""
 
+_BLOCK = 1024
+"""Rows worked on at once, so that they stay in the cache."""
 SHORT_SAMPLE_NS = 90 * DAY
 """Below this span an annualised growth rate says little, and is shown with a flag."""
 
@@ -79,6 +81,27 @@ def drawdowns(equity: FloatArray, start: float) -> FloatArray:
     np.divide(equity, peak, out=peak)
     peak -= 1.0
     return np.maximum(peak, -1.0, out=peak)
+
+
+def max_drawdown(equity: FloatArray, start: float) -> float:
+    """Return the deepest of `drawdowns`, 0 for an equity that never fell, without the whole column.
+
+    Blocks whose lowest value over the highest that they could be measured against is no candidate are skipped.
+    """
+    if len(equity) == 0:
+        return 0.0
+    whole = len(equity) // _BLOCK * _BLOCK
+    blocks, rest = equity[:whole].reshape(-1, _BLOCK), equity[whole:]
+    highest = np.append(blocks.max(axis=1), rest.max() if len(rest) else equity[-1])
+    lowest = np.append(blocks.min(axis=1), rest.min() if len(rest) else equity[-1])
+    before = np.maximum(np.maximum.accumulate(np.concatenate(([start], highest[:-1]))), start)
+    sure = float((lowest / before).min())
+    best = min(sure, 1.0)
+    for block in np.flatnonzero(lowest / np.maximum(before, highest) < best).tolist():
+        rows = equity[block * _BLOCK : (block + 1) * _BLOCK]
+        peak = np.maximum(np.maximum.accumulate(rows), before[block])
+        best = min(best, float((rows / peak).min()))
+    return max(best - 1.0, -1.0)
 
 
 def calmar(growth: Value, max_drawdown: float) -> Value:

@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from kraken_flow.analysis.data_summary import data_summary
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.metrics import costs, short_sample
 from kraken_flow.core.times import iso, timeframe_name
@@ -16,6 +17,15 @@ from kraken_flow.runs import summary
 from kraken_flow.runs.summary import Line
 
 SAMPLE = "synthetic sample market"
+_DATA_HEADS = {
+    "bars": "Bars",
+    "missing": "Missing",
+    "longest_gap": "Longest\ngap",
+    "zero_volume": "Zero\nvolume",
+    "duplicates": "Dupl.",
+    "dropped": "Dropped",
+    "outliers": "Jumps",
+}
 _CRYPTO_QUOTES = frozenset({"BTC", "XBT", "ETH"})
 
 
@@ -82,10 +92,11 @@ class Report:
 
     def _lines(self, title: str, name: str, count: str, lines: Sequence[Line]) -> Table:
         table = Table(title=self._title(title), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-        table.add_column(name, overflow="fold")
-        heads = (count, "Avg Profit %", f"Tot Profit {self.quote}", "Tot Profit %", "Avg Duration", "Win Draw Loss Win%")
+        table.add_column(name, no_wrap=True)
+        profit = f"Tot Profit\n{self.quote}"
+        heads = (count, "Avg\nProfit %", profit, "Tot\nProfit %", "Avg\nDuration", "Win Draw\nLoss Win%")
         for head in heads:
-            table.add_column(head, justify="right", overflow="fold")
+            table.add_column(head, justify="right", no_wrap=True)
         for line in lines:
             table.add_row(
                 line.name or "-",
@@ -159,13 +170,11 @@ class Report:
     def _data(self) -> Table:
         market = self.run.market
         table = Table(title=self._title("DATA"), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-        table.add_column("Pair")
-        kinds = ("rows", "missing", "longest_gap", "duplicates", "dropped", "zero_volume", "outliers")
-        for kind in kinds:
-            table.add_column(kind.replace("_", " ").capitalize(), justify="right")
-        for name in market.names:
-            counts = market.counts.get(name, {})
-            table.add_row(name, *(str(counts.get(kind, "-")) for kind in kinds))
+        table.add_column("Pair", no_wrap=True)
+        for head in ("First", *_DATA_HEADS.values()):
+            table.add_column(head, justify="right", no_wrap=True)
+        for row in data_summary(market):
+            table.add_row(str(row["pair"]), str(row["first"])[:10], *(str(row[kind]) for kind in _DATA_HEADS))
         return table
 
 

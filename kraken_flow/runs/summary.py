@@ -14,6 +14,8 @@ from kraken_flow.core.times import DAY, SECOND, iso
 from kraken_flow.core.units import CASH_UNIT, FloatArray, Int64Array, to_floats
 from kraken_flow.runs.tables import exit_reasons
 
+_TAKEN_BACK = [int(r) for r in (Reason.NONE, Reason.TARGET_CHANGED, Reason.OCO, Reason.POSITION_CLOSED)]
+
 
 @dataclass(frozen=True)
 class Line:
@@ -95,12 +97,11 @@ def tag_words(run: FinishedRun) -> list[str]:
 
 
 def duration(ns: float) -> str:
-    """Write a holding time as freqtrade does: `3 days, 4:30:00`."""
+    """Write a holding time: `3d 04:30`, hours and minutes; `-` where there is none."""
     if ns != ns:
         return "-"
-    days, rest = divmod(round(ns / SECOND), 86_400)
-    clock = f"{rest // 3600}:{rest % 3600 // 60:02}:{rest % 60:02}"
-    return f"{days} day{'s' if days != 1 else ''}, {clock}" if days else clock
+    days, rest = divmod(round(ns / (60 * SECOND)), 24 * 60)
+    return f"{days}d {rest // 60:02}:{rest % 60:02}" if days else f"{rest // 60}:{rest % 60:02}"
 
 
 def longest_streaks(profit: FloatArray) -> tuple[int, int]:
@@ -121,7 +122,7 @@ def trade_facts(run: FinishedRun, percent: str = "{:+.2%}") -> Iterator[tuple[st
     columns = TradeColumns.of(run, trades)
     names, pairs = run.market.names, by_pair(run, trades)[:-1]
     traded = [line for line in pairs if line.trades]
-    for label, line in (("Best pair", traded[0]), ("Worst pair", traded[-1])):
+    for label, line in (("Best pair", traded[0]), ("Worst pair", traded[-1])) if len(pairs) > 1 else ():
         yield label, f"{line.name} {percent.format(line.profit / run.start_equity)}"
     for label, row in (("Best trade", int(columns.gain.argmax())), ("Worst trade", int(columns.gain.argmin()))):
         yield label, f"{names[int(trades.pair[row])]} {percent.format(columns.gain[row])}"
@@ -148,7 +149,7 @@ def curve_facts(run: FinishedRun) -> Iterator[tuple[str, str]]:
         yield "Drawdown start", iso(int(run.closes[peak])) if above else "the start"
         yield "Drawdown end", iso(int(run.closes[low]))
     if step <= DAY and (equity > 0).all():
-        first = int(run.closes[0])
+        first = run.first_close
         daily = daily_returns(equity, run.start_equity, first, step)
         ends = day_ends(first, step, len(equity))
         for label, row in (("Best day", int(daily.argmax())), ("Worst day", int(daily.argmin()))):
@@ -170,9 +171,9 @@ def market_change(run: FinishedRun) -> float:
 
 
 def unfilled(run: FinishedRun) -> dict[str, int]:
-    """Return how many orders ended unfilled or in part, by reason."""
+    """Return how many orders ended unfilled or in part, by reason; those that were merely taken back do not count."""
     orders = run.result.orders
-    ended = (orders["state"] > int(State.FILLED)) & (orders["end_reason"] != 0)
+    ended = (orders["state"] > int(State.FILLED)) & ~np.isin(orders["end_reason"], _TAKEN_BACK)
     codes, counts = np.unique(orders["end_reason"][ended], return_counts=True)
     return {Reason(code).word: count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
 
