@@ -11,7 +11,16 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import FIELDS
 from kraken_flow.core.resample import Bars
 from kraken_flow.core.times import iso, timeframe_name
-from kraken_flow.core.units import INT64_MAX, PRICE_DECIMALS, UNIT, FloatArray, Int64Array, decimals_of, to_units
+from kraken_flow.core.units import (
+    INT64_MAX,
+    PRICE_DECIMALS,
+    QTY_DECIMALS,
+    UNIT,
+    FloatArray,
+    Int64Array,
+    decimals_of,
+    to_units,
+)
 from kraken_flow.data.stamps import UNREADABLE
 from kraken_flow.data.table import Table
 
@@ -188,6 +197,9 @@ def _convert(times: Int64Array, columns: dict[str, FloatArray], notes: list[str]
         notes.append(f"{rounded} rows have prices of more than {PRICE_DECIMALS} decimals: rounded half to even")
     volume = columns["volume"]
     units = to_units(volume)
+    finer = int((np.abs(units / UNIT - volume) > volume * 2**-51).sum()) if volume.max() < PRICE_LIMIT else 0
+    if finer:
+        notes.append(f"{finer} rows have volumes of more than {QTY_DECIMALS} decimals: rounded half to even")
     huge = int((volume >= INT64_MAX / UNIT).sum())
     if huge:
         notes.append(f"{huge} rows have a volume above {INT64_MAX // UNIT}: held as that number")

@@ -34,7 +34,7 @@ def names_pair(name: str, pair: str) -> bool:
     >>> [names_pair(n, "BTC/USD") for n in ("btcusd", "XBTUSD_60", "kraken_xbtusd_1h", "BTC-USD", "btcusdt")]
     [True, True, True, True, False]
     """
-    base, quote = (_asset_names(asset) for asset in split_pair(pair))
+    base, quote = (_asset_names(asset) for asset in split_pair(pair.partition(":")[0]))
     words = [word.lower() for word in _words(name)]
     if any(first in base and second in quote for first, second in pairwise(words)):
         return True
