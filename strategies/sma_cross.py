@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
+from numpy import maximum
 from pydantic import model_validator
 
 from kraken_flow.core import Forecast, Source, Strategy, Window, nan, node, where
@@ -36,4 +37,4 @@ class SmaCross(Strategy):
 
     def forecast(self, f: Any) -> Forecast:
         """Return 1 at a crossing above, 0 or -1 at one below, NaN between."""
-        return where(f.cross > 0, 1.0, where(f.cross < 0, -1.0 if self.side == "both" else 0.0, nan))
+        return where(f.cross == 0, nan, f.cross if self.side == "both" else maximum(f.cross, 0.0))

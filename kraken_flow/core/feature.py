@@ -40,6 +40,10 @@ class Feature(Node):
     names: ClassVar[tuple[str, ...]] = ("value",)
     """Names of the outputs; a single output is read as `f.<feature>`, one of several as `f.<feature>.<output>`."""
 
+    levels: ClassVar[tuple[float, float, float] | None] = None
+    """All the values the output takes besides NaN, where they are few; a strategy that reads nothing else is then asked
+    about each of them once."""
+
     def inputs(self) -> "tuple[Source, ...]":
         """Return the market columns and features that each update reads, in the order of its arguments."""
         return (getattr(self, "source"),)  # noqa: B009 - the field belongs to subclasses

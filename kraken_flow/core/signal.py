@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kraken_flow import native as door
 from kraken_flow.core.errors import UserError
@@ -20,7 +21,12 @@ from kraken_flow.core.units import FloatArray, Int64Array, fix_column
 if TYPE_CHECKING:
     from kraken_flow.core.graph import Graph
 
-FORECAST_BLOCK = 16384
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+Given: TypeAlias = dict[str, tuple[tuple[str, ...], tuple[FloatArray, ...]]]
+"""What `forecast` reads, by name: the names of the outputs and their columns."""
+
+FORECAST_BLOCK = 8192
 """Rows a strategy is given at a time: few enough that its intermediate columns stay in the processor's cache."""
 
 
@@ -40,6 +46,7 @@ class FeatureColumns:
 
     def __init__(self, market: Market, native: ModuleType | None) -> None:
         self.market = market
+        self.native = native
         self._across: dict[CrossSection, FloatArray] = {}
         self.frames = [self._frame(index, pair, native) for index, pair in enumerate(market.pairs)]
         self._rows = [None if pair.all_real else _last_real_row(pair, market.max_gap) for pair in market.pairs]
@@ -85,7 +92,7 @@ class FeatureColumns:
         return result
 
 
-def _last_real_row(pair: PairColumns, max_gap: int) -> tuple[Int64Array, FloatArray]:
+def _last_real_row(pair: PairColumns, max_gap: int) -> tuple[Int64Array, BoolArray]:
     """Return for each grid row the index of the last real bar, and whether it is recent enough to be carried."""
     at = np.cumsum(pair.state == REAL) - 1
     rows = np.arange(len(pair.state))
@@ -94,7 +101,7 @@ def _last_real_row(pair: PairColumns, max_gap: int) -> tuple[Int64Array, FloatAr
     return np.maximum(at, 0), known
 
 
-def _spread(values: FloatArray, at: Int64Array, known: FloatArray) -> FloatArray:
+def _spread(values: FloatArray, at: Int64Array, known: BoolArray) -> FloatArray:
     if not len(values):
         return np.full(len(at), np.nan)
     result: FloatArray = np.where(known, values[at], np.nan)
@@ -132,7 +139,12 @@ class Signals:
     @cached_property
     def forecast_fix(self) -> Int64Array:
         """The forecast in integers of 10^-9, int64 of shape (n_pairs, n_rows)."""
-        return fix_column(self.forecast)
+        native = self._features.native
+        if native is None:
+            return fix_column(self.forecast)
+        result = np.empty(self.forecast.shape, np.int64)
+        native.fix_floats(self.forecast.ravel(), result.ravel())
+        return result
 
 
 def compute(graph: "Graph", market: Market, engine: str = "auto") -> Signals:
@@ -142,10 +154,12 @@ def compute(graph: "Graph", market: Market, engine: str = "auto") -> Signals:
     Raises `UserError` where a strategy's forecast leaves [-1, 1] or has the wrong shape.
     """
     features = FeatureColumns(market, pick_native(engine))
-    forecast = np.zeros((len(market.pairs), market.n_rows))
-    if not isinstance(graph.strategy, Scripted):
-        for pair in range(len(market.pairs)):
-            forecast[pair], _ = _held(graph.strategy, features, pair, graph.features)
+    if isinstance(graph.strategy, Scripted):
+        forecast = np.zeros((len(market.pairs), market.n_rows))
+    else:
+        forecast = np.empty((len(market.pairs), market.n_rows))
+        for pair, row in enumerate(forecast):
+            _held(graph.strategy, features, pair, graph.features, row)
     aux = {}
     for name, source in account_features(graph).items():
         aux[name] = np.array([_single(features, name, source, pair) for pair in range(len(market.pairs))])
@@ -170,45 +184,72 @@ def account_features(graph: "Graph") -> dict[str, Source]:
 def required_lookback(graph: "Graph") -> int:
     """Return the decision bars to load before `start` so that every feature is warmed up at `start`."""
     timeframe_ns = parse_timeframe(graph.timeframe)
-    sources = [*account_features(graph).values(), *graph.features.values(), *_sources(graph.strategy)]
+    sources = [*account_features(graph).values(), *graph.features.values(), *sources_of(graph.strategy)]
     return max((s.lookback_at(timeframe_ns) for s in sources if isinstance(s, Feature)), default=0)
 
 
-def _sources(strategy: Strategy) -> Iterator[Source]:
+def sources_of(strategy: Strategy) -> Iterator[Source]:
+    """Yield what a strategy reads, its parts included."""
     yield from strategy.features().values()
     for part in strategy.parts().values():
-        yield from _sources(part)
+        yield from sources_of(part)
 
 
 def _held(
-    strategy: Strategy, features: FeatureColumns, pair: int, extra: Mapping[str, Source]
-) -> tuple[FloatArray, FloatArray]:
-    """Evaluate a strategy on one pair and hold its forecast; returns value and confidence, shape (n_rows,) each."""
-    market = features.market
-    given: dict[str, tuple[tuple[str, ...], tuple[FloatArray, ...]]] = {}
+    strategy: Strategy, features: FeatureColumns, pair: int, extra: Mapping[str, Source], value: FloatArray
+) -> FloatArray | None:
+    """Write a strategy's held forecast for one pair into `value`; return its confidence, None where it gives none."""
+    n_rows = features.market.n_rows
+    given: Given = {}
     for name, source in {**extra, **strategy.features()}.items():
         names = source.names if isinstance(source, Feature) else ("value",)
         given[name] = (names, features.outputs(source, pair))
     for name, part in strategy.parts().items():
-        given[name] = (("value", "confidence"), _held(part, features, pair, extra))
-    n_rows = market.n_rows
-    value, confidence = np.empty(n_rows), None
+        held = np.empty(n_rows)
+        sure = _held(part, features, pair, extra, held)
+        given[name] = (("value", "confidence"), (held, np.ones(n_rows) if sure is None else sure))
+    if answer_levels(strategy, features, pair, given, value):
+        return None
+    confidence = None
     for first in range(0, n_rows, FORECAST_BLOCK):
         rows = slice(first, min(first + FORECAST_BLOCK, n_rows))
         said = strategy.forecast(rows_of(given, rows))
         said, sure = said if isinstance(said, tuple) else (said, None)
-        value[rows] = _as_rows(strategy, said, rows)
+        value[rows] = as_rows(strategy, said, rows.stop - rows.start)
         if sure is not None:
             confidence = np.full(n_rows, np.nan) if confidence is None else confidence
-            confidence[rows] = _as_rows(strategy, sure, rows)
-    hold(value, market, pair, strategy, -1.0, 0.0)
-    if confidence is None:
-        return value, np.ones(n_rows)
-    hold(confidence, market, pair, strategy, 0.0, 0.0)
-    return value, confidence
+            confidence[rows] = as_rows(strategy, sure, rows.stop - rows.start)
+    hold(value, features.market, pair, strategy, -1.0, features.native)
+    if confidence is not None:
+        hold(confidence, features.market, pair, strategy, 0.0, features.native)
+    return confidence
 
 
-def rows_of(given: Mapping[str, tuple[tuple[str, ...], tuple[FloatArray, ...]]], rows: slice) -> SimpleNamespace:
+def answer_levels(strategy: Strategy, features: FeatureColumns, pair: int, given: Given, value: FloatArray) -> bool:
+    """Hold the forecast of a strategy that reads one column of few values by asking it about each value once.
+
+    This gives what asking about each row gives, since a forecast is a pure function of its row. Returns False where it
+    does not apply.
+    """
+    sources = list(strategy.features().values())
+    if features.native is None or len(given) != 1 or len(sources) != 1 or not isinstance(sources[0], Feature):
+        return False
+    levels = sources[0].levels
+    if levels is None:
+        return False
+    ((name, (names, (column,))),) = given.items()
+    said = strategy.forecast(rows_of({name: (names, (np.array([*levels, np.nan]),))}, slice(0, 4)))
+    if isinstance(said, tuple):
+        return False
+    answers = np.broadcast_to(as_rows(strategy, said, 4), 4)
+    if (np.abs(answers) > 1.0).any():
+        return False
+    live = None if features.market.pairs[pair].all_real else features.market.pairs[pair].state == REAL
+    features.native.hold_levels(column, levels, answers.tolist(), live, value)
+    return True
+
+
+def rows_of(given: Given, rows: slice) -> SimpleNamespace:
     """Lay out some rows of the declared columns as `forecast` reads them."""
     f = SimpleNamespace()
     for name, (names, outputs) in given.items():
@@ -217,30 +258,42 @@ def rows_of(given: Mapping[str, tuple[tuple[str, ...], tuple[FloatArray, ...]]],
     return f
 
 
-def _as_rows(strategy: Strategy, values: FloatArray, rows: slice) -> FloatArray:
-    n_rows = rows.stop - rows.start
+def as_rows(strategy: Strategy, values: FloatArray, n_rows: int) -> FloatArray:
+    """Check that a strategy gave a number for each row, or one for all."""
     result = np.asarray(values, dtype=np.float64)
     if result.shape not in {(), (n_rows,)}:
         raise UserError(f"{type(strategy).__name__}.forecast returned shape {result.shape} for {n_rows} rows")
     return result
 
 
-def hold(values: FloatArray, market: Market, pair: int, strategy: Strategy, low: float, start: float) -> None:
-    """Fill rows without a number, and rows of missing bars, with the number before, in place; check the range."""
+def hold(
+    values: FloatArray, market: Market, pair: int, strategy: Strategy, low: float, native: ModuleType | None
+) -> None:
+    """Fill rows without a number, and rows of missing bars, with the number before (at first 0), in place.
+
+    Raises `UserError` where a real bar's number lies outside [low, 1].
+    """
     columns = market.pairs[pair]
-    if not columns.all_real:
-        values[columns.state != REAL] = np.nan
+    live = None if columns.all_real else columns.state == REAL
+    row = native.hold(values, live, low, 0.0) if native is not None else _hold(values, live, low)
+    if row is not None:
+        raise UserError(out_of_range(strategy, columns.pair, int(market.times[row]), float(values[row]), low))
+
+
+def _hold(values: FloatArray, live: BoolArray | None, low: float) -> int | None:
+    if live is not None:
+        values[~live] = np.nan
     outside = np.flatnonzero((values < low) | (values > 1.0))
     if len(outside):
-        row = int(outside[0])
-        raise UserError(out_of_range(strategy, columns.pair, int(market.times[row]), float(values[row]), low))
+        return int(outside[0])
     empty = np.isnan(values)
     if empty.any():
         at = np.where(empty, 0, np.arange(len(values)))
         np.maximum.accumulate(at, out=at)
         if empty[0]:
-            values[0] = start
+            values[0] = 0.0
         values[:] = values[at]
+    return None
 
 
 def out_of_range(strategy: Strategy, pair: str, time: int, value: float, low: float) -> str:

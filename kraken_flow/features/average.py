@@ -59,20 +59,21 @@ class Sma(Feature):
 
 
 class FilterState:
-    """y += alpha (x - y), seeded with the mean of the first `window` values."""
+    """y = (1 - alpha) y + alpha x, seeded with the mean of the first `window` values."""
 
-    __slots__ = ("alpha", "seen", "value", "window")
+    __slots__ = ("alpha", "keep", "seen", "value", "window")
 
     def __init__(self, window: int, alpha: float) -> None:
         self.window = window
         self.alpha = alpha
+        self.keep = 1.0 - alpha
         self.seen = 0
         self.value = 0.0
 
     def update(self, x: float) -> float:
         """Take one value; return the filtered one, NaN before the seed."""
         if self.seen >= self.window:
-            self.value += self.alpha * (x - self.value)
+            self.value = self.keep * self.value + self.alpha * x
             return self.value
         self.value += x
         self.seen += 1

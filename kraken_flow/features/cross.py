@@ -35,6 +35,7 @@ class Cross(Feature):
     """
 
     kernel = "cross"
+    levels = (0.0, 1.0, -1.0)
 
     fast: Source
     """The line that crosses."""

@@ -51,6 +51,21 @@ fn hold(
     Ok(features::hold(values.as_slice_mut()?, live, low, start).err().map(|problem| problem.row))
 }
 
+/// Write into `out` the held forecast of a strategy that reads one column of few values: `answers[k]` where it is
+/// `levels[k]`, the last answer elsewhere; NaN, and rows that are not `live`, keep the one before.
+#[pyfunction]
+fn hold_levels(
+    column: PyReadonlyArray1<'_, f64>,
+    levels: [f64; 3],
+    answers: [f64; 4],
+    live: Option<PyReadonlyArray1<'_, bool>>,
+    mut out: PyReadwriteArray1<'_, f64>,
+) -> PyResult<()> {
+    let live = live.as_ref().map(|x| x.as_slice()).transpose()?;
+    features::hold_levels(column.as_slice()?, levels, answers, live, out.as_slice_mut()?);
+    Ok(())
+}
+
 /// Write float64 values as int64 of 10^-9, half to even; NaN becomes the smallest integer.
 #[pyfunction]
 fn fix_floats(values: PyReadonlyArray1<'_, f64>, mut out: PyReadwriteArray1<'_, i64>) -> PyResult<()> {
@@ -80,21 +95,18 @@ impl FeatureStream {
     }
 
     /// Take one bar's inputs and return the output, or the tuple of outputs. NaN in an input starts afresh.
-    #[pyo3(signature = (*values))]
-    fn update<'py>(&mut self, values: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
-        let py = values.py();
-        let (mut x, mut out) = ([0.0; MAX_WIDTH], [f64::NAN; MAX_WIDTH]);
-        if values.len() != self.inputs {
-            return Err(PyValueError::new_err(format!("update takes {} values", self.inputs)));
+    #[pyo3(signature = (x, y=None, z=None, /))]
+    fn update<'py>(&mut self, py: Python<'py>, x: f64, y: Option<f64>, z: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        let given = 1 + usize::from(y.is_some()) + usize::from(z.is_some());
+        if given != self.inputs {
+            return Err(PyValueError::new_err(format!("update takes {} values, not {given}", self.inputs)));
         }
-        for (slot, value) in x.iter_mut().zip(values.iter_borrowed()) {
-            *slot = value.extract()?;
-        }
-        let x = &x[..self.inputs];
-        if x.iter().any(|v| v.is_nan()) {
+        let row = [x, y.unwrap_or(0.0), z.unwrap_or(0.0)];
+        let mut out = [f64::NAN; MAX_WIDTH];
+        if row.iter().any(|v| v.is_nan()) {
             self.kernel.reset();
         } else {
-            self.kernel.update(x, &mut out[..self.outputs]);
+            self.kernel.update(&row[..given], &mut out[..self.outputs]);
         }
         if self.outputs == 1 {
             return Ok(PyFloat::new(py, out[0]).into_any());
@@ -113,5 +125,6 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<FeatureStream>()?;
     m.add_function(wrap_pyfunction!(run_feature, m)?)?;
     m.add_function(wrap_pyfunction!(hold, m)?)?;
+    m.add_function(wrap_pyfunction!(hold_levels, m)?)?;
     m.add_function(wrap_pyfunction!(fix_floats, m)?)
 }

@@ -60,17 +60,18 @@ impl Kernel for Sma {
     }
 }
 
-/// y += alpha (x - y), seeded with the mean of the first window.
+/// y = (1 - alpha) y + alpha x, seeded with the mean of the first window.
 pub(crate) struct Filter {
     window: usize,
     alpha: f64,
+    keep: f64,
     seen: usize,
     value: f64,
 }
 
 impl Filter {
     pub(crate) fn new(window: usize, alpha: f64) -> Self {
-        Self { window, alpha, seen: 0, value: 0.0 }
+        Self { window, alpha, keep: 1.0 - alpha, seen: 0, value: 0.0 }
     }
 }
 
@@ -82,7 +83,7 @@ impl Kernel for Filter {
 
     fn update(&mut self, x: &[f64], out: &mut [f64]) {
         if self.seen >= self.window {
-            self.value += self.alpha * (x[0] - self.value);
+            self.value = self.keep * self.value + self.alpha * x[0];
         } else {
             self.value += x[0];
             self.seen += 1;
@@ -101,9 +102,9 @@ impl Kernel for Filter {
         for i in 0..head {
             self.update(&x[i..=i], &mut out[i..=i]);
         }
-        let (alpha, mut value) = (self.alpha, self.value);
+        let (alpha, keep, mut value) = (self.alpha, self.keep, self.value);
         for (x, slot) in x[head..].iter().zip(&mut out[head..]) {
-            value += alpha * (x - value);
+            value = keep * value + alpha * x;
             *slot = value;
         }
         self.value = value;

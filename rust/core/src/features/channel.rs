@@ -58,4 +58,34 @@ impl Kernel for Donchian {
         self.highs.push_back((row, high));
         self.lows.push_back((row, low));
     }
+
+    fn segment(&mut self, x: &[&[f64]], out: &mut [&mut [f64]]) {
+        let [upper, lower] = out else { return };
+        previous_extremes(x[0], self.window, upper, |a, b| if b > a { b } else { a });
+        previous_extremes(x[1], self.window, lower, |a, b| if b < a { b } else { a });
+    }
+}
+
+/// Writes the extreme of the `window` values before each one. The values are cut into blocks of `window`: the window
+/// before row i is the end of one block, whose extremes are kept from each row to the block's end, and the beginning of
+/// the next, whose extreme is kept as it grows.
+fn previous_extremes(x: &[f64], window: usize, out: &mut [f64], extreme: impl Fn(f64, f64) -> f64) {
+    let head = window.min(x.len());
+    out[..head].fill(f64::NAN);
+    let mut to_end = vec![0.0; window];
+    for start in (window..x.len()).step_by(window) {
+        let block = &x[start - window..start];
+        let mut best = block[window - 1];
+        for (slot, &value) in to_end.iter_mut().zip(block).rev() {
+            best = extreme(best, value);
+            *slot = best;
+        }
+        let end = (start + window).min(x.len());
+        out[start] = to_end[0];
+        let mut grown = x[start];
+        for i in start + 1..end {
+            out[i] = extreme(to_end[i - start], grown);
+            grown = extreme(grown, x[i]);
+        }
+    }
 }

@@ -47,6 +47,19 @@ impl Kernel for Cross {
     }
 }
 
+/// Rows whose averages are compared together.
+const BLOCK: usize = 32;
+
+/// Turns sums of two windows into the side of the averages: 1 above, -1 below, 0 equal.
+fn sides(fasts: &mut [f64; BLOCK], slows: &[f64; BLOCK], windows: [usize; 2]) {
+    let [fast_size, slow_size] = windows.map(|w| w as f64);
+    for (fast, slow) in fasts.iter_mut().zip(slows) {
+        let (a, b) = (*fast / fast_size, slow / slow_size);
+        let (above, below) = (if a > b { 1.0 } else { 0.0 }, if a < b { 1.0 } else { 0.0 });
+        *fast = above - below;
+    }
+}
+
 /// The crossings of two simple averages of one column, in one pass.
 pub(crate) struct SmaCross {
     windows: [usize; 2],
@@ -82,15 +95,36 @@ impl Kernel for SmaCross {
         if head < longest {
             return;
         }
-        let sizes = self.windows.map(|w| w as f64);
+        let [fast, slow] = self.windows;
         let mut totals = [self.averages[0].total(), self.averages[1].total()];
-        let (left_fast, left_slow) = (&x[longest - self.windows[0]..], &x[longest - self.windows[1]..]);
-        for (((new, fast), slow), slot) in x[longest..].iter().zip(left_fast).zip(left_slow).zip(&mut out[longest..]) {
-            totals[0] += new;
-            totals[1] += new;
-            totals[0] -= fast;
-            totals[1] -= slow;
-            *slot = self.cross.next(totals[0] / sizes[0], totals[1] / sizes[1]);
+        let (left_fast, left_slow) = (&x[longest - fast..], &x[longest - slow..]);
+        let (mut fasts, mut slows) = ([0.0; BLOCK], [0.0; BLOCK]);
+        let mut side = f64::from(self.cross.sign);
+        let blocks = x[longest..].chunks(BLOCK).zip(left_fast.chunks(BLOCK)).zip(left_slow.chunks(BLOCK));
+        for (((new, left_fast), left_slow), slots) in blocks.zip(out[longest..].chunks_mut(BLOCK)) {
+            let leaving = left_fast.iter().zip(left_slow);
+            for (((new, left), fast), slow) in new.iter().zip(leaving).zip(&mut fasts).zip(&mut slows) {
+                totals[0] += new;
+                totals[1] += new;
+                totals[0] -= left.0;
+                totals[1] -= left.1;
+                (*fast, *slow) = (totals[0], totals[1]);
+            }
+            sides(&mut fasts, &slows, self.windows);
+            let now = &fasts[..slots.len()];
+            if side != 0.0 && now.iter().fold(true, |all, &side| all & (side != 0.0)) {
+                slots[0] = if now[0] != side { now[0] } else { 0.0 };
+                for ((slot, &now), &before) in slots[1..].iter_mut().zip(&now[1..]).zip(now) {
+                    *slot = if now != before { now } else { 0.0 };
+                }
+                side = now[now.len() - 1];
+            } else {
+                for (slot, &now) in slots.iter_mut().zip(now) {
+                    let crossed = now != 0.0 && now != side;
+                    *slot = if crossed { now } else { 0.0 };
+                    side = if crossed { now } else { side };
+                }
+            }
         }
     }
 }

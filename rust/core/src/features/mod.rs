@@ -11,7 +11,7 @@ mod deviation;
 mod hold;
 mod wilder;
 
-pub use hold::{OutOfRange, fix, hold};
+pub use hold::{OutOfRange, fix, hold, hold_levels};
 
 /// A feature's state and its arithmetic.
 pub trait Kernel: Send + Sync {
@@ -48,7 +48,7 @@ pub trait Kernel: Send + Sync {
 }
 
 /// Most inputs or outputs any kernel has.
-pub const MAX_WIDTH: usize = 4;
+pub const MAX_WIDTH: usize = 3;
 
 /// Makes a kernel by name, or says what is wrong with the request.
 pub fn make(name: &str, parameters: &[f64]) -> Result<Box<dyn Kernel>, String> {

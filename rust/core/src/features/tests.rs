@@ -83,4 +83,6 @@ fn fixing_rounds_half_to_even() {
     let mut out = [0; 3];
     fix(&[0.5e-9, 1.5e-9, f64::NAN], &mut out);
     assert_eq!(out, [0, 2, i64::MIN]);
+    fix(&[0.5e-9, -1.5e-9, -1.0], &mut out);
+    assert_eq!(out, [0, -2, -1_000_000_000]);
 }

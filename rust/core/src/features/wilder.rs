@@ -76,6 +76,9 @@ impl Kernel for Rsi {
     }
 }
 
+/// Bars whose true ranges are computed together; even, so that no pair of bars is split.
+const BLOCK: usize = 128;
+
 /// Average of the true range, two bars to a step.
 pub(crate) struct Atr {
     window: usize,
@@ -150,13 +153,17 @@ impl Kernel for Atr {
         }
         let (alpha, keep, keep2, mut anchor) = (self.alpha, self.keep, self.keep2, self.anchor);
         let before = &close[head - 1..rows - 1];
-        let bars = high[head..].chunks_exact(2).zip(low[head..].chunks_exact(2)).zip(before.chunks_exact(2));
-        for (((high, low), before), slot) in bars.zip(out[head..].chunks_exact_mut(2)) {
-            let first = alpha * true_range(high[0], low[0], before[0]);
-            let second = alpha * true_range(high[1], low[1], before[1]);
-            slot[0] = keep * anchor + first;
-            anchor = keep2 * anchor + (keep * first + second);
-            slot[1] = anchor;
+        let mut ranges = [0.0; BLOCK];
+        let blocks = high[head..].chunks(BLOCK).zip(low[head..].chunks(BLOCK)).zip(before.chunks(BLOCK));
+        for (((high, low), before), slots) in blocks.zip(out[head..].chunks_mut(BLOCK)) {
+            for (((slot, &high), &low), &before) in ranges.iter_mut().zip(high).zip(low).zip(before) {
+                *slot = alpha * true_range(high, low, before);
+            }
+            for (slot, step) in slots.chunks_exact_mut(2).zip(ranges.chunks_exact(2)) {
+                slot[0] = keep * anchor + step[0];
+                anchor = keep2 * anchor + (keep * step[0] + step[1]);
+                slot[1] = anchor;
+            }
         }
         if (rows - head) % 2 == 1 {
             let first = alpha * true_range(high[rows - 1], low[rows - 1], close[rows - 2]);

@@ -1,0 +1,135 @@
+"""The signal half one row at a time: the same forecasts as `signal.compute`, to the bit."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.feature import CrossSection, Feature, Source
+from kraken_flow.core.feature_stream import Bar, PairStream
+from kraken_flow.core.signal import (
+    Given,
+    account_features,
+    as_rows,
+    out_of_range,
+    pick_native,
+    rows_of,
+    sources_of,
+)
+from kraken_flow.core.strategy import Scripted, Strategy
+from kraken_flow.core.units import FloatArray
+
+if TYPE_CHECKING:
+    from kraken_flow.core.graph import Graph
+
+
+class SignalStream:
+    """Forecasts of a graph, row by row.
+
+    Parameters
+    ----------
+    graph
+        The trading system; its strategy and the features that its nodes declare are computed.
+    pairs
+        Names of the pairs, in the order of the rows.
+    timeframe_ns
+        Length of the decision bar.
+    max_gap
+        Longest run of missing bars over which features carry their last output.
+    engine
+        auto, rust or python.
+    """
+
+    def __init__(
+        self, graph: "Graph", pairs: Sequence[str], timeframe_ns: int, max_gap: int = 24, engine: str = "auto"
+    ) -> None:
+        native = pick_native(engine)
+        self.pairs = tuple(pairs)
+        self.timeframe_ns = timeframe_ns
+        self.extra = graph.features
+        self.aux_sources = account_features(graph)
+        sources = [*sources_of(graph.strategy), *graph.features.values(), *self.aux_sources.values()]
+        self.streams = [PairStream(sources, timeframe_ns, max_gap, native) for _ in self.pairs]
+        self.held = None if isinstance(graph.strategy, Scripted) else Held(graph.strategy, self)
+        self.time = 0
+
+    def update(self, time: int, bars: Sequence[Bar | None]) -> FloatArray:
+        """Take one row and return the held forecasts, float64 of shape (n_pairs,).
+
+        Parameters: `time` the row's open, ns UTC, one decision bar after the row before; `bars` open, high, low, close,
+        volume of each pair, None for a missing one.
+        """
+        self.time = time
+        live = [bar is not None for bar in bars]
+        for stream, bar in zip(self.streams, bars, strict=True):
+            if bar is not None:
+                stream.begin(time, bar)
+        for feature in self.streams[0].order if self.streams else ():
+            if isinstance(feature, CrossSection):
+                self._across(feature, live)
+            else:
+                for stream, present in zip(self.streams, live, strict=True):
+                    if present:
+                        stream.run(feature)
+        if self.held is None:
+            return np.zeros(len(self.pairs))
+        self.held.update(live)
+        return self.held.value.copy()
+
+    def _across(self, feature: CrossSection, live: Sequence[bool]) -> None:
+        (source,) = feature.inputs()
+        values = [s.now[source][0] if present else np.nan for s, present in zip(self.streams, live, strict=True)]
+        ranks = feature.across(np.array([values], dtype=np.float64).T)[:, 0].tolist()
+        for stream, present, value in zip(self.streams, live, ranks, strict=True):
+            if present:
+                stream.now[feature] = (value,)
+
+    def columns(self, source: Source) -> FloatArray:
+        """Return a declared feature at the newest row, float64 of shape (n_outputs, n_pairs)."""
+        return np.array([stream.at(source, self.time) for stream in self.streams]).T
+
+    @property
+    def aux(self) -> Mapping[str, FloatArray]:
+        """What account nodes declared, by name, at the newest row: float64 of shape (n_pairs,)."""
+        return {name: self.columns(source)[0] for name, source in self.aux_sources.items()}
+
+
+class Held:
+    """A strategy at work: the forecast that stands for each pair, and its confidence."""
+
+    def __init__(self, strategy: Strategy, stream: SignalStream) -> None:
+        self.strategy = strategy
+        self.stream = stream
+        self.sources = {**stream.extra, **strategy.features()}
+        self.parts = {name: Held(part, stream) for name, part in strategy.parts().items()}
+        self.value = np.zeros(len(stream.pairs))
+        self.confidence: FloatArray | None = None
+
+    def update(self, live: Sequence[bool]) -> None:
+        """Ask the strategy about the newest row, its parts first, and hold what it says of pairs with a real bar."""
+        n_pairs = len(self.value)
+        given: Given = {}
+        for name, source in self.sources.items():
+            names = source.names if isinstance(source, Feature) else ("value",)
+            given[name] = (names, tuple(self.stream.columns(source)))
+        for name, part in self.parts.items():
+            part.update(live)
+            sure = np.ones(n_pairs) if part.confidence is None else part.confidence
+            given[name] = (("value", "confidence"), (part.value, sure))
+        said = self.strategy.forecast(rows_of(given, slice(0, n_pairs)))
+        said, certain = said if isinstance(said, tuple) else (said, None)
+        self._hold(self.value, said, live, -1.0)
+        if certain is not None:
+            if self.confidence is None:
+                self.confidence = np.zeros(n_pairs)
+            self._hold(self.confidence, certain, live, 0.0)
+
+    def _hold(self, held: FloatArray, said: FloatArray, live: Sequence[bool], low: float) -> None:
+        new = np.broadcast_to(as_rows(self.strategy, said, len(held)), held.shape)
+        for pair in range(len(held)):
+            if live[pair] and new[pair] == new[pair]:
+                if not low <= new[pair] <= 1.0:
+                    name, value = self.stream.pairs[pair], float(new[pair])
+                    raise UserError(out_of_range(self.strategy, name, self.stream.time, value, low))
+                held[pair] = new[pair]
