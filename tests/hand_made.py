@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.market import REAL, Market, PairColumns
 from kraken_flow.core.orders import Liquidity, LogKind, OrderType, Reason, Side, State, Tif
 from kraken_flow.core.result import Result, split128
 from kraken_flow.core.times import SECOND, parse_time
 from kraken_flow.core.units import parse, to_units
-from kraken_flow.analysis.finished import FinishedRun
 
 HOUR = 3600 * SECOND
 T0 = parse_time("2024-01-01")

@@ -93,7 +93,8 @@ class FinishedRun:
     def final_equity(self) -> int:
         """Closing cash plus positions at their last close, exact, units of 10^-16."""
         held = zip(self.result.final_positions.tolist(), self.last_close.tolist(), strict=True)
-        return self.result.final_cash + sum(qty * price for qty, price in held)
+        value: int = self.result.final_cash + sum(qty * price for qty, price in held)
+        return value
 
     @cached_property
     def fill_times(self) -> Int64Array:

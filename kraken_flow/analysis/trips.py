@@ -45,11 +45,24 @@ class Trips:
     def __len__(self) -> int:
         return len(self.pair)
 
+    def take(self, rows: Index) -> "Trips":
+        """Return the trips of an index, in its order."""
+        return Trips(
+            pair=self.pair[rows],
+            side=self.side[rows],
+            qty=self.qty[rows],
+            entry_price=self.entry_price[rows],
+            exit_price=self.exit_price[rows],
+            first=self.first[rows],
+            last=self.last[rows],
+            pnl=self.pnl.take(rows),
+            fees=self.fees.take(rows),
+            closed=self.closed[rows],
+        )
+
     def where(self, mask: Mask) -> "Trips":
         """Return the trips of a mask."""
-        rows = np.flatnonzero(mask)
-        plain = (self.pair, self.side, self.qty, self.entry_price, self.exit_price, self.first, self.last)
-        return Trips(*(c[rows] for c in plain), self.pnl.take(rows), self.fees.take(rows), self.closed[rows])
+        return self.take(np.flatnonzero(mask))
 
 
 @dataclass(frozen=True)
@@ -202,10 +215,19 @@ def round_trips(fills: Columns, lots: Int64Array, mark: Int64Array) -> Trips:
     held = np.where(closed, 0, after)
     if held.any():
         pnl = pnl + Wide.product(held, mark[pair])
-    first, last = rows.fill[starts], rows.fill[stops]
-    in_order = np.argsort(last, kind="stable")
-    fees = rows.fees.sums(starts)
-    columns = (pair, side, qty, entry_price, exit_price, first, last)
-    trips = Trips(*(c[in_order] for c in columns), pnl.take(in_order), fees.take(in_order), closed[in_order])
+    trips = Trips(
+        pair=pair,
+        side=side,
+        qty=qty,
+        entry_price=entry_price,
+        exit_price=exit_price,
+        first=rows.fill[starts],
+        last=rows.fill[stops],
+        pnl=pnl,
+        fees=rows.fees.sums(starts),
+        closed=closed,
+    )
+    in_order = np.argsort(trips.last, kind="stable")
     # A remainder below one lot that was itself traded is no trade of its own.
-    return trips.where(trips.closed | (np.abs(after) >= lots[pair])[in_order])
+    real = closed | (np.abs(after) >= lots[pair])
+    return trips.take(in_order[real[in_order]])

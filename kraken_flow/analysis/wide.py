@@ -111,9 +111,11 @@ class Wide:
     @property
     def positive(self) -> NDArray[np.bool_]:
         """Rows above 0."""
-        return (self.hi > 0) | ((self.hi == 0) & (self.lo > 0))
+        above: NDArray[np.bool_] = (self.hi > 0) | ((self.hi == 0) & (self.lo > 0))
+        return above
 
     @property
     def negative(self) -> NDArray[np.bool_]:
         """Rows below 0."""
-        return self.hi < 0
+        below: NDArray[np.bool_] = self.hi < 0
+        return below

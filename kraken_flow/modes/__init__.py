@@ -54,6 +54,6 @@ class Backtest(Mode):
 
     def run(self, call: Call) -> int:
         """Run once."""
-        from kraken_flow.modes import backtest  # reads tables, which --help and mode=list do not pay for
+        from kraken_flow.modes.backtest import run  # reads tables, which --help and mode=list do not pay for
 
-        return backtest.run(call)
+        return run(call)

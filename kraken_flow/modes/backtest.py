@@ -9,6 +9,7 @@ from typing import Any
 from kraken_flow import native
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.config.compose import Composition
+from kraken_flow.core.account import Protection
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.run import execute
 from kraken_flow.core.signal import required_lookback
@@ -49,7 +50,14 @@ def perform(graph: Graph, engine: str = "auto") -> Backtest:
     elapsed = time.perf_counter() - began
     finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed)
     logger.info("%d orders, %d fills", len(ran.result.orders["pair"]), len(ran.result.fills["pair"]))
-    return Backtest(finished, tuple(ran.notes))
+    return Backtest(finished, (*ran.notes, *_risk_notes(graph)))
+
+
+def _risk_notes(graph: Graph) -> tuple[str, ...]:
+    """Say so where nothing limits a position."""
+    if graph.risk.protection() == Protection() and graph.risk.parameters().get("max_fraction", -1) < 0:
+        return ("risk limits are off: no stop, no target and no size limit protects a position",)
+    return ()
 
 
 def run(call: Call) -> int:

@@ -1,4 +1,4 @@
-"""The console report: the tables that freqtrade users know, costs, data, notes; readable at 80 columns, without colours."""
+"""The console report: the tables that freqtrade users know, costs, data, notes; made for 80 columns."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -59,7 +59,7 @@ class Report:
         out.print(self._facts("COSTS", self._costs()))
         out.print(self._data())
         for note in [*run.market.notes, *self.notes]:
-            self.say(f"note: {note}")
+            out.print(f"note: {note}", markup=False)
         speed = self.metrics["bars_per_s"]
         took = f"{run.elapsed_s:.3f} s, {speed:,.0f} bars/s" if speed else "not measured"
         self.say(f"{self.metrics['bars']:,} bars, engine {self.metrics['engine']}: {took}")
@@ -88,7 +88,9 @@ class Report:
             tags = summary.tag_words(run)
             if any(tags):
                 yield self._lines("ENTER TAG STATS", "Enter Tag", "Entries", summary.by_word(run, tags))
-            yield self._lines("EXIT REASON STATS", "Exit Reason", "Exits", summary.by_word(run, summary.reason_words(run)))
+            yield self._lines(
+                "EXIT REASON STATS", "Exit Reason", "Exits", summary.by_word(run, summary.reason_words(run))
+            )
 
     def _lines(self, title: str, name: str, count: str, lines: Sequence[Line]) -> Table:
         table = Table(title=self._title(title), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
@@ -152,6 +154,8 @@ class Report:
         yield "Ambiguous fills", str(self.metrics["ambiguous_fills"])
         ended = summary.unfilled(run)
         yield "Orders unfilled or cut", ", ".join(f"{word} {n}" for word, n in ended.items()) or "none"
+        for word, n in sorted(run.result.counts.items()):
+            yield word.replace("_", " ").capitalize(), str(n)
         yield "Share of the span halted", f"{self.metrics['halted_share']:.1%}"
         yield "Market change", _percent(summary.market_change(run))
 

@@ -51,7 +51,9 @@ def explained(folder: Path) -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise CheckFailed(f"{place}: the disk is full; the run is not complete") from error
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}:
-            raise UserError(f"{place}: cannot be written ({os.strerror(error.errno)}); choose another run_dir") from error
+            raise UserError(
+                f"{place}: cannot be written ({os.strerror(error.errno)}); choose another run_dir"
+            ) from error
         raise
 
 
@@ -124,7 +126,7 @@ def claim(folder: Path) -> Claim:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what an earlier run wrote, its manifest last, so that an interruption leaves a folder that is still ours."""
+    """Remove what an earlier run wrote, its manifest last, so that the folder stays ours if interrupted."""
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.is_symlink() and path.name.isdecimal() and read_manifest(path) is not None:
             shutil.rmtree(path)

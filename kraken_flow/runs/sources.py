@@ -10,7 +10,17 @@ from pathlib import Path
 from kraken_flow import __version__
 
 _OURS = ("kraken_flow", "hydra_plugins", "strategies", "kraken_flow_native")
-_LIBRARIES = ("hydra-core", "numpy", "omegaconf", "orjson", "pandas", "pyarrow", "pydantic", "rich", "kraken-flow-native")
+_LIBRARIES = (
+    "hydra-core",
+    "numpy",
+    "omegaconf",
+    "orjson",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "kraken-flow-native",
+)
 
 
 def file_hash(path: Path) -> str:

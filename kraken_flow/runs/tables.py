@@ -22,7 +22,7 @@ _STATUS = [_ENDINGS.get(state, "open") for state in State]
 
 
 def status(orders: dict[str, Int64Array]) -> pa.Array:
-    """Return filled, partial (ended with 0 < filled < qty), cancelled, rejected, expired, or open (alive at the end)."""
+    """Return filled, partial (ended with 0 < filled < qty), cancelled, rejected, expired or open (still alive)."""
     state, filled, qty = orders["state"], orders["filled"], orders["qty"]
     ended = state >= int(State.FILLED)
     partial = ended & (filled > 0) & (filled < qty)

@@ -1,0 +1,128 @@
+import errno
+import os
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.runs import directory
+from kraken_flow.runs.directory import (
+    MADE_BY,
+    MANIFEST,
+    claim,
+    explained,
+    new_folder,
+    point_latest,
+    read_manifest,
+    write_json,
+)
+
+
+def ours(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / MANIFEST, {"made_by": MADE_BY, "status": "finished"})
+    return folder
+
+
+def test_a_new_folder_is_made(tmp_path):
+    claim(tmp_path / "a" / "b").release()
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_an_earlier_run_is_replaced_and_other_files_stay(tmp_path):
+    folder = ours(tmp_path / "run")
+    for name in ("metrics.json", "run.log", "run.log.1", "equity.parquet", "mine.txt"):
+        (folder / name).write_text("old")
+    ours(folder / "0")
+    (folder / "1").mkdir()
+    claim(folder).release()
+    assert sorted(p.name for p in folder.iterdir()) == ["1", MANIFEST, "mine.txt"]
+
+
+@pytest.mark.parametrize("content", [None, "{}", "not json", '{"made_by": "somebody"}', "[]"])
+def test_any_other_folder_with_content_is_refused(tmp_path, content):
+    (tmp_path / "important.txt").write_text("keep")
+    if content is not None:
+        (tmp_path / MANIFEST).write_text(content)
+    with pytest.raises(UserError, match="not empty and holds no earlier run"):
+        claim(tmp_path)
+    assert (tmp_path / "important.txt").read_text() == "keep"
+
+
+def test_a_folder_that_another_run_holds_is_refused(tmp_path):
+    held = claim(tmp_path / "run")
+    with pytest.raises(UserError, match="another run is writing"):
+        claim(tmp_path / "run")
+    held.release()
+    claim(tmp_path / "run").release()
+
+
+def test_a_file_in_the_way_is_the_user_s_to_solve(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="cannot be written"):
+        claim(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(errno.ENOSPC, CheckFailed), (errno.EROFS, UserError), (errno.EACCES, UserError)]
+)
+def test_what_a_disk_refuses_is_one_sentence(tmp_path, code, kind):
+    with pytest.raises(kind) as caught, explained(tmp_path):
+        raise OSError(code, os.strerror(code), str(tmp_path / "metrics.json"))
+    assert str(caught.value).startswith(str(tmp_path / "metrics.json"))
+
+
+def test_another_error_of_the_system_is_not_hidden(tmp_path):
+    with pytest.raises(OSError, match="odd"), explained(tmp_path):
+        raise OSError(errno.EIO, "odd")
+
+
+def make(root: Path) -> str:
+    return str(new_folder(root, "backtest", "sma_cross", "0123456789"))
+
+
+def test_runs_that_start_at_the_same_time_get_their_own_folders(tmp_path):
+    with get_context("spawn").Pool(2) as pool:
+        made = pool.map(make, [tmp_path] * 20)
+    assert len(set(made)) == 20
+    assert all(Path(path).parent == tmp_path / "backtest" / "sma_cross" for path in made)
+    assert all(path.endswith("-01234567") for path in made)
+
+
+def test_two_runs_in_one_microsecond_get_their_own_folders(tmp_path, monkeypatch):
+    class Clock:
+        ticks = iter([5, 5, 6])
+
+        @classmethod
+        def now(cls, zone):
+            from datetime import datetime
+
+            return datetime(2026, 1, 1, 0, 0, 0, next(cls.ticks), tzinfo=zone)
+
+    monkeypatch.setattr(directory, "datetime", Clock)
+    first, second = make(tmp_path), make(tmp_path)
+    assert first.endswith("20260101T000000.000005Z-01234567")
+    assert second.endswith("20260101T000000.000006Z-01234567")
+
+
+def test_latest_names_the_newest(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        point_latest(tmp_path, tmp_path / name)
+    assert str((tmp_path / "latest").readlink()) == "b"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "latest"]
+
+
+def test_a_file_system_without_links_goes_without(tmp_path, monkeypatch):
+    def refuse(*_args, **_more):
+        raise OSError(errno.EPERM, "no links")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    point_latest(tmp_path, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_is_read_back(tmp_path):
+    assert read_manifest(ours(tmp_path))["status"] == "finished"
+    assert read_manifest(tmp_path / "none") is None

@@ -1,0 +1,115 @@
+import json
+import logging
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from kraken_flow.core.errors import UserError
+from kraken_flow.runs import record
+from kraken_flow.runs.record import Declared, recorded
+from kraken_flow.runs.sources import file_hash, git_commit, loaded_sources
+from kraken_flow.runs.tables import Tables
+from kraken_flow.runs.write import write_run
+from tests.hand_made import s01
+
+CONFIG = "strategy: a\n"
+
+
+def declared(folder=None, root=None):
+    more = {} if root is None else {"root": root}
+    return Declared("backtest", "sma_cross", CONFIG, ["strategy=sma_cross", 'x="a: b"'], folder, **more)
+
+
+def manifest(folder):
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def test_a_run_leaves_what_made_it(tmp_path):
+    with recorded(declared(tmp_path / "run")) as run:
+        assert manifest(run.folder)["status"] == "running"
+        metrics = write_run(run.folder, Tables(s01(), "sma_cross"))
+    made = manifest(run.folder)
+    assert made["status"] == "finished"
+    assert made["config_sha256"] == sha256(CONFIG.encode()).hexdigest() == file_hash(run.folder / "config.yaml")
+    assert made["sources"]["kraken_flow.runs.record"] == file_hash(Path(record.__file__))
+    assert made["versions"]["python"]
+    assert json.loads((run.folder / "metrics.json").read_text()) == metrics
+    assert (run.folder / "overrides.yaml").read_text() == '- "strategy=sma_cross"\n- "x=\\"a: b\\""\n'
+    assert file_hash(run.folder / "orders.log") == metrics["order_log_sha256"]
+    assert file_hash(run.folder / "ledger.log") == metrics["ledger_sha256"]
+    written = "config.yaml equity.parquet fills.parquet ledger.log manifest.json metrics.json orders.log orders.parquet"
+    expected = {*written.split(), "overrides.yaml", "run.log", "trades.parquet"}
+    assert {p.name for p in run.folder.iterdir()} == expected
+
+
+def test_a_failed_run_says_so(tmp_path):
+    with pytest.raises(UserError), recorded(declared(tmp_path / "run")):
+        raise UserError("row 3 is bad")
+    made = manifest(tmp_path / "run")
+    assert (made["status"], made["error"]) == ("failed", {"type": "UserError", "message": "row 3 is bad"})
+
+
+def test_an_interrupted_run_says_so(tmp_path):
+    with pytest.raises(KeyboardInterrupt), recorded(declared(tmp_path / "run")):
+        raise KeyboardInterrupt
+    assert manifest(tmp_path / "run")["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("status", [None, RuntimeError, KeyboardInterrupt])
+def test_a_folder_of_ours_is_used_again_however_its_run_ended(tmp_path, status):
+    try:
+        with recorded(declared(tmp_path / "run")):
+            if status:
+                raise status
+    except (RuntimeError, KeyboardInterrupt):
+        pass
+    with recorded(declared(tmp_path / "run")):
+        pass
+    assert manifest(tmp_path / "run")["status"] == "finished"
+
+
+def test_runs_without_a_folder_go_under_the_root(tmp_path):
+    with recorded(declared(root=tmp_path)) as run:
+        pass
+    assert run.folder.parent == tmp_path / "backtest" / "sma_cross"
+    assert (tmp_path / "latest").resolve() == run.folder.resolve()
+
+
+def test_the_log_is_json_lines_of_the_level(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOG_LEVEL", "INFO")
+    log = logging.getLogger("kraken_flow.somewhere")
+    with recorded(declared(tmp_path / "run")):
+        log.info("seen %d", 1, extra={"data": {"rows": 3}})
+        log.debug("unseen")
+    log.info("after the run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "run.log").read_text().splitlines()]
+    assert lines[-1]["message"] == "seen 1"
+    assert lines[-1]["data"] == {"rows": 3}
+    assert {"unseen", "after the run"}.isdisjoint(line["message"] for line in lines)
+
+
+def test_a_log_level_that_shows_more(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    with recorded(declared(tmp_path / "run")):
+        logging.getLogger("kraken_flow").debug("seen")
+    assert "seen" in (tmp_path / "run" / "run.log").read_text()
+
+
+def test_sources_name_modules_of_ours_only():
+    names = {name.partition(".")[0] for name in loaded_sources()}
+    assert "kraken_flow" in names
+    assert names <= {"kraken_flow", "strategies", "hydra_plugins", "kraken_flow_native"}
+
+
+def test_a_commit_is_read_from_git(tmp_path):
+    git = tmp_path / ".git"
+    (git / "refs" / "heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    assert git_commit(tmp_path) is None
+    (git / "packed-refs").write_text("# pack-refs\nabc123 refs/heads/main\n")
+    assert git_commit(tmp_path / "deep" / "folder") == "abc123"
+    (git / "refs" / "heads" / "main").write_text("def456\n")
+    assert git_commit(tmp_path) == "def456"
+    (git / "HEAD").write_text("fed789\n")
+    assert git_commit(tmp_path) == "fed789"
