@@ -51,7 +51,9 @@ class Checked:
 def _row_rules(table: Table) -> list[Rule]:
     """Return the rules that a row keeps or breaks by itself."""
     o, h, low, c, v = (table.columns[name] for name in FIELDS)
-    rules: list[Rule] = [(table.times == UNREADABLE, lambda i: "the time cannot be read")]
+    rules: list[Rule] = [
+        (table.times == UNREADABLE, lambda i: "the time cannot be read (write ISO-8601 with zone, or Unix time)")
+    ]
     for name in FIELDS:
         values = table.columns[name]
         rules.append((~np.isfinite(values), lambda i, name=name: f"{name} is not a number"))  # type: ignore[misc]  # bound now
@@ -110,7 +112,9 @@ def step_of(times: Int64Array, hints: tuple[int, ...]) -> int:
     step = next((hint for hint in hints if hint in best), int(best[0]))
     if off_grid(times, step).mean() > 0.05:
         common = gaps[counts * 100 >= counts.sum()]
-        step = int(np.gcd.reduce(common)) if len(common) else step
+        divisor = int(np.gcd.reduce(common)) if len(common) else step
+        # Months have a divisor too, a day: it is the timeframe only where bars come about that close.
+        step = divisor if gaps[0] <= 2 * divisor else step
     return step
 
 
@@ -164,11 +168,12 @@ def check(table: Table, on_bad: str, hints: tuple[int, ...]) -> Checked:
             columns = {name: values[keep] for name, values in columns.items()}
 
     total = len(rows) + table.skipped
+    # Of all readable times, so that a row left out does not look like a coarser timeframe.
+    step = step_of(np.unique(times[times != UNREADABLE]), hints)
     apply(_row_rules(table))
     repeated, rules = _order_rules(times, columns) if len(rows) else (np.zeros(0, np.bool_), [])
     duplicates = int(repeated.sum())
     apply(rules, repeated)
-    step = step_of(times, hints) if len(rows) else hints[0]
     if len(rows):
         grid = off_grid(times, step)
         name = timeframe_name(step)

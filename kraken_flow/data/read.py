@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,7 +53,10 @@ def read(path: Path, on_bad: str) -> Table:
         return _read_parquet(path, where)
     if path.name.lower().endswith((".parquet", ".pq")):
         raise UserError(f"{where} is not a parquet file (it does not begin with PAR1)")
-    return _read_csv(path, where, head, on_bad)
+    table = _read_csv(path, where, head, on_bad)
+    if _header(head, where)[2]:
+        return table
+    return replace(table, notes=("read as a Kraken dump without header", *table.notes))
 
 
 def _stream(path: Path) -> BinaryIO:
@@ -75,9 +79,11 @@ def _read_parquet(path: Path, where: str) -> Table:
     return from_arrow(table, where)
 
 
-def _header(head: bytes, where: str) -> tuple[list[str], str, bool]:
-    """Return the column names, the delimiter and whether the first line is data (Kraken's dump)."""
-    line = next(part for part in head.splitlines() if part.strip())
+def _header(head: bytes, where: str) -> tuple[list[str], str, int]:
+    """Return the column names, the delimiter and the lines to skip: up to the header, or none for Kraken's dump."""
+    lines = head.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.strip())
+    line = lines[first]
     try:
         text = line.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
@@ -85,13 +91,13 @@ def _header(head: bytes, where: str) -> tuple[list[str], str, bool]:
     delimiter = max(",;\t", key=text.count)
     cells = [cell.strip().strip('"') for cell in text.split(delimiter)]
     if not all(_is_number(cell) for cell in cells):
-        return cells, delimiter, False
+        return cells, delimiter, first + 1
     if len(cells) != len(KRAKEN_DUMP):
         raise UserError(
             f"{where}: the first line has {len(cells)} numbers and no header. Without one, a file must be a Kraken "
             f"dump: {','.join(KRAKEN_DUMP)}; else put the column names in the first line"
         )
-    return list(KRAKEN_DUMP), delimiter, True
+    return list(KRAKEN_DUMP), delimiter, 0
 
 
 def _is_number(cell: str) -> bool:
@@ -103,10 +109,10 @@ def _is_number(cell: str) -> bool:
 
 
 def _read_csv(path: Path, where: str, head: bytes, on_bad: str) -> Table:
-    names, delimiter, bare = _header(head, where)
+    names, delimiter, skip = _header(head, where)
     found = pick(names, where)
-    reading = csv.ReadOptions(column_names=names, skip_rows=0 if bare else 1)
-    line_of = _line_finder(path, 0 if bare else 1)
+    reading = csv.ReadOptions(column_names=names, skip_rows=skip)
+    line_of = _line_finder(path, 1 if skip else 0)
     wanted = list(found.values())
     types = {found[name]: pa.float64() for name in FIELDS}
     try:
@@ -120,12 +126,7 @@ def _read_csv(path: Path, where: str, head: bytes, on_bad: str) -> Table:
         return _read_csv_slowly(path, where, reading, delimiter, wanted, on_bad, line_of)
     except (pa.ArrowException, OSError) as problem:
         raise UserError(f"{where} cannot be read as CSV: {_first_line(problem)}") from None
-    notes = ("read as a Kraken dump without header",) if bare else ()
-    return _with_notes(from_arrow(table, where, line_of), notes)
-
-
-def _with_notes(table: Table, notes: tuple[str, ...]) -> Table:
-    return Table(table.where, table.times, table.columns, (*notes, *table.notes), table.skipped, table.line_of)
+    return from_arrow(table, where, line_of)
 
 
 def _read_csv_slowly(

@@ -143,6 +143,7 @@ def test_bars_off_the_clock_keep_their_phase_but_cannot_be_mixed() -> None:
         ([0, 2, 3], (1,), 1),
         ([0, 3, 6, 7], (1,), 1),
         ([0, 24, 48], (1,), 24),
+        ([0, 24 * 31, 24 * 60], (24,), 24 * 29),
     ],
 )
 def test_the_timeframe_of_a_file_is_its_most_common_distance(

@@ -90,6 +90,11 @@ def test_a_row_between_the_files_steps_is_bad(tmp_path: Path) -> None:
     assert load(tmp_path, text, "drop").counts["BTC/USD"]["dropped"] == 1
 
 
+def test_a_row_left_out_does_not_make_the_timeframe_coarser(tmp_path: Path) -> None:
+    market = load(tmp_path, HEADER + "\n".join([GOOD[0], GOOD[1].replace("11,13", "0,13"), GOOD[2]]), "drop")
+    assert list(market.pairs[0].state) == [1, 2, 1]
+
+
 def test_several_bad_rows_are_named_together(tmp_path: Path) -> None:
     text = HEADER + "\n".join([*(f"2024-01-01T{h:02d}:00:00Z,0,12,9,11,5" for h in range(5)), *GOOD[:0]])
     with pytest.raises(UserError) as caught:
@@ -136,6 +141,8 @@ def test_a_great_move_is_flagged_and_kept(tmp_path: Path) -> None:
 
 
 def test_blank_lines_do_not_shift_the_line_number(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"row 1 \(line 4\)"):
+        load(tmp_path, "\n\n" + with_row(0, "2024-01-01T00:00:00Z,0,1,1,1,1"))
     with pytest.raises(UserError, match=r"row 3 \(line 5\)"):
         load(tmp_path, HEADER + "\n".join([GOOD[0], "", GOOD[1], "2024-01-01T02:00:00Z,0,1,1,1,1"]))
 
