@@ -8,14 +8,14 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.feature import CrossSection, Derived, Feature, HigherTimeframe, Source, WindowFeature
+from kraken_flow.core.feature import Column, CrossSection, Derived, Feature, HigherTimeframe, Source, WindowFeature
 from kraken_flow.core.frame import bin_of, bin_open, check_ratio, reduce_windows
-from kraken_flow.core.market import FIELDS
 
 Bar: TypeAlias = Sequence[float]
 """Open, high, low, close, volume."""
 Outputs: TypeAlias = tuple[float, ...]
 
+COLUMNS: tuple[Column, ...] = ("open", "high", "low", "close", "volume")
 NAN = float("nan")
 
 
@@ -100,7 +100,7 @@ class HigherRunner:
     def step(self, time: int, bar: Bar, inputs: Outputs) -> Outputs:
         """Add the bar to the higher one; return the inner outputs of the last higher bar that is complete."""
         length = self.feature.timeframe_ns
-        index = int(bin_of(np.int64(time), length))
+        index = bin_of(time, length)
         if index != self.index:
             self._complete()
             self.whole = self.index is not None or time == bin_open(index, length)
@@ -110,7 +110,7 @@ class HigherRunner:
             self.bar[2] = min(self.bar[2], bar[2])
             self.bar[3] = bar[3]
             self.bar[4] += bar[4]
-        complete = int(bin_of(np.int64(time + self.timeframe_ns), length)) - 1
+        complete = bin_of(time + self.timeframe_ns, length) - 1
         if complete >= index:
             self._complete()
         if self.last is None or complete - self.last > self.max_gap:
@@ -137,7 +137,7 @@ class PairStream:
         self.native = native
         self.order: list[Feature] = []
         self.runners: dict[Feature, Runner] = {}
-        self.now: dict[Source, Outputs] = dict.fromkeys(FIELDS, (NAN,))
+        self.now: dict[Source, Outputs] = dict.fromkeys(COLUMNS, (NAN,))
         self.time: int | None = None
         self.bar: Bar = ()
         for source in sources:
@@ -164,7 +164,7 @@ class PairStream:
             for runner in self.runners.values():
                 runner.reset()
         self.time, self.bar = time, bar
-        for name, value in zip(FIELDS, bar, strict=True):
+        for name, value in zip(COLUMNS, bar, strict=True):
             self.now[name] = (value,)
 
     def run(self, feature: Feature) -> None:

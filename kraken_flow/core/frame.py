@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from kraken_flow.core.feature import CrossSection, Derived, Feature, HigherTimef
 from kraken_flow.core.times import DAY
 from kraken_flow.core.units import FloatArray, Int64Array
 
+Times = TypeVar("Times", int, Int64Array)
+"""A time or an array of times, ns UTC."""
 WINDOW_BLOCK = 4096
 """Windows of a user's feature that are laid out in memory at a time."""
 
@@ -162,10 +165,9 @@ def bin_open(index: int, length: int) -> int:
     return index * length + (4 * DAY if length % (7 * DAY) == 0 else 0)
 
 
-def bin_of(times: Int64Array, length: int) -> Int64Array:
-    """Return the index of the higher bar that holds each time."""
-    result: Int64Array = (times - bin_open(0, length)) // length
-    return result
+def bin_of(times: Times, length: int) -> Times:
+    """Return the index of the higher bar that holds a time, or each of an array of times."""
+    return (times - bin_open(0, length)) // length
 
 
 def run_steps(feature: Feature, inputs: Sequence[FloatArray], resets: Int64Array) -> tuple[FloatArray, ...]:

@@ -1,0 +1,193 @@
+"""Submit the orders of a file."""
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar
+
+from kraken_flow.core import Scripted, UserError, node
+from kraken_flow.core.instrument import Instrument
+from kraken_flow.core.market import Market
+from kraken_flow.core.orders import OrderRequest, OrderType, Reason, Side, Tif
+from kraken_flow.core.times import parse_time
+from kraken_flow.core.units import INT64_MAX, parse
+
+T = TypeVar("T")
+REQUIRED = ("time", "pair", "side", "qty")
+PRICES = ("limit_price", "stop_price", "stop_loss", "take_profit", "trail")
+COLUMNS = (*REQUIRED, "type", "tif", "expire_time", "post_only", "reduce_only", *PRICES, "tag")
+SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+TYPES = {t.word: t for t in (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT)}
+TIFS = {t.word: t for t in Tif}
+FLAGS = {"true": True, "1": True, "false": False, "0": False}
+NEEDS = {
+    OrderType.MARKET: frozenset[str](),
+    OrderType.LIMIT: frozenset({"limit_price"}),
+    OrderType.STOP: frozenset({"stop_price"}),
+    OrderType.STOP_LIMIT: frozenset({"limit_price", "stop_price"}),
+    OrderType.TRAILING: frozenset({"trail"}),
+}
+
+
+@node
+class ScriptedOrders(Scripted):
+    """Submit the orders of a CSV file: each acts at the first decision at or after its time.
+
+    Columns: time, pair, side, qty, type, limit_price, stop_price, tif, expire_time, post_only, reduce_only, stop_loss,
+    take_profit, trail, tag. All but the first four may be absent; an empty cell is not set. `stop_loss` and
+    `take_profit` are prices, `trail` is a price distance; together they make the reduce-only group that protects what
+    the order opens. On a reduce-only order without a type, `trail` makes the order itself a trailing stop.
+    """
+
+    path: str
+    """The CSV file, relative to the working directory."""
+
+    def files(self) -> tuple[str, ...]:
+        """Return the path of the orders."""
+        return (self.path,)
+
+    def requests(self, market: Market, instruments: list[Instrument]) -> list[tuple[int, OrderRequest]]:
+        """Return the orders by time, and in file order within a time.
+
+        Raises `UserError` with every bad row: file, line, what is wrong and what is allowed.
+        """
+        found: list[tuple[int, OrderRequest]] = []
+        problems: list[str] = []
+        for line, cells in read_rows(self.path):
+            try:
+                found.append(Row(cells).order(market.names))
+            except UserError as error:
+                problems.append(f"{self.path}, line {line}: {error}")
+        if problems:
+            raise UserError("\n".join(problems))
+        return sorted(found, key=lambda pair: pair[0])
+
+
+def read_rows(path: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and set cells of each row of the file."""
+    try:
+        text = Path(path).read_text("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(
+            f"strategy.path: there is no file {path}; paths are relative to the working directory"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"strategy.path: {path} cannot be read: {error}") from None
+    reader = csv.reader(text.splitlines(), skipinitialspace=True)
+    names = [name.strip() for name in next(reader, [])]
+    check_header(path, names)
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(names):
+            raise UserError(f"{path}, line {reader.line_num}: {len(cells)} cells, and the header names {len(names)}")
+        row = zip(names, (cell.strip() for cell in cells), strict=True)
+        yield reader.line_num, {name: cell for name, cell in row if cell}
+
+
+def check_header(path: str, names: list[str]) -> None:
+    """Refuse unknown, repeated and missing columns."""
+    for name in names:
+        if name not in COLUMNS:
+            near = get_close_matches(name, COLUMNS, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UserError(f"{path}, line 1: unknown column {name!r}{hint} (columns: {', '.join(COLUMNS)})")
+        if names.count(name) > 1:
+            raise UserError(f"{path}, line 1: column {name} stands there twice")
+    missing = [name for name in REQUIRED if name not in names]
+    if missing:
+        raise UserError(f"{path}, line 1: column {', '.join(missing)} is missing; an order needs {', '.join(REQUIRED)}")
+
+
+class Row:
+    """The set cells of one line."""
+
+    def __init__(self, cells: Mapping[str, str]) -> None:
+        self.cells = cells
+
+    def order(self, pairs: tuple[str, ...]) -> tuple[int, OrderRequest]:
+        """Return the order's time and the order; raises `UserError` naming the column."""
+        missing = [name for name in REQUIRED if name not in self.cells]
+        if missing:
+            raise UserError(f"{', '.join(missing)} must be given")
+        if self.cells["pair"] not in pairs:
+            raise UserError(f"pair {self.cells['pair']!r} is not in this run; its pairs are {', '.join(pairs)}")
+        prices = {name: self._read(name, _price, 0) for name in PRICES}
+        reduce_only = self._word("reduce_only", FLAGS, False)
+        kind = self._word("type", TYPES, OrderType.MARKET)
+        if reduce_only and prices["trail"] and "type" not in self.cells:
+            kind = OrderType.TRAILING
+        trailing = kind is OrderType.TRAILING
+        request = OrderRequest(
+            pair=pairs.index(self.cells["pair"]),
+            side=self._word("side", SIDES, Side.BUY),
+            qty=self._read("qty", _price, 0),
+            type=kind,
+            limit_price=prices["limit_price"],
+            stop_price=prices["stop_price"],
+            trail=prices["trail"] if trailing else 0,
+            tif=self._word("tif", TIFS, Tif.GTC),
+            expire_time=self._read("expire_time", _moment, 0),
+            post_only=self._word("post_only", FLAGS, False),
+            reduce_only=reduce_only,
+            stop_loss=prices["stop_loss"],
+            take_profit=prices["take_profit"],
+            bracket_trail=0 if trailing else prices["trail"],
+            reason=Reason.SCRIPTED,
+            tag=self._read("tag", _tag, ""),
+        )
+        time = self._read("time", _moment, 0)
+        self._check(request, time)
+        return time, request
+
+    def _check(self, request: OrderRequest, time: int) -> None:
+        """Refuse combinations that no exchange takes."""
+        word = request.type.word
+        needs = NEEDS[request.type]
+        for name in ("limit_price", "stop_price"):
+            if name in needs and name not in self.cells:
+                raise UserError(f"a {word} order needs {name}")
+            if name not in needs and name in self.cells:
+                raise UserError(f"a {word} order takes no {name}")
+        if request.tif in (Tif.IOC, Tif.FOK) and request.type not in (OrderType.MARKET, OrderType.LIMIT):
+            raise UserError(f"tif={request.tif.word} is for market and limit orders, and this is a {word} order")
+        if request.post_only and (request.type is not OrderType.LIMIT or request.tif in (Tif.IOC, Tif.FOK)):
+            raise UserError("post_only is for limit orders that rest (gtc, gtd)")
+        if (request.tif is Tif.GTD) != ("expire_time" in self.cells):
+            raise UserError("tif=gtd and expire_time go together: give both or neither")
+        if request.tif is Tif.GTD and request.expire_time <= time:
+            raise UserError("expire_time must be after time")
+
+    def _read(self, name: str, read: Callable[[str, str], T], default: T) -> T:
+        return read(self.cells[name], name) if name in self.cells else default
+
+    def _word(self, name: str, words: Mapping[str, T], default: T) -> T:
+        if name not in self.cells:
+            return default
+        word = self.cells[name].lower()
+        if word not in words:
+            raise UserError(f"{name} {self.cells[name]!r} must be one of {', '.join(words)}")
+        return words[word]
+
+
+def _price(text: str, name: str) -> int:
+    units = parse(text, what=name)
+    if not 0 < units <= INT64_MAX:
+        raise UserError(f"{name}: {text} must be above 0 and below {INT64_MAX // 10**8}")
+    return units
+
+
+def _moment(text: str, name: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        return parse_time(text, name)
+    number = int(text)
+    # A count of seconds stays below 10^11 until the year 5138, and so on up to nanoseconds.
+    scale = next((10 ** (9 - 3 * k) for k, top in enumerate((10**11, 10**14, 10**17)) if number < top), 1)
+    return number * scale
+
+
+def _tag(text: str, name: str) -> str:
+    if not text.isprintable():
+        raise UserError(f"{name}: {text!r} has characters that cannot be printed")
+    return text
