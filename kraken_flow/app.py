@@ -17,10 +17,11 @@ from kraken_flow.config import paths
 from kraken_flow.config.arguments import Arguments, read
 from kraken_flow.config.environment import log_level, read_dotenv
 from kraken_flow.config.manual import manual
+from kraken_flow.config.redact import redact
 
 if TYPE_CHECKING:
-    from kraken_flow.config.build import Checked
-    from kraken_flow.config.compose import Composition
+    from kraken_flow.config.validation import Checked
+    from kraken_flow.config.composition import Composition
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -58,7 +59,7 @@ def _report(error: Exception) -> int:
 
 def _fail(code: int, message: str, prefix: str = "error: ") -> int:
     with contextlib.suppress(BrokenPipeError):
-        for line in message.splitlines():
+        for line in redact(message).splitlines():
             print(f"{prefix}{line}", file=sys.stderr)
     return code
 
@@ -79,8 +80,8 @@ def _run(words: Sequence[str]) -> int:
 
 def _run_one(arguments: Arguments) -> int:
     """Compose, validate, run; all that is wrong with arguments and configuration is said at once."""
-    from kraken_flow.config.build import check
-    from kraken_flow.config.compose import compose_arguments
+    from kraken_flow.config.validation import check
+    from kraken_flow.config.composition import compose_arguments
     from kraken_flow.core.errors import UserError
 
     problems = list(arguments.problems)
@@ -88,7 +89,7 @@ def _run_one(arguments: Arguments) -> int:
     composition, checked = None, None
     try:
         composition = compose_arguments(arguments)
-        checked = check(composition.cfg)
+        checked = check(composition.cfg, composition.problems)
         problems += [text for text in checked.problems if text.partition(".")[0] not in wrong_groups]
     except UserError as error:
         problems += str(error).splitlines()
@@ -102,7 +103,7 @@ def _run_one(arguments: Arguments) -> int:
 
 def _run_many(arguments: Arguments) -> int:
     """Run a sweep: one failed member loses nothing; what is wrong for all members alike is said once."""
-    from kraken_flow.config.build import check
+    from kraken_flow.config.validation import check
     from kraken_flow.config.sweep import run_members
     from kraken_flow.core.errors import UserError
     from kraken_flow.modes.sweep import Sweep
@@ -114,7 +115,7 @@ def _run_many(arguments: Arguments) -> int:
     def member(compose: "Callable[[], Composition]", number: int, overrides: Sequence[str]) -> float | None:
         def run() -> int:
             composition = compose()
-            checked = check(composition.cfg)
+            checked = check(composition.cfg, composition.problems)
             if checked.problems:
                 raise UserError("\n".join(checked.problems))
             return _call(composition, checked, overrides, member=True)

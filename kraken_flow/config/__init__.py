@@ -7,12 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kraken_flow.config.build import Checked, build, check
-    from kraken_flow.config.compose import Composition, compose
+    from kraken_flow.config.composition import Composition, compose
+    from kraken_flow.config.validation import Checked, build, check
 
 __all__ = ["Checked", "Composition", "build", "check", "compose"]
 
-_HOMES = {"Checked": "build", "build": "build", "check": "build", "Composition": "compose", "compose": "compose"}
+_HOMES = {
+    "Checked": "validation",
+    "build": "validation",
+    "check": "validation",
+    "Composition": "composition",
+    "compose": "composition",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -17,7 +17,7 @@ from kraken_flow.config.paths import CONFIG_DIR, GROUPS, SETTINGS, options
 _FLAGS = {"-h": "--help", "-m": "--multirun", "-cd": "--config-dir", "-cn": "--config-name", "-c": "--cfg"}
 _WITH_VALUE = ("--config-dir", "--config-name", "--cfg")
 _ALONE = ("--help", "--version", "--multirun")
-_PLAIN = re.compile(r"[\w/.\-+:~@%*?|$\\]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_/.\-+:~@%*?|]*")
 _PATHS = ("path", "run_dir", "svg", "run", "dir")
 
 
@@ -121,7 +121,7 @@ def split(value: str) -> list[str]:
 def _read_override(word: str, found: Arguments, seen: set[str]) -> None:
     typed, equals, value = word.partition("=")
     typed = typed.strip()
-    prefix = re.match(r"\+{0,2}|~", typed)[0]  # type: ignore[index]  # the pattern matches the empty string too
+    prefix = re.match(r"\+{1,2}|~|", typed)[0]  # type: ignore[index]  # the pattern matches the empty string too
     key = typed.removeprefix(prefix)
     root = re.split(r"[./@]", key, maxsplit=1)[0]
     if not equals and prefix != "~":
@@ -162,11 +162,14 @@ def _read_override(word: str, found: Arguments, seen: set[str]) -> None:
 
 def _read_choice(group: str, value: str, found: Arguments) -> None:
     names = [name.strip() for name in split(value)]
+    if names == ["null"]:
+        found.overrides.append(f"~{group}")
+        return
     if len(names) > 1 and not found.multirun:
         found.problems.append(f"{group}={value} lists several values: add -m to run them all")
         return
     known = options(group)
-    wrong = [name for name in names if name not in known and name != "null" and not name.endswith(")")]
+    wrong = [name for name in names if name not in known and not name.endswith(")")]
     for name in wrong:
         found.problems.append(
             f"{group}={name}: no such option; there are {', '.join(known)}{hint(name, known, prefix=f'{group}=')}"
@@ -176,6 +179,9 @@ def _read_choice(group: str, value: str, found: Arguments) -> None:
 
 
 def _read_pairs(value: str, found: Arguments) -> None:
+    if _unclosed(value):
+        found.problems.append(f"pairs={value}: a bracket or quote is not closed; write pairs=[BTC/USD,ETH/USD]")
+        return
     parts = [part.strip() for part in split(value)]
     listed = [part for part in parts if part.startswith("[") or "/" in part]
     if not listed:
@@ -196,7 +202,14 @@ def _read_pairs(value: str, found: Arguments) -> None:
     found.overrides += ["pairs=custom", f"++pairs.names={','.join(lists)}"]
 
 
+def _unclosed(value: str) -> bool:
+    return any(value.count(a) != value.count(b) for a, b in ("[]", "{}", "()")) or value.count("'") % 2 == 1
+
+
 def _read_value(key: str, value: str, found: Arguments) -> None:
+    if value.startswith(("[", "{")) and _unclosed(value):
+        found.problems.append(f"{key}={value}: a bracket or quote is not closed")
+        return
     if value.startswith(("[", "{", "'", '"')) or "${" in value or _PLAIN.fullmatch(value):
         found.overrides.append(f"++{key}={value}")
         return

@@ -32,6 +32,9 @@ SETTINGS = {
 }
 """The keys that stand beside the groups."""
 
+DEFAULTS = {"timeframe": "1h", "start": None, "end": None, "seed": 0, "engine": "auto", "run_dir": None}
+"""Their values where nothing is said; `conf/config.yaml` says the same, and a test compares."""
+
 CONFIG_DIR = "KRAKEN_FLOW_CONFIG_DIR"
 CONF = "KRAKEN_FLOW_CONF"
 

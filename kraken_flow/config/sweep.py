@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from kraken_flow.config.arguments import Arguments, quoted
-from kraken_flow.config.compose import Composition, hydra_errors, own_hydra, plain, primary, search_path
+from kraken_flow.config.composition import Composition, hydra_errors, own_hydra, plain, primary, search_path
 from kraken_flow.config.paths import own_conf
 
 Member = Callable[[Callable[[], Composition], int, Sequence[str]], Any]
@@ -32,15 +32,14 @@ def run_members(arguments: Arguments, folder: Path, member: Member) -> None:
         choices = {str(k): v for k, v in about.runtime.choices.items() if not str(k).startswith("hydra/")}
 
         def composition() -> Composition:
-            found = plain(cfg)
+            found, problems = plain(cfg)
             found["run_dir"] = str(folder / str(number))
-            return Composition(found, choices, {})
+            return Composition(found, choices, {}, problems)
 
         return member(composition, number, overrides)
 
-    words = [word for word in arguments.overrides if not word.startswith("++run_dir=")]
+    words = ["--multirun", *(word for word in arguments.overrides if not word.startswith("++run_dir="))]
     words += [
-        "--multirun",
         f"hydra.sweep.dir={quoted(str(folder))}",
         "hydra.sweep.subdir=${hydra.job.num}",
         "hydra.output_subdir=null",

@@ -8,7 +8,7 @@ from typing import Any
 
 from kraken_flow import native
 from kraken_flow.analysis.finished import FinishedRun
-from kraken_flow.config.compose import Composition
+from kraken_flow.config.composition import Composition
 from kraken_flow.core.account import Protection
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.run import execute

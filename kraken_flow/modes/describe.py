@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from kraken_flow.config.paths import GROUPS, SETTINGS
+from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.config.schema import REQUIRED, fields_of, written
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import node
@@ -89,7 +89,7 @@ def _origin(key: str, call: Call) -> str:
 
 def _settings(call: Call) -> Iterator[Row]:
     for key, about in SETTINGS.items():
-        yield Row(key, written(call.cfg.get(key)), written(call.cfg.get(key)), _origin(key, call), about)
+        yield Row(key, written(call.cfg.get(key)), written(DEFAULTS[key]), _origin(key, call), about)
 
 
 def _rows(group: str, call: Call) -> Iterator[Row]:

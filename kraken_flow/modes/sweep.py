@@ -9,11 +9,21 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from kraken_flow.core.errors import CheckFailed, UserError
-from kraken_flow.runs.directory import MADE_BY, MANIFEST, Claim, claim, new_folder, point_latest, write_json
+from kraken_flow.runs.directory import (
+    MADE_BY,
+    MANIFEST,
+    Claim,
+    claim,
+    new_folder,
+    point_latest,
+    read_manifest,
+    write_json,
+)
 
 METRICS = ("sharpe", "total_return", "max_drawdown", "trades", "fees", "final_equity")
 """What the leaderboard shows of each member; sorted by the first, then the second."""
@@ -42,6 +52,8 @@ class Sweep:
         self.overrides = list(overrides)
         self.total = total
         self.outcomes: list[Outcome] = []
+        self.interrupted = False
+        self.synthetic = False
         self.console = Console()
         if given.get("run_dir", "null") != "null":
             self.folder = Path(given["run_dir"])
@@ -58,11 +70,18 @@ class Sweep:
         content = {"made_by": MADE_BY, "kind": "sweep", "status": status, "overrides": self.overrides}
         write_json(self.folder / MANIFEST, content | {"members": len(self.outcomes)})
 
+    def _record_failure(self, outcome: Outcome) -> None:
+        """Leave a manifest in the folder of a member that failed before its run began."""
+        folder = self.folder / str(outcome.number)
+        if folder.is_dir() and read_manifest(folder) is None:
+            content = {"made_by": MADE_BY, "status": "failed", "error": outcome.error}
+            write_json(folder / MANIFEST, content | {"overrides": [f"{k}={v}" for k, v in outcome.overrides.items()]})
+
     def close(self) -> None:
         """Write and print the leaderboard of what has run; a sweep in which nothing could start leaves no folder."""
         wrong = all(outcome.wrong_input for outcome in self.outcomes)
-        written = any((self.folder / str(outcome.number) / MANIFEST).is_file() for outcome in self.outcomes)
-        if wrong and not written:
+        started = any((self.folder / str(outcome.number) / "run.log").is_file() for outcome in self.outcomes)
+        if wrong and not started:
             for outcome in self.outcomes:
                 shutil.rmtree(self.folder / str(outcome.number), ignore_errors=True)
             (self.folder / MANIFEST).unlink()
@@ -70,7 +89,8 @@ class Sweep:
                 self.folder.rmdir()
         else:
             self.write()
-            self._manifest("failed" if any(outcome.error for outcome in self.outcomes) else "done")
+            failed = any(outcome.error for outcome in self.outcomes)
+            self._manifest("interrupted" if self.interrupted else "failed" if failed else "finished")
             self.show()
         self._claim.release()
 
@@ -87,9 +107,16 @@ class Sweep:
             outcome.error = str(error)
         except Exception as error:  # noqa: BLE001 - one failed member must not lose the others
             outcome.error = f"unexpected {type(error).__name__}: {error}"
-        written = self.folder / str(number) / "metrics.json"
-        if not outcome.error and written.is_file():
-            outcome.metrics = json.loads(written.read_text("utf-8"))
+        except BaseException:
+            outcome.error = "interrupted"
+            self.interrupted = True
+            raise
+        if outcome.error:
+            self._record_failure(outcome)
+        else:
+            outcome.metrics = json.loads((self.folder / str(number) / "metrics.json").read_text("utf-8"))
+            manifest = read_manifest(self.folder / str(number)) or {}
+            self.synthetic = self.synthetic or bool(manifest.get("synthetic_sample"))
         done = f"{len(self.outcomes)}/{self.total}" if self.total else f"{len(self.outcomes)}"
         said = f"failed: {outcome.error.splitlines()[0]}" if outcome.error else _said(outcome.metrics)
         self.console.print(f"[{done}] {' '.join(_swept_words(overrides, self.overrides))}: {said}", markup=False)
@@ -125,17 +152,12 @@ class Sweep:
     def show(self) -> None:
         """Print the leaderboard."""
         keys = self.swept()
-        synthetic = any(outcome.metrics.get("synthetic_sample") for outcome in self.outcomes)
-        title = f"{len(self.outcomes)} runs{', synthetic sample market' if synthetic else ''}"
-        table = Table("member", *keys, *METRICS, title=title, title_justify="left")
+        title = f"{len(self.outcomes)} runs{' (synthetic sample market)' if self.synthetic else ''}"
+        table = Table("member", *keys, *METRICS, title=title, title_justify="left", box=SIMPLE)
         for outcome in self.ranked():
             shown = [outcome.overrides.get(key, "") for key in keys]
-            if outcome.error:
-                table.add_row(str(outcome.number), *shown, f"failed: {outcome.error.splitlines()[0]}", style="red")
-            else:
-                table.add_row(
-                    str(outcome.number), *shown, *(_cell(name, outcome.metrics.get(name)) for name in METRICS)
-                )
+            cells = [_cell(name, outcome.metrics.get(name)) for name in METRICS] if not outcome.error else ["failed"]
+            table.add_row(str(outcome.number), *shown, *cells)
         self.console.print(table)
         self.console.print(f"leaderboard: {self.folder / 'leaderboard.csv'}", markup=False, soft_wrap=True)
 
@@ -174,5 +196,5 @@ def _said(metrics: dict[str, Any]) -> str:
 
 def _swept_words(overrides: Sequence[str], given: Sequence[str]) -> list[str]:
     """Return the overrides that the user did not give in just this form: those that the sweep varies."""
-    typed = {word.lstrip("+") for word in given}
-    return [word.lstrip("+") for word in overrides if word.lstrip("+") not in typed and word != "pairs=custom"]
+    words = [word.lstrip("+").replace("pairs.names=", "pairs=") for word in overrides if word != "pairs=custom"]
+    return [word for word in words if word not in given]

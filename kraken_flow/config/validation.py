@@ -1,13 +1,13 @@
 """From a composed configuration to the graph: everything is validated before anything is used."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kraken_flow.config.nearest import hint
 from kraken_flow.config.nodes import FAILED, build_node
-from kraken_flow.config.paths import GROUPS, SETTINGS
+from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import split_pair
@@ -40,8 +40,18 @@ def build(cfg: Mapping[str, Any]) -> Graph:
     return checked.graph
 
 
-def check(cfg: Mapping[str, Any]) -> Checked:
-    """Validate a composed configuration and build what it declares."""
+def check(cfg: Mapping[str, Any], known_problems: Sequence[str] = ()) -> Checked:
+    """Validate a composed configuration and build what it declares.
+
+    Parameters: `known_problems` what composition found; the keys they begin with are not complained of again.
+    """
+    checked = _check(cfg)
+    told = {text.partition(":")[0] for text in known_problems}
+    fresh = [text for text in checked.problems if text.partition(":")[0] not in told]
+    return Checked(checked.graph, checked.mode, (*known_problems, *fresh))
+
+
+def _check(cfg: Mapping[str, Any]) -> Checked:
     known = [*GROUPS, *SETTINGS]
     problems = [
         f"{key}: no such key; there are {', '.join(known)}{hint(key, known)}" for key in cfg if key not in known
@@ -51,10 +61,10 @@ def check(cfg: Mapping[str, Any]) -> Checked:
         return Checked(None, mode, tuple(problems))
     pairs = _pairs(cfg.get("pairs"), problems)
     timeframe, start, end = _span(cfg, problems)
-    seed = cfg.get("seed", 0)
+    seed = cfg.get("seed", DEFAULTS["seed"])
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         problems.append(f"seed={seed}: must be a whole number of at least 0")
-    engine = cfg.get("engine", "auto")
+    engine = cfg.get("engine", DEFAULTS["engine"])
     if engine not in ENGINES:
         problems.append(f"engine={engine}: must be {', '.join(ENGINES)}{hint(str(engine), ENGINES, prefix='engine=')}")
     run_dir = cfg.get("run_dir")
@@ -133,7 +143,7 @@ def _spelt(pair: str) -> str:
 
 
 def _span(cfg: Mapping[str, Any], problems: list[str]) -> tuple[str, int | None, int | None]:
-    timeframe = str(cfg.get("timeframe"))
+    timeframe = str(cfg.get("timeframe", DEFAULTS["timeframe"]))
     _read(lambda: parse_timeframe(timeframe, "timeframe"), problems)
     times = [
         None if cfg.get(key) is None else _read(lambda key=key: parse_time(str(cfg[key]), key), problems)

@@ -11,17 +11,20 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from kraken_flow.config.arguments import Arguments, rewrite
 from kraken_flow.config.nearest import hint
 from kraken_flow.config.paths import GROUPS, own_conf, user_folders
+from kraken_flow.config.redact import redact
 from kraken_flow.core.errors import UserError
 
 _FOLDERS = "KRAKEN_FLOW_SEARCH_PATH"
 _SINGLE = "_single_file"
+MISSING = "???"
+"""A value that has to be given and was not."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,12 @@ class Composition:
     cfg: dict[str, Any]
     choices: dict[str, str | None]
     origins: dict[str, str]
+    problems: tuple[str, ...] = ()
+    """Interpolations that do not resolve, one sentence each; their keys hold `???`."""
 
     def yaml(self) -> str:
-        """Return the configuration as YAML text."""
-        return OmegaConf.to_yaml(OmegaConf.create(self.cfg)).rstrip()
+        """Return the configuration as YAML text, without the values of secret variables."""
+        return redact(OmegaConf.to_yaml(OmegaConf.create(self.cfg)).rstrip())
 
 
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -55,7 +60,10 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     arguments = rewrite(overrides)
     if arguments.problems:
         raise UserError("\n".join(arguments.problems))
-    return compose_arguments(arguments).cfg
+    composition = compose_arguments(arguments)
+    if composition.problems:
+        raise UserError("\n".join(composition.problems))
+    return composition.cfg
 
 
 def compose_arguments(arguments: Arguments) -> Composition:
@@ -68,26 +76,26 @@ def compose_arguments(arguments: Arguments) -> Composition:
             composed = hydra_compose(name, overrides=list(arguments.overrides), return_hydra_config=True)
             choices = {k: v for k, v in composed.hydra.runtime.choices.items() if not k.startswith("hydra/")}
             origins = origins_of(name, arguments)
-    return Composition(plain(composed), choices, origins)
+    cfg, problems = plain(composed)
+    return Composition(cfg, choices, origins, problems)
 
 
-def plain(composed: DictConfig) -> dict[str, Any]:
-    """Resolve to plain values; every interpolation that does not resolve is reported with its key."""
+def plain(composed: DictConfig) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Resolve to plain values; return also a sentence per interpolation that does not resolve."""
     problems: list[str] = []
     cfg = {str(key): _plain(composed, key, str(key), problems) for key in composed if key != "hydra"}
-    if problems:
-        raise UserError("\n".join(problems))
-    return cfg
+    return cfg, tuple(problems)
 
 
 def _plain(container: DictConfig | ListConfig, key: Any, path: str, problems: list[str]) -> Any:
     try:
         value = container[key]
     except MissingMandatoryValue:
-        return "???"
+        return MISSING
     except InterpolationResolutionError as error:
-        problems.append(f"{path}: {str(error).splitlines()[0]}")
-        return None
+        unset = re.search(r"Environment variable '(\w+)' not found", str(error))
+        problems.append(f"{path}: " + (f"the variable {unset[1]} is not set" if unset else str(error).splitlines()[0]))
+        return MISSING
     if isinstance(value, DictConfig):
         return {str(k): _plain(value, k, f"{path}.{k}", problems) for k in value}
     if isinstance(value, ListConfig):
@@ -177,5 +185,7 @@ def _sentence(error: Exception) -> str:
     absent = re.search(r"Could not override '([\w./-]+)'", text)
     if absent:
         return f"{absent[1]}: the configuration has no such group; begin its defaults list with `- config`"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override.lstrip('+')}: cannot be read; put the value in quotes"
     first = " ".join(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("See https"))
     return f"the configuration cannot be composed: {first}"
