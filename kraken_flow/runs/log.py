@@ -1,5 +1,6 @@
 """The run log: JSON lines, level by LOG_LEVEL, rotated."""
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator
@@ -33,13 +34,24 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
-@contextmanager
-def run_log(path: Path) -> Iterator[None]:
-    """Write what the program logs to a file while the context is open."""
-    level = os.environ.get("LOG_LEVEL", "").upper() or "INFO"
-    handler = RotatingFileHandler(path, maxBytes=ROTATE_BYTES, backupCount=KEPT, encoding="utf-8")
+class RunLog(RotatingFileHandler):
+    """The file; a disk that is full costs lines of the log, not the run, whose files say what they lack."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Let the line go."""
+
+
+def run_log(path: Path) -> RunLog:
+    """Open a run's log at the level of LOG_LEVEL, INFO where it is not set."""
+    handler = RunLog(path, maxBytes=ROTATE_BYTES, backupCount=KEPT, encoding="utf-8")
     handler.setFormatter(JsonLines())
-    handler.setLevel(level)
+    handler.setLevel(os.environ.get("LOG_LEVEL", "").upper() or "INFO")
+    return handler
+
+
+@contextmanager
+def attached(handler: logging.Handler) -> Iterator[None]:
+    """Send what the program logs to a handler while the context is open, then close it."""
     logger = logging.getLogger(_ROOT)
     before = logger.level
     if logger.getEffectiveLevel() > handler.level:
@@ -50,4 +62,5 @@ def run_log(path: Path) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()

@@ -15,7 +15,7 @@ import orjson
 
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.runs.directory import MADE_BY, MANIFEST, Claim, claim, explained, new_folder, point_latest, write_json
-from kraken_flow.runs.log import run_log
+from kraken_flow.runs.log import attached, run_log
 from kraken_flow.runs.sources import git_commit, loaded_sources, versions
 
 logger = logging.getLogger(__name__)
@@ -79,14 +79,15 @@ def recorded(declared: Declared) -> Iterator[Run]:
     folder, held = _take(declared)
     try:
         run = Run(folder, _first_manifest(declared))
+        run.save()
         with explained(folder):
-            run.save()
             (folder / "config.yaml").write_text(declared.config, "utf-8")
             lines = [f"- {orjson.dumps(word).decode()}\n" for word in declared.overrides]
             (folder / "overrides.yaml").write_text("".join(lines) or "[]\n", "utf-8")
-            with run_log(folder / "run.log"), _ending(run):
-                logger.info("%s of %s starts", declared.mode, declared.strategy)
-                yield run
+            handler = run_log(folder / "run.log")
+        with attached(handler), _ending(run):
+            logger.info("%s of %s starts", declared.mode, declared.strategy)
+            yield run
     finally:
         held.release()
 

@@ -113,3 +113,19 @@ def test_a_commit_is_read_from_git(tmp_path):
     assert git_commit(tmp_path) == "def456"
     (git / "HEAD").write_text("fed789\n")
     assert git_commit(tmp_path) == "fed789"
+
+
+def test_an_error_of_reading_is_not_blamed_on_the_run_s_folder(tmp_path):
+    with pytest.raises(PermissionError), recorded(declared(tmp_path / "run")):
+        raise PermissionError(13, "denied", "candles.csv")
+    assert manifest(tmp_path / "run")["error"]["type"] == "PermissionError"
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_a_run(tmp_path, capsys):
+    with recorded(declared(tmp_path / "run")):
+        handler = logging.getLogger("kraken_flow").handlers[-1]
+        handler.stream.close()
+        handler.stream = open("/dev/full", "w")  # noqa: PTH123, SIM115 - the device that is always full
+        logging.getLogger("kraken_flow").warning("lost")
+    assert manifest(tmp_path / "run")["status"] == "finished"
+    assert capsys.readouterr().err == ""
