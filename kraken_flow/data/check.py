@@ -134,8 +134,8 @@ def _report(table: Table, rules: list[Rule], rows: NDArray[np.intp], broken: Mas
         say = next(text for mask, text in rules if mask[i])
         lines.append(f"{table.where}, {table.place(int(rows[i]))}: {say(int(i))}")
     if len(bad) > SHOWN:
-        lines.append(f"and {len(bad) - SHOWN} more bad rows")
-    lines.append("Correct the rows, or leave them out with data.on_bad=drop")
+        lines[-1] += f", and {len(bad) - SHOWN} more bad rows"
+    lines[-1] += "; correct the rows, or leave them out with data.on_bad=drop"
     return UserError("\n".join(lines))
 
 
@@ -199,13 +199,13 @@ def _convert(times: Int64Array, columns: dict[str, FloatArray], notes: list[str]
             lost |= np.abs(prices[name] / UNIT - columns[name]) > columns[name] * 2**-51
         rounded = int(lost.sum())
     if rounded:
-        notes.append(f"{rounded} rows have prices of more than {PRICE_DECIMALS} decimals: rounded half to even")
+        notes.append(f"rows with prices of more than {PRICE_DECIMALS} decimals, rounded half to even: {rounded}")
     volume = columns["volume"]
     units = to_units(volume)
     finer = int((np.abs(units / UNIT - volume) > volume * 2**-51).sum()) if volume.max() < PRICE_LIMIT else 0
     if finer:
-        notes.append(f"{finer} rows have volumes of more than {QTY_DECIMALS} decimals: rounded half to even")
+        notes.append(f"rows with volumes of more than {QTY_DECIMALS} decimals, rounded half to even: {finer}")
     huge = int((volume >= INT64_MAX / UNIT).sum())
     if huge:
-        notes.append(f"{huge} rows have a volume above {INT64_MAX // UNIT}: held as that number")
+        notes.append(f"rows with a volume above {INT64_MAX // UNIT}, held as that number: {huge}")
     return Bars(times, prices["open"], prices["high"], prices["low"], prices["close"], units), decimals

@@ -116,7 +116,9 @@ def _missing(place: Path) -> str:
     near: list[str] = []
     if place.parent.is_dir():
         near = difflib.get_close_matches(place.name, [p.name for p in place.parent.iterdir()], 3, 0.5)
-        hint = f"nearest in {place.parent}: {', '.join(near)}" if near else f"{place.parent} is there, it is not"
+        hint = (
+            f"nearest in {place.parent}: {', '.join(near)}" if near else f"nothing in {place.parent} has a name like it"
+        )
     else:
         hint = f"the folder {place.parent} does not exist either"
     return f"data.path: {place} does not exist; {hint}"

@@ -70,7 +70,7 @@ def to_timeframe(series: Series, timeframe_ns: int, key: str, notes: Notes) -> B
     merged = resample(bars, timeframe_ns)
     note = f"resampled from {have} to {want}"
     if lacking := int((bars.times[-1] - bars.times[0]) // step) + 1 - len(bars.times):
-        note += f", {lacking} bars of {have} missing"
+        note += f", missing bars of {have}: {lacking}"
     if last_is_partial(bars, step, timeframe_ns):
         note += f"; the bar of {iso(int(merged.times[-1]))} is left out, for the data ends inside it"
         merged = merged.take(slice(0, -1))
@@ -129,16 +129,16 @@ def _counts(pair: PairColumns, first_row: int, checked: Checked, notes: Notes, t
             tell(
                 notes,
                 pair.pair,
-                f"{outliers} closes moved by more than {OUTLIER_MADS:.0f} median deviations, the largest "
-                f"by {np.expm1(moves[worst]):+.1%} at {iso(int(times[real[worst + 1]]))}; they are kept",
+                f"closes that moved by more than {OUTLIER_MADS:.0f} median deviations, kept: {outliers}, the largest "
+                f"by {np.expm1(moves[worst]):+.1%} at {iso(int(times[real[worst + 1]]))}",
             )
     longest = int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
     if longest:
-        tell(notes, pair.pair, f"{int(missing.sum())} bars are missing, at most {longest} in a row")
+        tell(notes, pair.pair, f"missing bars: {int(missing.sum())}, longest gap {longest}")
     if checked.duplicates:
-        tell(notes, pair.pair, f"{checked.duplicates} rows stand twice with the same values: read once")
+        tell(notes, pair.pair, f"rows that repeat the row above, read once: {checked.duplicates}")
     if checked.dropped:
-        tell(notes, pair.pair, f"{checked.dropped} bad rows were left out (data.on_bad=drop)")
+        tell(notes, pair.pair, f"bad rows left out (data.on_bad=drop): {checked.dropped}")
     return {
         "rows": len(real),
         "missing": int(missing.sum()),

@@ -76,7 +76,7 @@ def test_a_bad_row_is_dropped_and_counted_on_request(tmp_path: Path, row: str, m
     assert market.counts["BTC/USD"]["dropped"] == 1
     assert market.counts["BTC/USD"]["missing"] == 1
     assert list(market.pairs[0].state) == [1, 1, 2, 1]
-    assert "BTC/USD: 1 bad rows were left out (data.on_bad=drop)" in market.notes
+    assert "BTC/USD: bad rows left out (data.on_bad=drop): 1" in market.notes
 
 
 def test_a_row_between_the_files_steps_is_bad(tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_identical_duplicates_and_missing_bars_are_counted_not_errors(tmp_path: 
     for column in (pair.open, pair.high, pair.low, pair.close):
         assert column[4] == column[5] == 14 * 10**8
     assert list(pair.volume[4:6]) == [0, 0]
-    assert "BTC/USD: 2 bars are missing, at most 2 in a row" in market.notes
-    assert "BTC/USD: 1 rows stand twice with the same values: read once" in market.notes
+    assert "BTC/USD: missing bars: 2, longest gap 2" in market.notes
+    assert "BTC/USD: rows that repeat the row above, read once: 1" in market.notes
 
 
 def test_a_great_move_is_flagged_and_kept(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_great_move_is_flagged_and_kept(tmp_path: Path) -> None:
     market = load(tmp_path, HEADER + "\n".join(lines))
     assert market.counts["BTC/USD"]["outliers"] == 2
     assert market.n_rows == 40
-    assert any("2 closes moved by more than 20 median deviations" in note for note in market.notes)
+    assert any("closes that moved by more than 20 median deviations, kept: 2" in note for note in market.notes)
 
 
 def test_blank_lines_do_not_shift_the_line_number(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_torn_parquet_file_says_so(tmp_path: Path) -> None:
 def test_prices_beyond_eight_decimals_are_rounded_and_told(tmp_path: Path) -> None:
     market = load(tmp_path, HEADER + "1704067200,1.123456789,1.123456789,1.123456789,1.123456789,1\n")
     assert market.pairs[0].close[0] == 112345679
-    assert "BTC/USD: 1 rows have prices of more than 8 decimals: rounded half to even" in market.notes
+    assert "BTC/USD: rows with prices of more than 8 decimals, rounded half to even: 1" in market.notes
 
 
 def test_a_volume_beyond_the_range_is_held_at_the_largest(tmp_path: Path) -> None:
