@@ -67,6 +67,8 @@ class Engine:
         sim.row = row
         for p, state in enumerate(bars.state):
             sim.gap[p] = sim.gap[p] + 1 if state == SYNTHETIC else 0
+            if detailed is not None and state == REAL and not detailed[p]:
+                self.record.count("detail_fallback_bars")
         if sim.busy():
             for start, stop, part in finer or [(open_time, close_time, bars)]:
                 sim.open_time, sim.close_time = start, stop

@@ -79,7 +79,7 @@ class Simulator:
         self.time = self.close_time
         for p in range(len(self.live)):
             if self.live[p] and self.tradable(p):
-                self._inside(p, detailed is None or not detailed[p])
+                self._inside(p)
         self._trail()
         self._clean()
 
@@ -193,7 +193,7 @@ class Simulator:
             reason = Reason.IOC_REMAINDER if order.request.tif is Tif.IOC else Reason.FOK_UNFILLED
             self.end(order, State.CANCELLED, reason)
 
-    def _inside(self, p: int, coarse: bool) -> None:
+    def _inside(self, p: int) -> None:
         bars = self.bars
         path = self.spec.path
         if path in (FillPath.PESSIMISTIC, FillPath.DETAIL):
