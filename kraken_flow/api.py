@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kraken_flow.config.validation import build
 from kraken_flow.config.composition import Composition, compose
+from kraken_flow.config.validation import build
 from kraken_flow.core.market import Market
 from kraken_flow.core.result import Result
 from kraken_flow.modes.backtest import inputs, outputs, perform

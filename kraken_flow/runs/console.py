@@ -17,6 +17,13 @@ from kraken_flow.runs import summary
 from kraken_flow.runs.summary import Line
 
 SAMPLE = "synthetic sample market"
+_PLAIN: dict[str, Any] = {
+    "box": box.SIMPLE_HEAD,
+    "title_justify": "left",
+    "padding": (0, 1, 0, 0),
+    "pad_edge": False,
+    "show_edge": False,
+}
 _DATA_HEADS = {
     "bars": "Bars",
     "missing": "Missing",
@@ -54,10 +61,10 @@ class Report:
         out = self.console = console or self.console
         run = self.run
         for table in self._trade_tables():
-            out.print(table)
-        out.print(self._facts("SUMMARY METRICS", self._summary()))
-        out.print(self._facts("COSTS", self._costs()))
-        out.print(self._data())
+            out.print(table, "")
+        out.print(self._facts("SUMMARY METRICS", self._summary()), "")
+        out.print(self._facts("COSTS", self._costs()), "")
+        out.print(self._data(), "")
         for note in [*run.market.notes, *self.notes]:
             out.print(f"note: {note}", markup=False)
         speed = self.metrics["bars_per_s"]
@@ -93,12 +100,13 @@ class Report:
             )
 
     def _lines(self, title: str, name: str, count: str, lines: Sequence[Line]) -> Table:
-        table = Table(title=self._title(title), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+        table = Table(title=self._title(title), **_PLAIN)
         table.add_column(name, no_wrap=True)
         profit = f"Tot Profit\n{self.quote}"
         heads = (count, "Avg\nProfit %", profit, "Tot\nProfit %", "Avg\nDuration", "Win Draw\nLoss Win%")
         for head in heads:
-            table.add_column(head, justify="right", no_wrap=True)
+            # Where 80 columns are not enough, the last column wraps at a space, and no number is cut.
+            table.add_column(head, justify="right", no_wrap=head is not heads[-1])
         for line in lines:
             table.add_row(
                 line.name or "-",
@@ -113,7 +121,7 @@ class Report:
         return table
 
     def _facts(self, title: str, facts: Iterable[tuple[str, str]]) -> Table:
-        table = Table(title=self._title(title), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+        table = Table(title=self._title(title), **_PLAIN)
         table.add_column("Metric", overflow="fold")
         table.add_column("Value", overflow="fold")
         for name, value in facts:
@@ -157,7 +165,7 @@ class Report:
         for word, n in sorted(run.result.counts.items()):
             yield word.replace("_", " ").capitalize(), str(n)
         yield "Share of the span halted", f"{self.metrics['halted_share']:.1%}"
-        yield "Market change", _percent(summary.market_change(run))
+        yield "Market change %", _percent(summary.market_change(run))
 
     def _costs(self) -> Iterable[tuple[str, str]]:
         run = self.run
@@ -173,7 +181,7 @@ class Report:
 
     def _data(self) -> Table:
         market = self.run.market
-        table = Table(title=self._title("DATA"), box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+        table = Table(title=self._title("DATA"), **_PLAIN)
         table.add_column("Pair", no_wrap=True)
         for head in ("First", *_DATA_HEADS.values()):
             table.add_column(head, justify="right", no_wrap=True)

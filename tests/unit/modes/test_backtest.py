@@ -1,0 +1,133 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kraken_flow.app import main
+from kraken_flow.runs.sources import file_hash
+
+ROOT = Path(__file__).parents[3]
+CANDLES = """time,open,high,low,close,volume
+2024-01-01T00:00:00Z,100,101,99,100,1000
+2024-01-01T01:00:00Z,100.5,102,100,101.5,1000
+2024-01-01T02:00:00Z,101.5,103,101,102,1000
+2024-01-01T03:00:00Z,102.2,104,102,103.5,1000
+2024-01-01T04:00:00Z,103.4,104,102,102.5,1000
+"""
+ORDERS = """time,pair,side,qty,type
+2024-01-01T01:00:00Z,BTC/USD,buy,10,market
+2024-01-01T03:00:00Z,BTC/USD,sell,10,market
+"""
+S01 = [
+    "mode=backtest",
+    "strategy=scripted",
+    "strategy.path=orders.csv",
+    "data=files",
+    "data.path=candles.csv",
+    "pairs=[BTC/USD]",
+    "exchange=bare",
+    "exchange.fees.taker_bps=10",
+    "exchange.fees.maker_bps=5",
+    "exchange.tick=0.01",
+    "risk=none",
+    "engine=python",
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "candles.csv").write_text(CANDLES)
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    return tmp_path
+
+
+def test_s01_through_the_command_line(folder, capsys):
+    assert main([*S01, "run_dir=out"]) == 0
+    metrics = json.loads((folder / "out" / "metrics.json").read_text())
+    assert (metrics["final_cash"], metrics["final_equity"], metrics["fees"]) == ("10014.973", "10014.973", "2.027")
+    assert metrics["order_log_sha256"] == file_hash(folder / "out" / "orders.log")
+    assert metrics["ledger_sha256"] == file_hash(folder / "out" / "ledger.log")
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    assert {Path(f["path"]).name: f["sha256"] for f in manifest["data"]} == {
+        "candles.csv": file_hash(folder / "candles.csv"),
+        "orders.csv": file_hash(folder / "orders.csv"),
+    }
+    assert (manifest["status"], manifest["engine"]) == ("finished", "python")
+    said = capsys.readouterr().out
+    assert "SUMMARY METRICS" in said
+    assert "risk limits are off" in said
+    assert "run: out" in said
+
+
+def test_report_json_prints_the_metrics_alone(folder, capsys):
+    assert main([*S01, "run_dir=out", "report=json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((folder / "out" / "metrics.json").read_text())
+
+
+def test_a_run_without_a_folder_is_the_latest(folder):
+    assert main([*S01, "report=json"]) == 0
+    assert json.loads((folder / "runs" / "latest" / "manifest.json").read_text())["status"] == "finished"
+    (made,) = (folder / "runs" / "backtest" / "scripted").iterdir()
+    assert made.samefile(folder / "runs" / "latest")
+
+
+def test_a_folder_of_somebody_else_is_refused(folder, capsys):
+    assert main([*S01, "run_dir=."]) == 2
+    assert "not empty and holds no earlier run of ours" in capsys.readouterr().err
+    assert (folder / "orders.csv").read_text() == ORDERS
+
+
+def test_bad_data_fails_the_run(folder, capsys):
+    (folder / "candles.csv").write_text(CANDLES.replace("102,100,101.5", "102,101,101.5"))
+    assert main([*S01, "run_dir=out"]) == 2
+    assert "candles.csv, row 2" in capsys.readouterr().err
+    assert json.loads((folder / "out" / "manifest.json").read_text())["status"] == "failed"
+
+
+def test_the_same_candles_in_another_format_have_the_same_hash(folder, monkeypatch):
+    import pandas as pd
+
+    assert main([*S01, "run_dir=csv", "report=json"]) == 0
+    frame = pd.read_csv("candles.csv")
+    frame["time"] = pd.to_datetime(frame["time"])
+    frame.to_parquet("candles.parquet")
+    words = [word.replace("candles.csv", "candles.parquet") for word in S01]
+    assert main([*words, "run_dir=parquet", "report=json"]) == 0
+    first, second = (json.loads((folder / name / "metrics.json").read_text()) for name in ("csv", "parquet"))
+    assert first["data_sha256"] == second["data_sha256"]
+    assert first["ledger_sha256"] == second["ledger_sha256"]
+
+
+def test_an_interrupted_run_ends_with_130_and_says_so(folder):
+    command = [
+        sys.executable,
+        "-m",
+        "kraken_flow",
+        "mode=backtest",
+        "strategy=combined",
+        "engine=python",
+        "run_dir=out",
+    ]
+    started = subprocess.Popen(  # noqa: S603 - our own interpreter and words
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    manifest = folder / "out" / "manifest.json"
+    deadline = time.monotonic() + 60
+    while not (folder / "out" / "run.log").is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert (started.returncode, said) == (130, b"interrupted\n")
+    assert json.loads(manifest.read_text())["status"] == "interrupted"
+    assert main([*S01, "run_dir=out", "report=json"]) == 0
+    assert json.loads(manifest.read_text())["status"] == "finished"

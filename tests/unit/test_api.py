@@ -1,0 +1,87 @@
+import json
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kraken_flow import backtest
+from kraken_flow.core.errors import UserError
+
+N = 300
+
+
+@pytest.fixture(scope="module")
+def bars():
+    rng = np.random.default_rng(11)
+    close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 0.01, N))), 2)
+    times = np.datetime64("2024-01-01", "ns") + np.arange(N) * np.timedelta64(1, "h")
+    prices = {"open": close, "high": close + 1, "low": close - 1, "close": close}
+    return {"BTC/USD": {"time": times, **prices, "volume": np.full(N, 1000.0)}}
+
+
+OVERRIDES = ["strategy=sma_cross", "strategy.fast=3", "strategy.slow=8", "exchange=bare", "engine=python"]
+
+
+@pytest.fixture(scope="module")
+def result(bars):
+    return backtest(overrides=OVERRIDES, bars=bars)
+
+
+def test_the_frames_and_the_metrics_agree(result):
+    assert len(result.equity) == result.metrics["bars"] == N
+    assert len(result.trades) == result.metrics["trades"] > 0
+    assert result.equity["equity"].iloc[-1] == pytest.approx(float(result.metrics["final_equity"]))
+    assert set(result.fills["order_id"]) <= set(result.orders["order_id"])
+    assert isinstance(result.trades["pnl"].sum(), Decimal)
+    assert result.result.engine == "python"
+    assert result.market.names == ("BTC/USD",)
+    assert result.run_dir is None
+
+
+def test_a_frame_and_arrays_are_the_same_candles(bars, result):
+    frame = pd.DataFrame(bars["BTC/USD"]).set_index("time")
+    again = backtest(overrides=OVERRIDES, bars={"BTC/USD": frame})
+    for name in ("order_log_sha256", "ledger_sha256", "data_sha256"):
+        assert again.metrics[name] == result.metrics[name]
+
+
+def test_nothing_is_written_unless_asked(bars, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    backtest(overrides=OVERRIDES, bars=bars)
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_dir_gets_a_run(bars, tmp_path, result):
+    written = backtest(overrides=OVERRIDES, bars=bars, run_dir=tmp_path / "run")
+    assert written.run_dir == tmp_path / "run"
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics == written.metrics
+    assert metrics["ledger_sha256"] == result.metrics["ledger_sha256"]
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "finished"
+
+
+def test_the_defaults_of_the_data_group_hold_for_bars(bars):
+    columns = {name: values.copy() for name, values in bars["BTC/USD"].items()}
+    columns["low"][5] = columns["close"][5] + 2
+    with pytest.raises(UserError, match="row"):
+        backtest(overrides=OVERRIDES, bars={"BTC/USD": columns})
+    dropped = backtest(
+        overrides=[*OVERRIDES, "data=files", "data.path=.", "data.on_bad=drop"], bars={"BTC/USD": columns}
+    )
+    assert dropped.metrics["bars"] == N - 1
+
+
+def test_what_is_wrong_is_said_at_once():
+    with pytest.raises(UserError) as caught:
+        backtest(overrides=["strategy=sma_cross", "strategy.fastt=5", "account.cash=-1"])
+    assert "strategy.fastt" in str(caught.value)
+    assert "account.cash" in str(caught.value)
+
+
+def test_an_unknown_name_is_no_attribute():
+    import kraken_flow
+
+    with pytest.raises(AttributeError, match="nothing"):
+        kraken_flow.nothing  # noqa: B018 - the access is the test
