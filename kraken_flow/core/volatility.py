@@ -20,16 +20,19 @@ class Moments:
     """Mean and sum of squared deviations of the last `window` values, updated in constant time.
 
     The update is Welford's for a window that slides: with d = new - old, mean += d / window and
-    squares += d ((new - mean after) + (old - mean before)). A window of equal values has squares of exactly 0.
+    squares += d ((new - mean after) + (old - mean before)). All values are taken as distances from `base`, a bar of the
+    window at the last recomputation, so that digits are not lost at a high price. A window of equal values has squares
+    of exactly 0.
     """
 
-    __slots__ = ("age", "bars", "equal", "inverse", "last", "mean", "squares", "window")
+    __slots__ = ("age", "bars", "base", "equal", "inverse", "last", "offset", "squares", "window")
 
     def __init__(self, window: int) -> None:
         self.window = window
         self.inverse = 1.0 / window
         self.bars: deque[float] = deque()
-        self.mean = 0.0
+        self.base = 0.0
+        self.offset = 0.0
         self.squares = 0.0
         self.age = 0
         self.last = 0.0
@@ -50,24 +53,32 @@ class Moments:
         else:
             old = self.bars.popleft()
             change = x - old
-            before = self.mean
-            self.mean += change * self.inverse
-            self.squares += change * ((x - self.mean) + (old - before))
+            before = self.offset
+            self.offset += change * self.inverse
+            self.squares += change * (((x - self.base) - self.offset) + ((old - self.base) - before))
         return True
 
     def anchor(self) -> None:
         """Recompute the moments from the bars of the window, oldest first."""
         self.age = ANCHOR_EVERY * self.window - 1
-        first = self.bars[0]
+        self.base = self.bars[0]
         total = 0.0
         for x in self.bars:
-            total += x - first
-        self.mean = first + total * self.inverse
+            total += x - self.base
+        self.offset = total * self.inverse
         total = 0.0
         for x in self.bars:
-            deviation = x - self.mean
-            total += deviation * deviation
+            distance = (x - self.base) - self.offset
+            total += distance * distance
         self.squares = total
+
+    def mean(self) -> float:
+        """Return the mean."""
+        return self.base + self.offset
+
+    def distance(self, x: float) -> float:
+        """Return x less the mean."""
+        return (x - self.base) - self.offset
 
     def deviation(self, scale: float) -> float:
         """Return sqrt(squares x scale), 0 for a window of equal values."""

@@ -64,7 +64,7 @@ class ZScoreState:
         if not self.moments.add(x):
             return nan
         deviation = self.moments.deviation(self.scale)
-        return (x - self.moments.mean) / deviation if deviation > 0.0 else 0.0
+        return self.moments.distance(x) / deviation if deviation > 0.0 else 0.0
 
 
 @node
@@ -146,7 +146,7 @@ class BollingerState:
         """Take one value; return upper, middle and lower line, NaN before the window is full."""
         if not self.moments.add(x):
             return (nan, nan, nan)
-        middle = self.moments.mean
+        middle = self.moments.mean()
         distance = self.deviations * self.moments.deviation(self.scale)
         return (middle + distance, middle, middle - distance)
 

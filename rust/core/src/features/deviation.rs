@@ -8,14 +8,17 @@ const ANCHOR_EVERY: usize = 8;
 /// Mean and sum of squared deviations of a window that slides.
 #[derive(Clone, Copy)]
 struct Running {
-    mean: f64,
+    /// A bar of the window at the last recomputation: all values are taken as distances from it.
+    base: f64,
+    /// The mean less `base`.
+    offset: f64,
     squares: f64,
     last: f64,
     equal: usize,
 }
 
 impl Running {
-    const FRESH: Self = Self { mean: 0.0, squares: 0.0, last: 0.0, equal: 0 };
+    const FRESH: Self = Self { base: 0.0, offset: 0.0, squares: 0.0, last: 0.0, equal: 0 };
 
     #[inline(always)]
     fn see(&mut self, x: f64) {
@@ -26,25 +29,35 @@ impl Running {
     #[inline(always)]
     fn slide(&mut self, new: f64, old: f64, inverse: f64) {
         let change = new - old;
-        let before = self.mean;
-        self.mean += change * inverse;
-        self.squares += change * ((new - self.mean) + (old - before));
+        let before = self.offset;
+        self.offset += change * inverse;
+        self.squares += change * (((new - self.base) - self.offset) + ((old - self.base) - before));
     }
 
     /// Recomputes the moments from a window given as two runs, oldest first.
     fn anchor(&mut self, older: &[f64], newer: &[f64], inverse: f64) {
-        let first = older[0];
+        self.base = older[0];
         let mut total = 0.0;
         for x in older.iter().chain(newer) {
-            total += x - first;
+            total += x - self.base;
         }
-        self.mean = first + total * inverse;
+        self.offset = total * inverse;
         total = 0.0;
         for x in older.iter().chain(newer) {
-            let deviation = x - self.mean;
-            total += deviation * deviation;
+            let distance = self.distance(*x);
+            total += distance * distance;
         }
         self.squares = total;
+    }
+
+    #[inline(always)]
+    fn mean(&self) -> f64 {
+        self.base + self.offset
+    }
+
+    #[inline(always)]
+    fn distance(&self, x: f64) -> f64 {
+        (x - self.base) - self.offset
     }
 
     #[inline(always)]
@@ -172,7 +185,7 @@ pub(crate) struct ZScore {
 #[inline(always)]
 fn zscore(x: f64, running: &Running, window: usize, scale: f64) -> f64 {
     let deviation = running.deviation(window, scale);
-    if deviation > 0.0 { (x - running.mean) / deviation } else { 0.0 }
+    if deviation > 0.0 { running.distance(x) / deviation } else { 0.0 }
 }
 
 impl ZScore {
@@ -247,7 +260,7 @@ impl Kernel for Bollinger {
 
     fn update(&mut self, x: &[f64], out: &mut [f64]) {
         if self.moments.add(x[0]) {
-            let middle = self.moments.running.mean;
+            let middle = self.moments.running.mean();
             let distance = self.deviations * self.moments.running.deviation(self.moments.window, self.scale);
             (out[0], out[1], out[2]) = (middle + distance, middle, middle - distance);
         } else {
@@ -263,9 +276,8 @@ impl Kernel for Bollinger {
         let (upper, middle, lower) = (&mut upper[..rows], &mut middle[..rows], &mut lower[..rows]);
         self.moments.sweep(x[0], |i, _, running| {
             let distance = deviations * running.deviation(window, scale);
-            upper[i] = running.mean + distance;
-            middle[i] = running.mean;
-            lower[i] = running.mean - distance;
+            let mean = running.mean();
+            (upper[i], middle[i], lower[i]) = (mean + distance, mean, mean - distance);
         });
     }
 }
