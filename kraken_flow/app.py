@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ from kraken_flow.config.manual import manual
 from kraken_flow.config.redact import redact
 
 if TYPE_CHECKING:
-    from kraken_flow.config.validation import Checked
     from kraken_flow.config.composition import Composition
+    from kraken_flow.config.validation import Checked
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -80,8 +80,8 @@ def _run(words: Sequence[str]) -> int:
 
 def _run_one(arguments: Arguments) -> int:
     """Compose, validate, run; all that is wrong with arguments and configuration is said at once."""
-    from kraken_flow.config.validation import check
     from kraken_flow.config.composition import compose_arguments
+    from kraken_flow.config.validation import check
     from kraken_flow.core.errors import UserError
 
     problems = list(arguments.problems)
@@ -98,13 +98,18 @@ def _run_one(arguments: Arguments) -> int:
     if "--cfg" in arguments.flags:
         print(composition.yaml())
         return DONE
-    return _call(composition, checked, arguments.given)
+    origins: Mapping[str, str] = {}
+    if checked.mode.needs_origins:
+        from kraken_flow.config.origins import origins_of
+
+        origins = origins_of(arguments)
+    return _call(composition, checked, arguments.given, origins)
 
 
 def _run_many(arguments: Arguments) -> int:
     """Run a sweep: one failed member loses nothing; what is wrong for all members alike is said once."""
-    from kraken_flow.config.validation import check
     from kraken_flow.config.sweep import run_members
+    from kraken_flow.config.validation import check
     from kraken_flow.core.errors import UserError
     from kraken_flow.modes.sweep import Sweep
 
@@ -118,7 +123,7 @@ def _run_many(arguments: Arguments) -> int:
             checked = check(composition.cfg, composition.problems)
             if checked.problems:
                 raise UserError("\n".join(checked.problems))
-            return _call(composition, checked, overrides, member=True)
+            return _call(composition, checked, overrides, {}, member=True)
 
         return sweep.member(number, overrides, run)
 
@@ -129,9 +134,15 @@ def _run_many(arguments: Arguments) -> int:
     return sweep.exit_code()
 
 
-def _call(composition: "Composition", checked: "Checked", given: Sequence[str], member: bool = False) -> int:
+def _call(
+    composition: "Composition",
+    checked: "Checked",
+    given: Sequence[str],
+    origins: Mapping[str, str],
+    member: bool = False,
+) -> int:
     from kraken_flow.modes import Call
 
-    call = Call(composition.cfg, given, composition.choices, composition.origins, checked.graph, member)
+    call = Call(composition.cfg, given, composition.choices, origins, checked.graph, member)
     code: int = checked.mode.run(call)
     return code

@@ -4,7 +4,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -14,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]  # omegaconf brings it, without types
 
 from kraken_flow.config.arguments import Arguments, rewrite
 from kraken_flow.config.nearest import hint
@@ -22,7 +24,7 @@ from kraken_flow.config.redact import redact
 from kraken_flow.core.errors import UserError
 
 _FOLDERS = "KRAKEN_FLOW_SEARCH_PATH"
-_SINGLE = "_single_file"
+SINGLE_FILE = "_single_file"
 MISSING = "???"
 """A value that has to be given and was not."""
 
@@ -38,12 +40,13 @@ class Composition:
     choices
         The option picked per group, None where a group is empty.
     origins
-        The file that states each key, by dotted path, most specific last; keys set on the command line say so.
+        The file that states each key, by dotted path; keys set on the command line say so. Empty until asked for:
+        `origins.origins_of` reads them.
     """
 
     cfg: dict[str, Any]
     choices: dict[str, str | None]
-    origins: dict[str, str]
+    origins: dict[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     """Interpolations that do not resolve, one sentence each; their keys hold `???`."""
 
@@ -68,22 +71,35 @@ def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 def compose_arguments(arguments: Arguments) -> Composition:
     """Compose one run's configuration from arguments already read."""
-    from kraken_flow.config.origins import origins_of  # only what was composed has origins
+    with hydra_ready(arguments) as name:
+        composed = hydra_compose(name, overrides=list(arguments.overrides), return_hydra_config=True)
+    cfg, problems = plain(composed)
+    return Composition(cfg, chosen(composed.hydra), {}, problems)
 
+
+@contextmanager
+def hydra_ready(arguments: Arguments) -> Iterator[str]:
+    """Initialise Hydra for as long as the context lasts; gives the name of the primary configuration."""
     with search_path(), hydra_errors(), own_hydra():
         name = primary(arguments)
         with initialize_config_dir(config_dir=str(own_conf()), job_name="kraken_flow", version_base="1.3"):
-            composed = hydra_compose(name, overrides=list(arguments.overrides), return_hydra_config=True)
-            choices = {k: v for k, v in composed.hydra.runtime.choices.items() if not k.startswith("hydra/")}
-            origins = origins_of(name, arguments)
-    cfg, problems = plain(composed)
-    return Composition(cfg, choices, origins, problems)
+            yield name
+
+
+def chosen(hydra: Any) -> dict[str, str | None]:
+    """Return the option picked per group of ours."""
+    choices = OmegaConf.to_container(hydra.runtime.choices)
+    if not isinstance(choices, dict):
+        return {}
+    picked = {str(key): value for key, value in choices.items() if not str(key).startswith("hydra/")}
+    return {key: None if value is None else str(value) for key, value in picked.items()}
 
 
 def plain(composed: DictConfig) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Resolve to plain values; return also a sentence per interpolation that does not resolve."""
     problems: list[str] = []
-    cfg = {str(key): _plain(composed, key, str(key), problems) for key in composed if key != "hydra"}
+    keys: list[Any] = list(composed)
+    cfg = {str(key): _plain(composed, key, str(key), problems) for key in keys if key != "hydra"}
     return cfg, tuple(problems)
 
 
@@ -97,40 +113,55 @@ def _plain(container: DictConfig | ListConfig, key: Any, path: str, problems: li
         problems.append(f"{path}: " + (f"the variable {unset[1]} is not set" if unset else str(error).splitlines()[0]))
         return MISSING
     if isinstance(value, DictConfig):
-        return {str(k): _plain(value, k, f"{path}.{k}", problems) for k in value}
+        found: dict[str, Any] = {}
+        keys: list[Any] = list(value)
+        for inner in keys:
+            item = _plain(value, inner, f"{path}.{inner}", problems)
+            # A file may write a key as the number 0 and the command line as the text "0": they are one key.
+            before = found.get(str(inner))
+            found[str(inner)] = {**before, **item} if isinstance(before, dict) and isinstance(item, dict) else item
+        return found
     if isinstance(value, ListConfig):
         return [_plain(value, i, f"{path}.{i}", problems) for i in range(len(value))]
     return value
 
 
 def primary(arguments: Arguments) -> str:
-    """Return the name of the primary configuration, registering a user's single file that has no defaults list."""
+    """Return the name of the primary configuration, registering a user's single file as a difference from ours."""
     name = arguments.config_name
-    for folder in user_folders():
-        path = folder / f"{name}.yaml"
-        if path.is_file():
-            content = OmegaConf.to_container(OmegaConf.load(path))
-            if not isinstance(content, dict):
-                raise UserError(f"{path}: must be a mapping of keys, as in `timeframe: 4h`")
-            if "defaults" in content:
-                return name
-            ConfigStore.instance().store(name=_SINGLE, node=_with_defaults(content))
-            return _SINGLE
-    if name != "config":
+    if name == "config":
+        return name
+    path = next((path for folder in user_folders() if (path := folder / f"{name}.yaml").is_file()), None)
+    if path is None:
         places = ", ".join(str(folder) for folder in user_folders()) or "no folder; say where with --config-dir"
         raise UserError(f"--config-name {name}: there is no {name}.yaml in {places}")
-    return name
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must be a mapping of keys, as in `timeframe: 4h`")
+    ConfigStore.instance().store(name=SINGLE_FILE, node=_difference(content, path))
+    return SINGLE_FILE
 
 
-def _with_defaults(content: Mapping[Any, Any]) -> dict[str, Any]:
-    """Read a single file as a difference from the shipped configuration.
+def _difference(content: Mapping[Any, Any], path: Path) -> dict[str, Any]:
+    """Read a single file as a difference from the shipped configuration, with or without a defaults list.
 
     `strategy: momentum` picks an option, `pairs: [BTC/USD]` lists pairs, and a node with a `_target_` of its own
     replaces the group's option.
     """
-    defaults: list[Any] = ["config"]
+    listed = content.get("defaults", [])
+    if not isinstance(listed, list):
+        raise UserError(f"{path}: defaults must be a list, as in `- strategy: momentum`")
+    defaults: list[Any] = []
     rest: dict[str, Any] = {}
+    for entry in listed:
+        if isinstance(entry, dict) and len(entry) == 1 and next(iter(entry)) in GROUPS:
+            group, option = next(iter(entry.items()))
+            defaults.append({f"override {group}": option})
+        elif not isinstance(entry, str) or entry not in {"config", "_self_"}:
+            defaults.append(entry)
     for key, value in content.items():
+        if key == "defaults":
+            continue
         if key == "pairs" and isinstance(value, list):
             defaults.append({"override pairs": "custom"})
             rest["pairs"] = {"names": value}
@@ -140,7 +171,7 @@ def _with_defaults(content: Mapping[Any, Any]) -> dict[str, Any]:
             if key in GROUPS and isinstance(value, dict) and "_target_" in value:
                 defaults.append({f"override {key}": None})
             rest[str(key)] = value
-    return {"defaults": [*defaults, "_self_"], **rest}
+    return {"defaults": ["config", *defaults, "_self_"], **rest}
 
 
 @contextmanager
@@ -171,6 +202,8 @@ def hydra_errors() -> Iterator[None]:
         yield
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_sentence(error)) from error
+    except YAMLError as error:
+        raise UserError(f"a YAML file cannot be read: {' '.join(str(error).split())}") from error
 
 
 def _sentence(error: Exception) -> str:

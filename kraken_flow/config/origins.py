@@ -9,21 +9,27 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from kraken_flow.config.arguments import Arguments
+from kraken_flow.config.composition import hydra_ready
 from kraken_flow.config.paths import own_conf, user_folders
 
 COMMAND_LINE = "command line"
 
 
-def origins_of(name: str, arguments: Arguments) -> dict[str, str]:
-    """Return the file that states each key, by dotted path; called while Hydra is initialised."""
+def origins_of(arguments: Arguments) -> dict[str, str]:
+    """Return the file that states each key, by dotted path, or that the command line does."""
+    with hydra_ready(arguments) as name:
+        return _origins(name, arguments)
+
+
+def _origins(name: str, arguments: Arguments) -> dict[str, str]:
     hydra = GlobalHydra.instance().hydra
     if hydra is None:
         return {}
-    loader = hydra.config_loader
+    loader: Any = hydra.config_loader  # the repository belongs to the implementation, not to the interface
     found: dict[str, str] = {}
-    listed = loader.compute_defaults_list(name, list(arguments.overrides), RunMode.RUN)  # type: ignore[attr-defined]  # of the implementation, not of the interface
+    listed = loader.compute_defaults_list(name, list(arguments.overrides), RunMode.RUN)
     for entry in listed.defaults:
-        loaded = loader.repository.load_config(entry.config_path or "")  # type: ignore[attr-defined]  # likewise
+        loaded = loader.repository.load_config(entry.config_path or "")
         if loaded is None or (entry.config_path or "").startswith("hydra/"):
             continue
         content = OmegaConf.to_container(loaded.config, resolve=False)
@@ -53,4 +59,4 @@ def _file(config_path: str) -> str:
             if folder == own_conf():
                 return f"conf/{config_path}.yaml"
             return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)
-    return "your single file"
+    return "the file of --config-name"

@@ -6,7 +6,6 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
@@ -26,9 +25,17 @@ class Field:
 REQUIRED: Any = object()
 
 
-@cache
-def fields_of(cls: type[Any]) -> dict[str, Field]:
+_KNOWN: dict[Any, dict[str, Field]] = {}
+
+
+def fields_of(cls: Any) -> dict[str, Field]:
     """Return a dataclass's fields by name."""
+    if cls not in _KNOWN:
+        _KNOWN[cls] = _fields_of(cls)
+    return _KNOWN[cls]
+
+
+def _fields_of(cls: Any) -> dict[str, Field]:
     hints = typing.get_type_hints(cls, include_extras=True)
     known = getattr(cls, "__pydantic_fields__", {})
     found = {}
@@ -52,14 +59,14 @@ def allowed(hint: Any) -> str:
 
 
 def _alternatives(hint: Any) -> list[str]:
-    origin = get_origin(hint)
+    origin: Any = get_origin(hint)
     if origin is Annotated:
         inner, *metadata = get_args(hint)
         bounds = [
-            f"{word} {getattr(m, name)}"
-            for m in metadata
+            f"{word} {bound}"
+            for part in metadata
             for name, word in _BOUNDS.items()
-            if _bound(m, name) is not None
+            if (bound := getattr(part, name, None)) is not None
         ]
         words = _alternatives(inner)
         first = f"{words[0]} {' and '.join(bounds)}" if bounds else words[0]
@@ -76,28 +83,20 @@ def _alternatives(hint: Any) -> list[str]:
         return ["a list"]
     if origin is not None or hint in {dict, Mapping}:
         return ["a mapping"]
-    if isinstance(hint, type) and getattr(hint, "kind", ""):
-        return [f"a {hint.kind} (a mapping with a _target_)"]
-    return [
-        f"a mapping of {', '.join(fields_of(hint))}"
-        if dataclasses.is_dataclass(hint)
-        else getattr(hint, "__name__", str(hint))
-    ]
-
-
-def _bound(metadata: Any, name: str) -> Any:
-    return getattr(metadata, name, None)
+    kind = getattr(hint, "kind", "")
+    if kind:
+        return [f"a {kind} (a mapping with a _target_)"]
+    if dataclasses.is_dataclass(hint):
+        return [f"a mapping of {', '.join(fields_of(hint))}"]
+    return [getattr(hint, "__name__", str(hint))]
 
 
 def dataclass_in(hint: Any) -> type[Any] | None:
     """Return the dataclass that an annotation holds, directly or as one of its alternatives."""
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return hint
-    for part in get_args(hint):
-        found = dataclass_in(part)
-        if found is not None:
-            return found
-    return None
+        found: type[Any] = hint
+        return found
+    return next((inner for part in get_args(hint) if (inner := dataclass_in(part)) is not None), None)
 
 
 def is_mapping(hint: Any) -> bool:

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from kraken_flow.config.arguments import Arguments, quoted
-from kraken_flow.config.composition import Composition, hydra_errors, own_hydra, plain, primary, search_path
+from kraken_flow.config.composition import Composition, chosen, hydra_errors, own_hydra, plain, primary, search_path
 from kraken_flow.config.paths import own_conf
 
 Member = Callable[[Callable[[], Composition], int, Sequence[str]], Any]
@@ -29,7 +29,8 @@ def run_members(arguments: Arguments, folder: Path, member: Member) -> None:
         about = HydraConfig.get()
         number = int(about.job.num)
         overrides = [str(word) for word in OmegaConf.to_container(about.overrides.task) or []]
-        choices = {str(k): v for k, v in about.runtime.choices.items() if not str(k).startswith("hydra/")}
+
+        choices = chosen(about)
 
         def composition() -> Composition:
             found, problems = plain(cfg)

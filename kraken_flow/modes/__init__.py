@@ -21,7 +21,7 @@ class Call:
     choices
         The option picked per group, None where a group is empty.
     origins
-        Where each key of `cfg` comes from, by dotted path.
+        Where each key of `cfg` comes from, by dotted path; empty unless the mode needs it.
     graph
         The validated graph; None in a mode that needs none.
     member
@@ -42,6 +42,8 @@ class Mode(Node):
     kind: ClassVar[str] = "mode"
     needs_graph: ClassVar[bool] = True
     """Whether the whole configuration has to be valid for this mode to run."""
+    needs_origins: ClassVar[bool] = False
+    """Whether `Call.origins` has to be filled, which takes as long as composing again."""
 
     def run(self, call: Call) -> int:
         """Do it; return the exit code. Raises `UserError` and `CheckFailed`."""

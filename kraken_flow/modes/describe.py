@@ -1,6 +1,7 @@
 """Mode `describe`: every key with its value, its default and its origin, and the graph."""
 
 import dataclasses
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.config.schema import REQUIRED, fields_of, written
@@ -17,6 +19,8 @@ from kraken_flow.modes import Call, Mode
 from kraken_flow.modes.diagram import SIGNATURE, boxes, svg, terminal
 
 _NODES = {"data": "source"}
+_WIDE = 110
+"""Columns of a terminal from which on the meaning of each key is shown beside it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Row:
 class Describe(Mode):
     """Show every key with its value, default and origin, and draw the graph."""
 
+    needs_origins = True
     svg: str | None = None
     """Where the drawing goes; null: graph.svg in run_dir, else in the working directory."""
 
@@ -41,13 +46,13 @@ class Describe(Mode):
         """Print the keys group by group, then the graph; write the drawing."""
         if call.graph is None:
             raise TypeError("a description needs a graph")
-        console = Console(highlight=False)
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
         for group in [*GROUPS, "run"]:
             rows = list(_settings(call)) if group == "run" else list(_rows(group, call))
             choice = call.choices.get(group)
             title = "keys of the run" if group == "run" else f"{group}={choice or 'null'}"
             if rows:
-                console.print(_table(title, rows))
+                console.print(_table(title, rows, console.width >= _WIDE))
             else:
                 console.print(title, style="bold", markup=False)
         drawn = boxes(call.graph)
@@ -67,15 +72,17 @@ class Describe(Mode):
         return path
 
 
-def _table(title: str, rows: list[Row]) -> Table:
+def _table(title: str, rows: list[Row], wide: bool) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("key", no_wrap=True)
     table.add_column("value", overflow="fold")
     table.add_column("default", overflow="fold", style="dim")
     table.add_column("from", overflow="fold")
-    table.add_column("meaning", overflow="fold", style="dim")
+    if wide:
+        table.add_column("meaning", overflow="fold", style="dim")
     for row in rows:
-        table.add_row(row.key, row.value, "same" if row.default == row.value else row.default, row.origin, row.doc)
+        cells = [row.key, row.value, "same" if row.default == row.value else row.default, row.origin]
+        table.add_row(*map(Text, [*cells, row.doc] if wide else cells))
     return table
 
 

@@ -26,8 +26,8 @@ class List(Mode):
         """Print each group's options, one line each."""
         console = Console(highlight=False, soft_wrap=True)
         if self.group is not None and self.group not in GROUPS:
-            known = hint(self.group, GROUPS, prefix="mode.group=")
-            raise UserError(f"mode.group={self.group}: there is no such group; there are {', '.join(GROUPS)}{known}")
+            guess = hint(self.group, GROUPS, prefix="mode.group=")
+            raise UserError(f"mode.group={self.group}: there is no such group; there are {', '.join(GROUPS)}{guess}")
         for group in GROUPS if self.group is None else [self.group]:
             known = options(group)
             width = max(map(len, known), default=0)

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -25,8 +26,15 @@ from kraken_flow.runs.directory import (
     write_json,
 )
 
-METRICS = ("sharpe", "total_return", "max_drawdown", "trades", "fees", "final_equity")
-"""What the leaderboard shows of each member; sorted by the first, then the second."""
+METRICS = {
+    "sharpe": "sharpe",
+    "total_return": "return",
+    "max_drawdown": "drawdown",
+    "trades": "trades",
+    "fees": "fees",
+    "final_equity": "equity",
+}
+"""What the leaderboard shows of each member, with the words of the console; sorted by the first, then the second."""
 
 
 @dataclass
@@ -54,7 +62,7 @@ class Sweep:
         self.outcomes: list[Outcome] = []
         self.interrupted = False
         self.synthetic = False
-        self.console = Console()
+        self.console = Console(width=None if sys.stdout.isatty() else 160)
         if given.get("run_dir", "null") != "null":
             self.folder = Path(given["run_dir"])
         else:
@@ -119,7 +127,9 @@ class Sweep:
             self.synthetic = self.synthetic or bool(manifest.get("synthetic_sample"))
         done = f"{len(self.outcomes)}/{self.total}" if self.total else f"{len(self.outcomes)}"
         said = f"failed: {outcome.error.splitlines()[0]}" if outcome.error else _said(outcome.metrics)
-        self.console.print(f"[{done}] {' '.join(_swept_words(overrides, self.overrides))}: {said}", markup=False)
+        self.console.print(
+            f"[{done}] {' '.join(_swept_words(overrides, self.overrides))}: {said}", markup=False, soft_wrap=True
+        )
         value: float | None = outcome.metrics.get("sharpe")
         return value
 
@@ -132,7 +142,7 @@ class Sweep:
         """Return the members, best first; those without a ratio after those with one, failed ones last."""
 
         def rank(outcome: Outcome) -> tuple[bool, float, float, int]:
-            first, second = (_number(outcome.metrics.get(name)) for name in METRICS[:2])
+            first, second = (_number(outcome.metrics.get(name)) for name in ("sharpe", "total_return"))
             return bool(outcome.error), -first, -second, outcome.number
 
         return sorted(self.outcomes, key=rank)
@@ -153,7 +163,9 @@ class Sweep:
         """Print the leaderboard."""
         keys = self.swept()
         title = f"{len(self.outcomes)} runs{' (synthetic sample market)' if self.synthetic else ''}"
-        table = Table("member", *keys, *METRICS, title=title, title_justify="left", box=SIMPLE)
+        short = [key.rpartition(".")[2] for key in keys]
+        names = short if len(set(short)) == len(short) else keys
+        table = Table("member", *names, *METRICS.values(), title=title, title_justify="left", box=SIMPLE)
         for outcome in self.ranked():
             shown = [outcome.overrides.get(key, "") for key in keys]
             cells = [_cell(name, outcome.metrics.get(name)) for name in METRICS] if not outcome.error else ["failed"]
@@ -191,7 +203,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _said(metrics: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_cell(name, metrics.get(name))}" for name in METRICS[:4])
+    return ", ".join(f"{word} {_cell(name, metrics.get(name))}" for name, word in list(METRICS.items())[:4])
 
 
 def _swept_words(overrides: Sequence[str], given: Sequence[str]) -> list[str]:
