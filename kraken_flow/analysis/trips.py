@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kraken_flow.analysis.wide import Wide
+from kraken_flow.analysis.wide import Wide, segment_sums
 from kraken_flow.core.result import Columns
 from kraken_flow.core.units import Int64Array
 
@@ -163,9 +163,9 @@ def _mean_price(notional: Wide, qty: Int64Array) -> Int64Array:
 def _weighted(rows: _Rows, starts: Index, chosen: Mask) -> tuple[Int64Array, Int64Array]:
     """Return each segment's quantity and volume-weighted price over the chosen rows."""
     qty = np.where(chosen, rows.qty, 0)
-    total = np.add.reduceat(qty, starts)
-    count = np.add.reduceat(chosen.astype(np.int64), starts)
-    price = np.add.reduceat(np.where(chosen, rows.price, 0), starts)
+    total = segment_sums(qty, starts)
+    count = segment_sums(chosen.astype(np.int64), starts)
+    price = segment_sums(np.where(chosen, rows.price, 0), starts)
     several = np.flatnonzero(count > 1)
     if len(several):
         money = Wide.product(rows.price, qty).sums(starts).take(several)

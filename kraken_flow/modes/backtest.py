@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from kraken_flow import native
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.config.composition import Composition
@@ -69,6 +71,12 @@ def run(call: Call) -> int:
     strategy = call.choices.get("strategy") or type(graph.strategy).__name__
     config = Composition(dict(call.cfg), dict(call.choices), dict(call.origins)).yaml() + "\n"
     declared = Declared("backtest", strategy, config, call.overrides, call.cfg.get("run_dir"))
+    if engine == "auto" and native.native is None and not call.member:
+        Console(stderr=True, highlight=False).print(
+            f"warning: {native.REASON}; the Python engine runs, slower, with equal results",
+            markup=False,
+            soft_wrap=True,
+        )
     with recorded(declared) as record:
         record.add(inputs(graph, engine))
         done = perform(graph, engine)
