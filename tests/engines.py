@@ -15,7 +15,7 @@ from kraken_flow.core.market import Market
 from kraken_flow.core.orders import OrderRequest
 from kraken_flow.core.result import Result
 from kraken_flow.core.spec import Spec
-from kraken_flow.core.strategy import Scripted
+from kraken_flow.core.strategy import Scripted, Strategy
 from kraken_flow.core.units import Int64Array
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.spot import SpotExchange
@@ -69,6 +69,10 @@ class Script(Scripted):
 
     def requests(self, market: Market, instruments: list[Instrument]) -> list[tuple[int, OrderRequest]]:
         return list(self.orders)
+
+
+class GivenForecast(Strategy):
+    """Stands for any forecasting strategy: its forecast is given to the engine as a column."""
 
 
 def graph_of(market: Market, orders: Sequence[tuple[int, OrderRequest]] = (), **nodes: Any) -> Graph:

@@ -122,6 +122,22 @@ class Decider:
     def _own(self, p: int) -> list[Order]:
         return [o for o in self.sim.live[p] if o.own and o.group is None and o.alive and o.cancel_at < 0]
 
+    def _open_remainder(self, p: int, position: int) -> int:
+        """Return the signed quantity that own working orders can still fill; reduce-only ones at most the position.
+
+        A protective order counts once it was triggered: its remainder is a market order under way.
+        """
+        total, held = 0, position
+        for order in self.sim.live[p]:
+            if not order.own or not order.alive or order.cancel_at >= 0 or (order.group and not order.takes_market):
+                continue
+            signed = order.side * order.remaining
+            if order.reduce_only:
+                signed = max(-held, min(signed, 0)) if held > 0 else min(-held, max(signed, 0))
+                held += signed
+            total += signed
+        return total
+
     def _order(
         self, p: int, target: int, standing: int, requests: list[OrderRequest], expired: bool, timed: bool
     ) -> None:
@@ -132,7 +148,7 @@ class Decider:
             for order in self._own(p):
                 sim.cancel(order, Reason.TARGET_CHANGED, view.time)
         position = sim.ledger.position[p]
-        open_remainder = sum(o.side * o.remaining for o in self._own(p))
+        open_remainder = self._open_remainder(p, position)
         instrument = self.spec.instruments[p]
         delta = _toward_zero(target - position - open_remainder, instrument.lot)
         if delta == 0:

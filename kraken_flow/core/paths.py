@@ -74,8 +74,15 @@ def _level(sim: "Simulator", order: "Order", direction: int) -> int | None:
     return order.limit if order.side == -direction else None
 
 
+def _at_once(order: "Order") -> bool:
+    """Return whether a limit was born at a market price that it can trade at: it takes that price (spec F3)."""
+    return order.birth != 0 and order.rests_as_limit and order.side * (order.limit - order.birth) >= 0
+
+
 def _passes(sim: "Simulator", order: "Order", level: int, extreme: int, direction: int) -> bool:
     """Return whether a move to `extreme` reaches a stop's level, or trades through a limit's price."""
+    if _at_once(order):
+        return True
     beyond = direction * (extreme - level)
     if order.waits_for_level or sim.spec.limit_touch:
         return beyond >= 0
@@ -98,7 +105,7 @@ def _sweep(sim: "Simulator", p: int, direction: int, born_only: bool) -> None:
         for order in sim.live[p]:
             if (
                 order.number in done
-                or (order.born_inside and order.rests_as_limit)
+                or (order.born_inside and order.rests_as_limit and not _at_once(order))
                 or (born_only and not order.born_inside)
             ):
                 continue
@@ -129,6 +136,8 @@ def _execute(sim: "Simulator", order: "Order", price: int, inside: bool) -> None
                 sim.take(order, price, slip=False)
         else:
             sim.take(order, price, slip=True)
+    elif _at_once(order):
+        sim.take(order, order.birth, slip=False)
     else:
         sim.make(order)
     sim.ambiguous = outer

@@ -230,6 +230,7 @@ class Simulator:
                         self.make(order)
             for order in orders:
                 order.born_inside = False
+                order.birth = 0
             self.ambiguous = False
 
     # fills
@@ -317,7 +318,7 @@ class Simulator:
         self.record.fill(self, order, qty, price, fee, fee_base, abs(price - printed) * qty, liquidity)
         if order.remaining == 0 and order.allowed == order.qty:
             order.move(State.FILLED)
-        after_fill(self, order, qty, price, before)
+        after_fill(self, order, qty, printed, price, before)
 
     def _reserve(self, order: Order, price: int) -> None:
         """Cut a newly resting order to what free balance covers at its price, at the dearer of both fees."""

@@ -14,7 +14,7 @@ from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.spot import SpotExchange
 from kraken_flow.portfolio.fixed_risk import FixedRisk, quantity
 from kraken_flow.risk.position import PositionLimits, PositionRisk
-from tests.engines import ENGINES, graph_of, run_engine, spec_of
+from tests.engines import ENGINES, GivenForecast, graph_of, run_engine, spec_of
 from tests.golden.bars import PAIR, columns_of, market_of
 from tests.golden.scenarios import decision, request
 
@@ -78,7 +78,7 @@ def test_s19_lots_and_the_smallest_order(engine: str, cash: float, qty: str, end
         market,
         exchange=exchange,
         account=Account(cash=cash),
-        strategy=Hold(),
+        strategy=GivenForecast(),
         portfolio=FixedRisk(risk=0.01),
         risk=PositionRisk(position=distance),
     )
@@ -90,13 +90,6 @@ def test_s19_lots_and_the_smallest_order(engine: str, cash: float, qty: str, end
         assert cash_text(lost) == "99.9873"
     else:
         assert not len(result.fills["row"])
-
-
-class Hold:
-    """A stand-in for a forecasting strategy: the forecast is given to the engine directly."""
-
-    def features(self) -> dict[str, str]:
-        return {}
 
 
 def test_s23_the_tier_counts_the_volume_before_the_fill(engine: str) -> None:

@@ -1,0 +1,260 @@
+"""What must hold of any run of an engine, whatever was traded: checks that read nothing but the result's columns.
+
+Each takes (specification, market, result) and raises `AssertionError`. They know the rules, not the engine: the same
+checks run on both engines' results, and on engines with planted faults, which they must catch.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from kraken_flow.core.market import REAL, Market
+from kraken_flow.core.orders import FillPath, Liquidity, LogKind, OrderType, Reason, State, Tif
+from kraken_flow.core.result import Columns, Result, join128
+from kraken_flow.core.spec import Spec
+from kraken_flow.core.units import UNIT
+
+PROTECTIVE = frozenset({Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP})
+Row = dict[str, int]
+Check = Callable[[Spec, Market, Result], None]
+
+
+def rows(columns: Columns) -> list[Row]:
+    """Columns as one dictionary of Python integers per row."""
+    names = list(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*(columns[n].tolist() for n in names), strict=True)]
+
+
+def replay(spec: Spec, result: Result) -> Iterator[tuple[Row, Row, int, list[int], int]]:
+    """Fold the fills again: (fill, order, cash after, positions after, position of its pair before)."""
+    orders = rows(result.orders)
+    cash, position = spec.cash, [0] * len(spec.instruments)
+    for fill in rows(result.fills):
+        before = position[fill["pair"]]
+        fee = join128(fill["fee_hi"], fill["fee_lo"])
+        in_base = fill["fee_is_base"]
+        cash -= fill["side"] * fill["qty"] * fill["price"] + (0 if in_base else fee)
+        position[fill["pair"]] += fill["side"] * fill["qty"] - (fee if in_base else 0)
+        yield fill, orders[fill["order"]], cash, position, before
+
+
+def fills_come_after_their_decision(spec: Spec, market: Market, result: Result) -> None:
+    """No order fills at a price of the bar that decided it, nor before its message could have arrived."""
+    opens = market.times[result.fills["row"]]
+    decided = result.orders["time"][result.fills["order"]]
+    assert np.all(opens >= decided), "an order filled in the bar that decided it"
+    if spec.latency_ns >= spec.timeframe_ns and spec.path is not FillPath.DETAIL:
+        assert np.all(opens >= decided + spec.latency_ns), "an order filled before it arrived"
+
+
+def books_balance(spec: Spec, market: Market, result: Result) -> None:
+    """Cash and positions are the fold of the fills, to the last unit, at every close and at the end."""
+    count = market.n_rows - spec.first_row
+    assert len(result.equity) == len(result.cash) == len(result.gross) == count, "not one mark per bar"
+    closes = np.stack([pair.close for pair in market.pairs], axis=1).tolist()
+    cash, position = spec.cash, [0] * len(spec.instruments)
+    pending = list(replay_copies(spec, result))
+    at = 0
+    for i in range(count):
+        row = spec.first_row + i
+        while at < len(pending) and pending[at][0] == row:
+            _, cash, position = pending[at]
+            at += 1
+        equity = held = float(cash) / 1e16
+        gross = 0.0
+        for quantity, price in zip(position, closes[row], strict=True):
+            if quantity:
+                value = float(quantity) * float(price) / 1e16
+                equity += value
+                gross += abs(value)
+        assert (result.equity[i], result.cash[i], result.gross[i]) == (equity, held, gross), f"books differ at row {row}"
+    assert at == len(pending), "fills are not in the order of their bars"
+    assert result.final_cash == cash, "cash is not what the fills say"
+    assert result.final_positions.tolist() == position, "positions are not what the fills say"
+
+
+def replay_copies(spec: Spec, result: Result) -> Iterator[tuple[int, int, list[int]]]:
+    """Row, cash and positions after each fill."""
+    for fill, _, cash, position, _ in replay(spec, result):
+        yield fill["row"], cash, list(position)
+
+
+def fees_come_from_the_table(spec: Spec, market: Market, result: Result) -> None:
+    """Each fee is the rate of the tier of the volume traded before, rounded up, for the liquidity that was simulated."""
+    history: list[tuple[int, int]] = []
+    for fill, *_ in replay(spec, result):
+        time = int(market.times[fill["row"]]) + (0 if fill["open_phase"] else spec.timeframe_ns)
+        fee = join128(fill["fee_hi"], fill["fee_lo"])
+        amount = fill["qty"] if fill["fee_is_base"] else fill["qty"] * fill["price"]
+        assert fill["fee_is_base"] == int(spec.fee_in_base and fill["side"] > 0)
+        if spec.path is FillPath.DETAIL:
+            offered = {rate for tier in spec.tiers for rate in (tier.maker, tier.taker)}
+            assert fee in {-(-amount * rate // UNIT) for rate in offered}, "a fee of no tier"
+            continue
+        volume = sum(notional for then, notional in history if then > time - 30 * 24 * 3600 * 10**9)
+        tier = max((t for t in spec.tiers if t.volume <= volume), key=lambda t: t.volume)
+        rate = tier.taker if fill["liquidity"] == Liquidity.TAKER else tier.maker
+        assert fee == -(-amount * rate // UNIT), "a fee that the table does not say"
+        history.append((time, fill["qty"] * fill["price"]))
+
+
+def prices_are_possible(spec: Spec, market: Market, result: Result) -> None:
+    """Fills happen in real bars with volume, at prices inside the bar, never worse than a limit, within the cap."""
+    taken: Counter[tuple[int, int]] = Counter()
+    for fill, order, *_ in replay(spec, result):
+        p, row, price, side = fill["pair"], fill["row"], fill["price"], fill["side"]
+        columns = market.pairs[p]
+        assert columns.state[row] == REAL, "a fill without a bar"
+        assert columns.volume[row] > 0, "a fill without volume"
+        assert fill["qty"] > 0
+        assert price > 0
+        maker = fill["liquidity"] == Liquidity.MAKER
+        exact = maker or (fill["slip_hi"] == fill["slip_lo"] == 0 and not spec.latency_rate)
+        jumped = maker and fill["open_phase"]
+        if exact and not jumped:
+            assert columns.low[row] <= price <= columns.high[row], "a price that was not traded"
+            if fill["open_phase"] and not maker and spec.path is not FillPath.DETAIL:
+                assert price == columns.open[row], "an open-phase fill away from the open"
+        if maker:
+            assert price == order["limit_price"], "a maker fill away from its limit"
+            reached = columns.low[row] if side > 0 else columns.high[row]
+            beyond = side * (order["limit_price"] - int(reached))
+            assert beyond > 0 or (beyond == 0 and spec.limit_touch), "a limit filled at a mere touch"
+        if order["type"] in (OrderType.LIMIT, OrderType.STOP_LIMIT):
+            assert side * (order["limit_price"] - price) >= 0, "worse than its limit"
+        if order["type"] == OrderType.STOP and order["reason"] not in PROTECTIVE and not fill["open_phase"]:
+            assert side * (price - order["stop_price"]) >= 0, "better than its stop"
+        taken[p, row] += fill["qty"]
+    if spec.participation >= 0:
+        for (p, row), quantity in taken.items():
+            assert quantity * UNIT <= int(market.pairs[p].volume[row]) * spec.participation, "over the cap"
+
+
+def orders_add_up(spec: Spec, market: Market, result: Result) -> None:
+    """States, quantities and flags of every order agree with its fills and with the log."""
+    filled: Counter[int] = Counter()
+    seen: dict[int, list[Row]] = defaultdict(list)
+    for fill in rows(result.fills):
+        filled[fill["order"]] += fill["qty"]
+        seen[fill["order"]].append(fill)
+    submitted = Counter(result.log["order"][result.log["kind"] == LogKind.SUBMIT].tolist())
+    for number, order in enumerate(rows(result.orders)):
+        instrument, fills = spec.instruments[order["pair"]], seen[number]
+        state, end = State(order["state"]), Reason(order["end_reason"])
+        assert order["filled"] == filled[number] <= order["qty"]
+        assert (state is State.FILLED) == (order["filled"] == order["qty"]), "filled is not what filled says"
+        if state is State.REJECTED:
+            assert order["filled"] == 0, "a rejected order filled"
+        if state in (State.REJECTED, State.CANCELLED, State.EXPIRED):
+            assert end is not Reason.NONE, "an order ended without a reason"
+        refused = end in (Reason.BELOW_MIN_QTY, Reason.BELOW_MIN_COST, Reason.PRICE_BAND)
+        assert submitted[number] == (0 if refused else 1), "not one line per order sent"
+        if not refused:
+            assert order["qty"] % instrument.lot == 0, "off the lot grid"
+            assert order["limit_price"] % instrument.tick == 0 or order["reason"] in PROTECTIVE, "off the tick"
+        assert all(f["side"] == order["side"] and f["pair"] == order["pair"] for f in fills)
+        if order["post_only"]:
+            assert all(f["liquidity"] == Liquidity.MAKER for f in fills), "post-only took liquidity"
+        if order["tif"] in (Tif.IOC, Tif.FOK):
+            assert len({f["row"] for f in fills}) <= 1, "an immediate order rested"
+        if order["tif"] == Tif.FOK:
+            assert order["filled"] in (0, order["qty"]), "fill-or-kill filled in part"
+        if order["tif"] == Tif.GTD:
+            assert all(market.times[f["row"]] < order["expire_time"] for f in fills), "filled after it expired"
+
+
+def reducing_orders_never_flip(spec: Spec, market: Market, result: Result) -> None:
+    """A reduce-only order leaves a smaller position of the same sign; without permission nobody is short."""
+    for fill, order, _, position, before in replay(spec, result):
+        if order["reduce_only"]:
+            after = before + fill["side"] * fill["qty"]
+            assert before * after >= 0, "a reduce-only order flipped the position"
+            assert abs(after) < abs(before), "a reduce-only order did not reduce"
+        if not spec.short:
+            assert position[fill["pair"]] >= 0, "short without permission"
+
+
+def exposure_stays_affordable(spec: Spec, market: Market, result: Result) -> None:
+    """Right after a fill that enlarges a position, gross exposure is at most leverage x equity."""
+    if spec.path is FillPath.DETAIL:
+        return
+    for fill, _, cash, position, before in replay(spec, result):
+        p = fill["pair"]
+        if abs(position[p]) <= abs(before) and before * position[p] >= 0:
+            continue
+        marks = [int(pair.open[fill["row"]]) for pair in market.pairs]
+        marks[p] = fill["price"]
+        equity = cash + sum(q * m for q, m in zip(position, marks, strict=True))
+        gross = sum(abs(q * m) for q, m in zip(position, marks, strict=True))
+        assert gross * UNIT <= spec.leverage * equity, "more exposure than the account affords"
+
+
+def one_decision_per_instant(spec: Spec, market: Market, result: Result) -> None:
+    """A forecasting run sends at most one order per pair and instant, each at a bar's close, in time order."""
+    if spec.scripted:
+        return
+    sent = [o for o in rows(result.orders) if o["reason"] not in PROTECTIVE]
+    often = Counter((o["time"], o["pair"]) for o in sent)
+    assert not often or max(often.values()) == 1, "several decisions in one instant"
+    closes = set((market.times + market.timeframe_ns).tolist())
+    assert all(o["time"] in closes for o in sent), "a decision between closes"
+    keys = [(o["time"], not o["reduce_only"], o["pair"]) for o in sent]
+    assert keys == sorted(keys), "orders left out of their order: time, reducing first, pair"
+
+
+def stopped_pairs_stay_out(spec: Spec, market: Market, result: Result, forecast: np.ndarray) -> None:
+    """After a protective exit no order enlarges the pair's position until the pair is armed again."""
+    if spec.scripted:
+        return
+    orders = rows(result.orders)
+    stops: dict[int, set[tuple[int, bool]]] = defaultdict(set)
+    for fill in rows(result.fills):
+        if orders[fill["order"]]["reason"] in PROTECTIVE:
+            stops[fill["pair"]].add((fill["row"], False))
+    entries: dict[int, list[int]] = defaultdict(list)
+    for order in orders:
+        row = int((order["time"] - market.times[0]) // market.timeframe_ns) - 1
+        if order["reason"] == Reason.TIME_STOP:
+            stops[order["pair"]].add((row, True))
+        elif order["reason"] not in PROTECTIVE and not order["reduce_only"]:
+            entries[order["pair"]].append(row)
+    for p, sent in entries.items():
+        armed = _rows_that_arm(spec, market, p, forecast)
+        spans = [(row, armed(row, by_time)) for row, by_time in sorted(stops[p])]
+        for row in sent:
+            assert not any(start <= row < end for start, end in spans), f"pair {p} entered at row {row} while stopped"
+
+
+def _rows_that_arm(spec: Spec, market: Market, p: int, forecast: np.ndarray) -> Callable[[int, bool], int]:
+    """Return the function (row of a stop, whether by time) -> first row at whose close the pair is armed again."""
+    real = np.flatnonzero(market.pairs[p].state == REAL)
+    real = real[real >= spec.first_row]
+    changed = real[np.diff(forecast[p][real], prepend=0) != 0]
+
+    def armed(row: int, by_time: bool) -> int:
+        since = changed[changed >= row + by_time] if spec.rearm_bars == 0 else real[real >= row + spec.rearm_bars]
+        return int(since[0]) if len(since) else market.n_rows
+
+    return armed
+
+
+CHECKS: tuple[Check, ...] = (
+    fills_come_after_their_decision,
+    books_balance,
+    fees_come_from_the_table,
+    prices_are_possible,
+    orders_add_up,
+    reducing_orders_never_flip,
+    exposure_stays_affordable,
+    one_decision_per_instant,
+)
+"""All checks that need nothing but the result."""
+
+
+def check_all(spec: Spec, market: Market, result: Result, forecast: np.ndarray | None = None) -> None:
+    """Apply every check."""
+    for check in CHECKS:
+        check(spec, market, result)
+    if forecast is not None:
+        stopped_pairs_stay_out(spec, market, result, forecast)
