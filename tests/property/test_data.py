@@ -79,7 +79,7 @@ def test_resampling_equals_pandas(table: Bars, timeframe: str) -> None:
     rule = timeframe.replace("m", "min").replace("d", "D")
     how = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
     grouped = frame.resample(rule, label="left", closed="left", origin="epoch")
-    oracle = grouped.agg(how)[grouped["open"].count() > 0].astype("int64")  # type: ignore[arg-type]
+    oracle = grouped.agg(how)[grouped["open"].count() > 0].astype("int64")
     ours = resample(table, parse_timeframe(timeframe))
     assert np.array_equal(ours.times, pd.DatetimeIndex(oracle.index).as_unit("ns").asi8)
     for field in FIELDS:

@@ -21,7 +21,7 @@ GOOD = [
 def load(path: Path, text: str, on_bad: str = "error", timeframe: str = "1h") -> Market:
     file = path / "btcusd.csv"
     file.write_text(text, "utf-8")
-    return Files(path=str(file), on_bad=on_bad).load(("BTC/USD",), timeframe, None, None, 0)  # type: ignore[arg-type]
+    return Files(path=str(file), on_bad=on_bad).load(("BTC/USD",), timeframe, None, None, 0)
 
 
 def with_row(row: int, text: str) -> str:
