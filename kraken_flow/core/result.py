@@ -18,13 +18,12 @@ class Result:
     ----------
     orders
         int64 columns, one row per order in order-number sequence: pair (index into the market's pairs), side, type,
-        tif, qty, filled, limit_price, stop_price, trail, expire_time, post_only, reduce_only, state, reason (why it
-        was sent), end_reason (why it ended unfilled, 0 if none), time (its decision, ns), tag (index into `tags`).
+        tif, qty, filled, limit_price, stop_price, trail, trail_rate, expire_time, post_only, reduce_only, state, reason
+        (why it was sent), end_reason (why it ended unfilled, 0 if none), time (its decision, ns), tag (into `tags`).
     fills
         int64 columns in the order they happened: row (grid row of the fill's bar), open_phase (1 in the open phase),
-        pair, side, qty, price, fee (units below), fee_is_base (fee in 10^-8 of base, else the split cash columns),
-        fee_hi, fee_lo (cash fee as a 128-bit integer: hi * 2^62 + lo), slip_hi, slip_lo (cash given to slippage),
-        liquidity, order (number), ambiguous.
+        pair, side, qty, price, fee_is_base, fee_hi and fee_lo (`split128` of the fee: cash, or 10^-8 of base where
+        fee_is_base), slip_hi and slip_lo (cash given to slippage), liquidity, order (number), ambiguous.
     log
         int64 columns of the order log: kind, order, time, qty (the new open quantity of an amend), reason.
     equity
