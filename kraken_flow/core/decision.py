@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 
 from kraken_flow.core.account import View
+from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import REAL
 from kraken_flow.core.orders import LogKind, OrderRequest, OrderType, Reason, Side, State
 from kraken_flow.core.simulator import Simulator
 from kraken_flow.core.spec import Spec
-from kraken_flow.core.units import UNIT
+from kraken_flow.core.units import INT64_MAX, TOO_LARGE, UNIT
 from kraken_flow.core.working import Order
 
 
@@ -74,6 +75,8 @@ class Decider:
         """Return approved targets on the lot grid."""
         result: list[int | None] = []
         for p, raw in enumerate(self.spec.portfolio.targets(self.view)):
+            if raw is not None and abs(raw) > INT64_MAX:
+                raise UserError(TOO_LARGE)
             if raw is None or self.sim.bars.state[p] != REAL:
                 result.append(None)
                 continue

@@ -4,12 +4,13 @@ import logging
 from dataclasses import dataclass
 
 from kraken_flow.core import engine as reference
+from kraken_flow.core import twin
 from kraken_flow.core.compile import compile_graph
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.market import Market
 from kraken_flow.core.result import Result
-from kraken_flow.core.signal import Signals, compute
+from kraken_flow.core.signal import Signals, compute, pick_native
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.units import fix_column
 
@@ -23,20 +24,29 @@ class Outcome:
     spec: Spec
     signals: Signals
     notes: tuple[str, ...]
+    callbacks: tuple[str, ...] = ()
+    """Account nodes that the Rust engine asked in Python, as `kind: module.Class`."""
 
 
 def execute(graph: Graph, market: Market, engine: str = "auto") -> Outcome:
     """Run a graph over a market.
 
-    Parameters: `engine` auto, rust or python. Raises `UserError` when `rust` is asked for and cannot run.
+    Parameters: `engine` auto (Rust where the extension is there), rust or python. Raises `UserError` when `rust` is
+    asked for and cannot run.
     """
     instruments = graph.exchange.instruments(market)
     spec = compile_graph(graph, market, instruments)
     signals = compute(graph, market, engine)
-    aux = {name: fix_column(signals.aux[name]) for name in spec.aux}
-    result = reference.run(spec, market, signals.forecast_fix, aux)
+    native = pick_native(engine)
+    if native is None:
+        aux = {name: fix_column(signals.aux[name]) for name in spec.aux}
+        result = reference.run(spec, market, signals.forecast_fix, aux)
+        asked: tuple[str, ...] = ()
+    else:
+        result = twin.run(native, spec, market, signals.forecast, signals.aux)
+        asked = twin.callbacks(spec)
     logging.getLogger(__name__).debug("ran %d rows", market.n_rows)
-    return Outcome(result, instruments, spec, signals, _notes(instruments, graph))
+    return Outcome(result, instruments, spec, signals, _notes(instruments, graph), asked)
 
 
 def _notes(instruments: tuple[Instrument, ...], graph: Graph) -> tuple[str, ...]:

@@ -23,6 +23,11 @@ CASH_UNIT = 10**16
 FIX = 10**9
 """Units of a weight, a volatility or a volume share of 1.0."""
 INT64_MAX = 2**63 - 1
+TOO_LARGE = (
+    "a price or a quantity is larger than the engine can hold exactly: 92,233,720,368 with 8 decimals; "
+    "lower account.cash or leave out pairs of such low prices"
+)
+"""What a user is told when a quantity leaves 64 bits."""
 FIX_NAN = -(2**63)
 """The integer that stands for "no value" in a column of fixed weights."""
 

@@ -1,1 +1,26 @@
 //! The deterministic state machine of the account half: instants in, integer columns out.
+//!
+//! The Python engine in `kraken_flow/core` is the reference; the modules here bear the names of its files. Equal
+//! inputs give equal orders, fills, log lines and marks, to the bit.
+
+pub mod batch;
+pub mod callback;
+pub mod codes;
+pub mod costs;
+pub mod decision;
+pub mod detail;
+pub mod execution;
+pub mod fault;
+mod fills;
+pub mod ledger;
+pub mod market;
+pub mod number;
+pub mod order;
+mod paths;
+pub mod portfolio;
+mod protection;
+pub mod recorder;
+pub mod risk;
+pub mod simulator;
+pub mod spec;
+pub mod state_machine;

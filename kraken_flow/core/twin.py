@@ -1,0 +1,203 @@
+"""The Rust engine from Python: a specification and columns in, the same `Result` as the reference engine out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from math import isqrt
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kraken_flow.core.account import Execution, Portfolio, Risk, View
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.market import Market, PairColumns
+from kraken_flow.core.orders import OrderRequest, Side
+from kraken_flow.core.result import Columns, Result
+from kraken_flow.core.spec import Spec
+from kraken_flow.core.times import YEAR
+from kraken_flow.core.units import TOO_LARGE, FloatArray, Int64Array
+
+NODES = ("portfolio", "risk", "execution")
+
+
+def callbacks(spec: Spec) -> tuple[str, ...]:
+    """Return the account nodes that have no Rust twin, as `kind: module.Class`; the Rust engine asks their Python."""
+    nodes = [(kind, type(getattr(spec, kind))) for kind in NODES]
+    return tuple(f"{kind}: {cls.__module__}.{cls.__qualname__}" for kind, cls in nodes if not _kernel(cls))
+
+
+def run(
+    native: ModuleType,
+    spec: Spec,
+    market: Market,
+    forecast: FloatArray | Int64Array,
+    aux: Mapping[str, FloatArray | Int64Array],
+    quick: bool = True,
+) -> Result:
+    """Run the Rust engine over whole columns.
+
+    Parameters: `forecast` of shape (n_pairs, n_rows), float64 or already int64 of 10^-9, held; `aux` the same shape by
+    name. Floats are rounded by the rule of `units.fix` where they are read. `quick=False` takes every row step by step;
+    the result is the same. Raises `UserError` where an amount leaves the integers that the engine computes with.
+    """
+    detail = market.detail
+    fine = None if detail is None else (detail.timeframe_ns, detail.per_bar, [_arrays(p) for p in detail.pairs])
+    try:
+        done = native.run_engine(
+            arguments(spec),
+            np.ascontiguousarray(market.times),
+            [_arrays(pair) for pair in market.pairs],
+            np.ascontiguousarray(forecast),
+            [np.ascontiguousarray(aux[name]) for name in spec.aux],
+            fine,
+            Nodes(spec) if callbacks(spec) else None,
+            quick,
+        )
+    except OverflowError as error:
+        raise _too_large(error) from None
+    return _as_result(native, spec, done)
+
+
+class Stepper:
+    """The Rust engine one instant at a time: the state machine that a whole run loops over.
+
+    Not for finer bars inside decision bars (`exchange.fill.path=detail`).
+    """
+
+    def __init__(self, native: ModuleType, spec: Spec) -> None:
+        self._native, self._spec = native, spec
+        self._engine = native.Engine(arguments(spec), Nodes(spec) if callbacks(spec) else None)
+        self._fields = native.engine_fields()
+
+    def step(self, row: int, open_time: int, values: Int64Array) -> tuple[int, int, int]:
+        """Take one instant; return how many orders, fills and log lines wait to be drained.
+
+        Parameters: `values` int64 (7 + n_aux, n_pairs): open, high, low, close, volume, state, forecast (10^-9), then
+        the columns of `spec.aux` (10^-9).
+        """
+        try:
+            waiting: tuple[int, int, int] = self._engine.step(row, open_time, values)
+        except OverflowError as error:
+            raise _too_large(error) from None
+        return waiting
+
+    def drain(self) -> tuple[Columns, Columns, Columns]:
+        """Return (orders, fills, log) that are new since the last call; orders as they stand now."""
+        orders, fills, log = self._engine.drain()
+        return (
+            _named(self._fields["orders"], orders),
+            _named(self._fields["fills"], fills),
+            _named(self._fields["log"], log),
+        )
+
+    def result(self) -> Result:
+        """Return everything recorded so far."""
+        return _as_result(self._native, self._spec, self._engine.result())
+
+
+def _too_large(error: OverflowError) -> UserError:
+    """Say that an amount left the engine's integers: a quantity 64 bits, or cash 128."""
+    return UserError(str(error) if "cash" in str(error) else TOO_LARGE)
+
+
+def _as_result(native: ModuleType, spec: Spec, done: Mapping[str, Any]) -> Result:
+    """Return the tables of the Rust engine as a `Result`."""
+    fields = native.engine_fields()
+    return Result(
+        engine="rust",
+        **{name: _named(fields[name], done[name]) for name in ("orders", "fills", "log")},
+        equity=done["equity"],
+        cash=done["cash"],
+        gross=done["gross"],
+        final_cash=done["final_cash"],
+        final_positions=done["final_positions"],
+        tags=spec.tags,
+        counts=done["counts"],
+    )
+
+
+def _named(fields: Sequence[str], table: NDArray[np.int64]) -> Columns:
+    """Return the rows of a table of shape (fields, n) by name."""
+    return dict(zip(fields, table, strict=True))
+
+
+def arguments(spec: Spec) -> dict[str, object]:
+    """Return a specification as the plain integers that the extension takes."""
+    protection, tags = spec.protection, {tag: i for i, tag in enumerate(spec.tags)}
+    same = (
+        "timeframe_ns cash short leverage fee_in_base slippage_size latency_ns latency_rate limit_touch participation "
+        "price_band max_gap band rebalance_bars rearm_bars first_row scripted"
+    )
+    return {
+        **{name: getattr(spec, name) for name in same.split()},
+        "instruments": [(i.tick, i.lot, i.qty_min, i.cost_min) for i in spec.instruments],
+        **{kind: _node(getattr(spec, kind)) for kind in NODES},
+        "protection": (protection.stop_loss, protection.take_profit, protection.trailing, protection.max_bars),
+        "tiers": [(tier.volume, tier.maker, tier.taker) for tier in spec.tiers],
+        "slippage": int(spec.slippage),
+        "path": int(spec.path),
+        "drifts": spec.portfolio.drifts,
+        "timeout": -1 if spec.execution.timeout is None else spec.execution.timeout,
+        "periods_root": isqrt(10**18 * YEAR // spec.timeframe_ns),
+        "aux": list(spec.aux),
+        "requests": [(time, _request(request, tags)) for time, request in spec.requests],
+    }
+
+
+class Nodes:
+    """Answers the Rust engine for account nodes without a twin, with the same `View` that the reference shows them."""
+
+    def __init__(self, spec: Spec) -> None:
+        root = isqrt(10**18 * YEAR // spec.timeframe_ns)
+        self.spec = spec
+        self.view = View(len(spec.instruments), spec.leverage, spec.protection.stop_loss, root)
+
+    def begin(
+        self,
+        row: int,
+        time: int,
+        equity: int,
+        price: list[int],
+        position: list[int],
+        forecast: list[int],
+        aux: list[list[int]],
+    ) -> None:
+        """Show the account at one decision."""
+        view = self.view
+        view.row, view.time, view.equity = row, time, equity
+        view.price, view.position, view.forecast = price, position, forecast
+        view.aux = dict(zip(self.spec.aux, aux, strict=True))
+
+    def targets(self) -> list[int | None]:
+        """Ask the portfolio."""
+        return self.spec.portfolio.targets(self.view)
+
+    def approve(self, pair: int, target: int) -> int:
+        """Ask risk."""
+        return self.spec.risk.approve(self.view, pair, target)
+
+    def place(self, pair: int, side: int, qty: int, reducing: bool) -> tuple[int, int, int, bool]:
+        """Ask the executor."""
+        instrument = self.spec.instruments[pair]
+        placement = self.spec.execution.place(self.view, instrument, pair, Side(side), qty, reducing)
+        return int(placement.type), placement.limit_price, int(placement.tif), placement.post_only
+
+
+def _kernel(cls: type) -> str:
+    """Return the name of a class's twin: its own alone, because a subclass may override what its parent's twin does."""
+    return vars(cls).get("kernel") or ""
+
+
+def _node(node: Portfolio | Risk | Execution) -> tuple[str, dict[str, int]]:
+    kernel = _kernel(type(node))
+    return (kernel, node.parameters()) if kernel else ("", {})
+
+
+def _arrays(pair: PairColumns) -> tuple[NDArray[Any], ...]:
+    columns = (pair.open, pair.high, pair.low, pair.close, pair.volume, pair.state)
+    return tuple(np.ascontiguousarray(column) for column in columns)
+
+
+def _request(request: OrderRequest, tags: Mapping[str, int]) -> list[int]:
+    return [int(value) for value in astuple(request)[:-1]] + [tags[request.tag]]

@@ -1,0 +1,200 @@
+//! The two ways to drive the engine from Python: whole columns, and one instant at a time.
+
+use kraken_flow_core::engine::batch;
+use kraken_flow_core::engine::callback::NoCallbacks;
+use kraken_flow_core::engine::fault::Fault;
+use kraken_flow_core::engine::market::{Bars, Detail, Market, PairColumns, Signals, Weights};
+use kraken_flow_core::engine::state_machine::{self, Instant};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyAssertionError, PyOverflowError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::arguments::SpecArguments;
+use super::callbacks::PythonNodes;
+use super::columns::{self, PairArrays, WeightArray};
+
+/// The Python error of a fault.
+pub(super) fn error_of(fault: &Fault) -> PyErr {
+    let text = fault.to_string();
+    match fault {
+        Fault::Cash | Fault::Units => PyOverflowError::new_err(text),
+        Fault::Transition(_) => PyAssertionError::new_err(text),
+        Fault::Callback => PyValueError::new_err("a node gave the engine something else than it was asked for"),
+        Fault::Broken => PyRuntimeError::new_err(text),
+    }
+}
+
+fn as_dict<'py>(py: Python<'py>, engine: state_machine::Engine) -> PyResult<Bound<'py, PyDict>> {
+    let sim = engine.sim;
+    let result = PyDict::new(py);
+    result.set_item("orders", columns::orders(py, &sim.orders)?)?;
+    result.set_item("fills", columns::fills(py, &sim.record.fills)?)?;
+    result.set_item("log", columns::log(py, &sim.record.lines)?)?;
+    result.set_item("equity", engine.equity.into_pyarray(py))?;
+    result.set_item("cash", engine.cash.into_pyarray(py))?;
+    result.set_item("gross", engine.gross.into_pyarray(py))?;
+    result.set_item("final_cash", sim.ledger.cash)?;
+    result.set_item("final_positions", sim.ledger.position.into_pyarray(py))?;
+    let counts = PyDict::new(py);
+    for (name, count) in sim.record.counts() {
+        counts.set_item(name, count)?;
+    }
+    result.set_item("counts", counts)?;
+    Ok(result)
+}
+
+/// Run a specification over whole columns and return its orders, fills, log, marks and counts.
+///
+/// `pairs` holds (open, high, low, close, volume, state) per pair; `forecast` and each of `aux` are of shape
+/// (n_pairs, n_rows), float64 or int64 of 10^-9; `detail` is None or (timeframe_ns, per_bar, pairs); `nodes` answers for
+/// nodes without a twin. `quick=False` steps through every row, with the same result. Without `nodes` other Python
+/// threads run meanwhile.
+#[pyfunction]
+#[pyo3(signature = (spec, times, pairs, forecast, aux, detail=None, nodes=None, quick=true))]
+#[allow(clippy::too_many_arguments)] // the columns of a run, each its own argument of one Python call
+pub(super) fn run_engine<'py>(
+    py: Python<'py>,
+    spec: SpecArguments,
+    times: PyReadonlyArray1<'py, i64>,
+    pairs: Vec<PairArrays<'py>>,
+    forecast: WeightArray<'py>,
+    aux: Vec<WeightArray<'py>>,
+    detail: Option<(i64, usize, Vec<PairArrays<'py>>)>,
+    nodes: Option<Bound<'py, PyAny>>,
+    quick: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let (n, rows) = (spec.n_pairs(), times.len());
+    if pairs.len() != n || aux.len() != spec.n_aux() {
+        return Err(PyValueError::new_err("the columns do not fit the specification"));
+    }
+    let spec = spec.spec()?;
+    let coarse = pairs.iter().map(|pair| pair.slices(rows)).collect::<PyResult<Vec<_>>>()?;
+    let fine = match &detail {
+        Some((_, per_bar, arrays)) if arrays.len() == n => {
+            arrays.iter().map(|pair| pair.slices(rows * per_bar)).collect::<PyResult<Vec<_>>>()?
+        }
+        Some(_) => return Err(PyValueError::new_err("the finer columns do not fit the pairs")),
+        None => Vec::new(),
+    };
+    let market = Market {
+        times: times.as_slice()?,
+        pairs: &coarse,
+        detail: detail.as_ref().map(|(timeframe_ns, per_bar, _)| Detail {
+            timeframe_ns: *timeframe_ns,
+            per_bar: *per_bar,
+            pairs: &fine,
+        }),
+    };
+    let forecast = forecast.slices(n, rows)?;
+    let aux = aux.iter().map(|array| array.slices(n, rows)).collect::<PyResult<Vec<_>>>()?;
+    let engine = if let Some(nodes) = nodes {
+        let mut nodes = PythonNodes::new(nodes);
+        let done = batch::run(spec, &market, &forecast, &aux, &mut nodes, quick);
+        done.map_err(|fault| nodes.error(&fault))?
+    } else {
+        let done = py.detach(|| batch::run(spec, &market, &forecast, &aux, &mut NoCallbacks, quick));
+        done.map_err(|fault| error_of(&fault))?
+    };
+    as_dict(py, engine)
+}
+
+/// The engine one instant at a time: the state machine that a whole run loops over.
+#[pyclass(module = "kraken_flow_native")]
+pub(super) struct Engine {
+    engine: state_machine::Engine,
+    nodes: Option<Py<PyAny>>,
+    n_pairs: usize,
+    n_aux: usize,
+    drained: (usize, usize, usize),
+}
+
+type Tables<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<i64>>);
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (spec, nodes=None))]
+    fn new(spec: SpecArguments, nodes: Option<Py<PyAny>>) -> PyResult<Self> {
+        let (n_pairs, n_aux) = (spec.n_pairs(), spec.n_aux());
+        Ok(Engine { engine: state_machine::Engine::new(spec.spec()?), nodes, n_pairs, n_aux, drained: (0, 0, 0) })
+    }
+
+    /// Take one instant. `values` is int64 of shape (7 + n_aux, n_pairs): open, high, low, close, volume, state,
+    /// forecast, then the declared columns. Returns how many fills, orders and log lines wait to be drained.
+    fn step(
+        &mut self,
+        py: Python<'_>,
+        row: i64,
+        open_time: i64,
+        values: PyReadonlyArray2<'_, i64>,
+    ) -> PyResult<(usize, usize, usize)> {
+        let n = self.n_pairs;
+        if values.shape() != [7 + self.n_aux, n] {
+            let (fields, shape) = (7 + self.n_aux, values.shape());
+            return Err(PyValueError::new_err(format!("a step takes values of shape ({fields}, {n}), not {shape:?}")));
+        }
+        let flat = values.as_slice()?;
+        let state: Vec<u8> = flat[5 * n..6 * n].iter().map(|&state| state as u8).collect();
+        let cell = |field: usize, p: usize| &flat[field * n + p..=field * n + p];
+        let pairs: Vec<PairColumns<'_>> = (0..n)
+            .map(|p| PairColumns {
+                open: cell(0, p),
+                high: cell(1, p),
+                low: cell(2, p),
+                close: cell(3, p),
+                volume: cell(4, p),
+                state: &state[p..=p],
+            })
+            .collect();
+        let weights = |field: usize| (0..n).map(|p| Weights::Fixed(cell(field, p))).collect::<Vec<_>>();
+        let forecast = weights(6);
+        let aux: Vec<Vec<Weights<'_>>> = (0..self.n_aux).map(|column| weights(7 + column)).collect();
+        let instant = Instant {
+            row,
+            open_time,
+            bars: Bars { pairs: &pairs, at: 0 },
+            signals: Signals { forecast: &forecast, aux: &aux, at: 0 },
+            finer: None,
+        };
+        if let Some(nodes) = &self.nodes {
+            let mut nodes = PythonNodes::new(nodes.bind(py).clone());
+            let done = self.engine.step(&instant, &mut nodes);
+            done.map_err(|fault| nodes.error(&fault))?;
+        } else {
+            self.engine.step(&instant, &mut NoCallbacks).map_err(|fault| error_of(&fault))?;
+        }
+        let sim = &self.engine.sim;
+        let (orders, fills, lines) = self.drained;
+        Ok((sim.orders.len() - orders, sim.record.fills.len() - fills, sim.record.lines.len() - lines))
+    }
+
+    /// Return the orders, fills and log lines that are new since the last call, as tables of shape (fields, n).
+    fn drain<'py>(&mut self, py: Python<'py>) -> PyResult<Tables<'py>> {
+        let sim = &self.engine.sim;
+        let (orders, fills, lines) = self.drained;
+        self.drained = (sim.orders.len(), sim.record.fills.len(), sim.record.lines.len());
+        Ok((
+            columns::orders(py, &sim.orders[orders..])?,
+            columns::fills(py, &sim.record.fills[fills..])?,
+            columns::log(py, &sim.record.lines[lines..])?,
+        ))
+    }
+
+    /// Float (equity, cash, gross) of the last row, None before the first.
+    fn marks(&self) -> Option<(f64, f64, f64)> {
+        let engine = &self.engine;
+        Some((*engine.equity.last()?, *engine.cash.last()?, *engine.gross.last()?))
+    }
+
+    /// Exact cash (10^-16) and positions (10^-8).
+    fn balances<'py>(&self, py: Python<'py>) -> (i128, Bound<'py, PyArray1<i64>>) {
+        let ledger = &self.engine.sim.ledger;
+        (ledger.cash, PyArray1::from_slice(py, &ledger.position))
+    }
+
+    /// Return everything recorded so far, as `run_engine` does.
+    fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        as_dict(py, self.engine.clone())
+    }
+}

@@ -1,0 +1,264 @@
+//! Fills: what an order pays, how much of it fills, and what becomes of the rest.
+
+use super::codes::{Liquidity, OrderType, Reason, Slippage, State, Tif};
+use super::costs::{Taking, fee_of, moved, slipped};
+use super::market::Bars;
+use super::number::{FIX_NAN, WIDE_UNIT, mul, narrow, times, to_lot};
+use super::protection::Paid;
+use super::recorder::Fill;
+use super::simulator::Simulator;
+
+impl Simulator {
+    /// Fills as taker at `price`, moved by slippage and latency where `slip`.
+    pub fn take(&mut self, bars: Bars<'_>, id: usize, price: i64, slip: bool) {
+        let paid = if slip { self.slipped(bars, id, price) } else { price };
+        self.fill(bars, id, price, paid, Liquidity::Taker);
+    }
+
+    /// Fills a resting limit order at its own price as maker.
+    pub fn make(&mut self, bars: Bars<'_>, id: usize) {
+        let price = self.orders[id].limit;
+        self.fill(bars, id, price, price, Liquidity::Maker);
+    }
+
+    /// The price that a late limit order meets: worsened by latency alone.
+    pub fn worsened(&self, id: usize, price: i64) -> i64 {
+        let order = &self.orders[id];
+        let offset = times(price, self.spec.latency_rate);
+        moved(price, offset, order.side(), self.spec.instruments[order.request.pair].tick)
+    }
+
+    fn slipped(&mut self, bars: Bars<'_>, id: usize, price: i64) -> i64 {
+        let order = &self.orders[id];
+        let late = order.late && order.state == State::Pending;
+        if self.spec.slippage == Slippage::None && !late {
+            return price;
+        }
+        let p = order.request.pair;
+        let sigma = self.sigma.get(p).copied().unwrap_or(FIX_NAN);
+        let mean_volume = self.mean_volume.get(p).copied().unwrap_or(FIX_NAN);
+        if self.spec.slippage == Slippage::SqrtImpact && (sigma == FIX_NAN || mean_volume == FIX_NAN) {
+            self.record.impact_without_estimate += 1;
+        }
+        let taking = Taking {
+            side: order.side(),
+            qty: order.qty,
+            volume: bars.volume(p),
+            late,
+            sigma,
+            mean_volume,
+            tick: self.spec.instruments[p].tick,
+        };
+        slipped(&self.spec, price, &taking)
+    }
+
+    /// Fills as much as position, permission, funds and participation allow; ends what can never fill.
+    fn fill(&mut self, bars: Bars<'_>, id: usize, printed: i64, price: i64, liquidity: Liquidity) {
+        let order = &self.orders[id];
+        let (p, side, fok) = (order.request.pair, order.side(), order.request.tif == Tif::Fok);
+        let lot = self.spec.instruments[p].lot;
+        let held = (-side * self.ledger.position[p]).max(0);
+        let (maker, taker) = self.fees.rates(self.time);
+        let rate = if liquidity == Liquidity::Maker { maker } else { taker };
+        let mut want = order.remaining();
+        let mut cut = Reason::None;
+        if order.request.reduce_only && want > held {
+            (want, cut) = (to_lot(held, lot), Reason::ReduceOnly);
+        } else if !self.spec.short && side < 0 && want > held {
+            (want, cut) = (to_lot(held, lot), Reason::ShortForbidden);
+        }
+        if want > held {
+            let covered = self.affordable(bars, id, price, want, rate, held);
+            if covered < want {
+                (want, cut) = (covered, Reason::InsufficientFunds);
+                self.record.funds_cuts += 1;
+            }
+        }
+        let qty = want.min(self.cap_left[p]);
+        if fok && qty < self.orders[id].remaining() {
+            let reason = if cut == Reason::None { Reason::FokUnfilled } else { cut };
+            self.end(id, State::Cancelled, reason);
+            return;
+        }
+        if cut != Reason::None {
+            let order = &mut self.orders[id];
+            order.allowed = order.filled + want;
+            order.cut_reason = cut;
+        }
+        if qty > 0 {
+            self.book(id, qty, printed, price, liquidity, rate);
+        }
+        let order = &self.orders[id];
+        if !order.alive() || order.remaining() != 0 {
+            return;
+        }
+        if cut != Reason::None {
+            let nothing = order.filled == 0 && order.state == State::Pending;
+            self.end(id, if nothing { State::Rejected } else { State::Cancelled }, cut);
+        } else if order.allowed < order.qty {
+            self.end(id, State::Cancelled, order.cut_reason);
+        } else {
+            self.advance(id, State::Filled);
+        }
+    }
+
+    fn book(&mut self, id: usize, qty: i64, printed: i64, price: i64, liquidity: Liquidity, rate: i64) {
+        let order = &mut self.orders[id];
+        let (p, side) = (order.request.pair, order.side());
+        let before = self.ledger.position[p];
+        let notional = times(qty, price);
+        let in_base = self.spec.fee_in_base && side > 0;
+        let fee_base = if in_base { narrow(fee_of(i128::from(qty), rate)) } else { 0 };
+        let fee = if in_base { 0 } else { fee_of(notional, rate) };
+        self.ledger.book(p, side, qty, price, fee, fee_base);
+        self.fees.add(self.time, notional);
+        self.cap_left[p] -= qty;
+        order.filled += qty;
+        self.touched[p] = true;
+        self.record.fills.push(Fill {
+            row: self.row,
+            open_phase: self.open_phase,
+            pair: p,
+            side,
+            qty,
+            price,
+            fee_is_base: in_base,
+            fee: if fee_base != 0 { i128::from(fee_base) } else { fee },
+            slip: times((price - printed).abs(), qty),
+            liquidity,
+            order: id,
+            ambiguous: self.ambiguous,
+        });
+        if order.remaining() == 0 && order.allowed == order.qty {
+            order.advance(State::Filled);
+        }
+        self.after_fill(id, qty, Paid { printed, price }, before);
+    }
+
+    /// Cuts a newly resting order to what free balance covers at its price, at the dearer of both fees.
+    pub fn reserve(&mut self, bars: Bars<'_>, id: usize, price: i64) {
+        let order = &self.orders[id];
+        let held = (-order.side() * self.ledger.position[order.request.pair]).max(0);
+        let remaining = order.remaining();
+        if remaining <= held {
+            return;
+        }
+        let (maker, taker) = self.fees.rates(self.time);
+        let covered = self.affordable(bars, id, price, remaining, maker.max(taker), held);
+        if covered < remaining {
+            self.record.funds_cuts += 1;
+            let order = &mut self.orders[id];
+            order.allowed = order.filled + covered;
+            order.cut_reason = Reason::InsufficientFunds;
+            if covered == 0 {
+                self.end(id, State::Rejected, Reason::InsufficientFunds);
+            }
+        }
+    }
+
+    /// Cash reserved by resting orders other than `skip`: (notional, fees).
+    fn reserved(&mut self, skip: usize) -> (i128, i128) {
+        let (mut notional, mut fees) = (0, 0);
+        let mut rate = None;
+        for (p, live) in self.live.iter().enumerate() {
+            let position = self.ledger.position[p];
+            for &id in live {
+                let order = &self.orders[id];
+                if id == skip
+                    || order.kind() == OrderType::Market
+                    || order.request.reduce_only
+                    || !matches!(order.state, State::Active | State::Triggered)
+                {
+                    continue;
+                }
+                let growing = order.remaining() - (-order.side() * position).max(0);
+                if growing > 0 {
+                    let rate = *rate.get_or_insert_with(|| {
+                        let (maker, taker) = self.fees.rates(self.time);
+                        maker.max(taker)
+                    });
+                    let cost = times(growing, order.price());
+                    notional += cost;
+                    fees += fee_of(cost, rate);
+                }
+            }
+        }
+        (notional, fees)
+    }
+
+    /// The largest quantity on the lot grid, at most `want`, that funds cover at `price` and fee `rate`.
+    ///
+    /// Gross exposure may not exceed leverage times equity; other pairs are marked at the bar's open. `held` is the
+    /// part that only closes the present position: it is always affordable.
+    pub fn affordable(&mut self, bars: Bars<'_>, id: usize, price: i64, want: i64, rate: i64, held: i64) -> i64 {
+        let order = &self.orders[id];
+        let (p, side) = (order.request.pair, order.side());
+        let (notional, fees) = self.reserved(id);
+        let mut equity = self.ledger.cash - fees;
+        let mut gross = notional;
+        for (j, &position) in self.ledger.position.iter().enumerate() {
+            if position != 0 && j != p {
+                let value = times(position, bars.open(j));
+                equity += value;
+                gross += value.abs();
+            }
+        }
+        let own = self.ledger.position[p];
+        equity += times(own, price);
+        let funds = Funds {
+            price,
+            rate,
+            held,
+            side,
+            own,
+            gross,
+            equity,
+            leverage: i128::from(self.spec.leverage),
+            in_base: self.spec.fee_in_base && side > 0,
+        };
+        funds.largest(want, self.spec.instruments[p].lot)
+    }
+}
+
+/// What decides whether a quantity is affordable.
+struct Funds {
+    price: i64,
+    rate: i64,
+    held: i64,
+    side: i64,
+    own: i64,
+    gross: i128,
+    equity: i128,
+    leverage: i128,
+    in_base: bool,
+}
+
+impl Funds {
+    fn covered(&self, qty: i64) -> bool {
+        if qty <= self.held {
+            return true;
+        }
+        let price = i128::from(self.price);
+        let fee_base = if self.in_base { fee_of(i128::from(qty), self.rate) } else { 0 };
+        let fee = if self.in_base { mul(fee_base, price) } else { fee_of(times(qty, self.price), self.rate) };
+        let position = i128::from(self.own) + i128::from(self.side) * i128::from(qty) - fee_base;
+        let after = mul(position.abs(), price);
+        mul(self.gross + after, WIDE_UNIT) <= mul(self.leverage, self.equity - fee)
+    }
+
+    fn largest(&self, want: i64, lot: i64) -> i64 {
+        if self.covered(want) {
+            return want;
+        }
+        let (mut low, mut high) = (self.held / lot, want / lot + i64::from(want % lot != 0));
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if self.covered(middle * lot) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        low * lot
+    }
+}

@@ -1,0 +1,75 @@
+//! The ledger: the engine's own fold over fills. Exact integers; read-only to everyone else.
+
+use super::market::Bars;
+use super::number::{add, add_units, times};
+
+/// Cash (10^-16 of quote) and positions (10^-8 of base, short negative) of one account.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// Cash.
+    pub cash: i128,
+    /// Position per pair.
+    pub position: Vec<i64>,
+}
+
+/// Float marks of the account at one row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Marks {
+    /// Cash plus positions at the close.
+    pub equity: f64,
+    /// Cash.
+    pub cash: f64,
+    /// Sum of absolute position values.
+    pub gross: f64,
+}
+
+/// Cash as a float of quote units.
+#[inline]
+pub fn cash_mark(cash: i128) -> f64 {
+    cash as f64 / 1e16
+}
+
+/// Value of a position as a float of quote units.
+#[inline]
+pub fn value_mark(position: f64, price: i64) -> f64 {
+    position * price as f64 / 1e16
+}
+
+impl Ledger {
+    /// An account with cash and no positions.
+    pub fn new(cash: i128, n_pairs: usize) -> Self {
+        Ledger { cash, position: vec![0; n_pairs] }
+    }
+
+    /// Folds one fill: `fee` in cash units, `fee_base` in base units (one of them is 0).
+    pub fn book(&mut self, pair: usize, side: i64, qty: i64, price: i64, fee: i128, fee_base: i64) {
+        let paid = i128::from(side) * times(qty, price) + fee;
+        self.cash = add(self.cash, -paid);
+        self.position[pair] = add_units(self.position[pair], side * qty - fee_base);
+    }
+
+    /// Exact equity at the bars' closes, 10^-16.
+    pub fn equity(&self, bars: Bars<'_>) -> i128 {
+        let mut total = self.cash;
+        for (p, &q) in self.position.iter().enumerate() {
+            if q != 0 {
+                total = add(total, times(q, bars.close(p)));
+            }
+        }
+        total
+    }
+
+    /// Float equity, cash and gross, summed over pairs in name order; statistics use these very operations.
+    pub fn marks(&self, bars: Bars<'_>) -> Marks {
+        let cash = cash_mark(self.cash);
+        let (mut equity, mut gross) = (cash, 0.0);
+        for (p, &q) in self.position.iter().enumerate() {
+            if q != 0 {
+                let value = value_mark(q as f64, bars.close(p));
+                equity += value;
+                gross += value.abs();
+            }
+        }
+        Marks { equity, cash, gross }
+    }
+}

@@ -1,0 +1,189 @@
+//! What the engine writes down while it runs: fills, the order log, counters; integer columns at the end.
+
+use super::codes::{Liquidity, LogKind, Reason};
+use super::order::Order;
+
+/// Fields of a fill, as `core/recorder.py` names them.
+pub const FILL_FIELDS: [&str; 14] = [
+    "row",
+    "open_phase",
+    "pair",
+    "side",
+    "qty",
+    "price",
+    "fee_is_base",
+    "fee_hi",
+    "fee_lo",
+    "slip_hi",
+    "slip_lo",
+    "liquidity",
+    "order",
+    "ambiguous",
+];
+/// Fields of a log line.
+pub const LOG_FIELDS: [&str; 5] = ["kind", "order", "time", "qty", "reason"];
+/// Fields of an order.
+pub const ORDER_FIELDS: [&str; 18] = [
+    "pair",
+    "side",
+    "type",
+    "tif",
+    "qty",
+    "filled",
+    "limit_price",
+    "stop_price",
+    "trail",
+    "trail_rate",
+    "expire_time",
+    "post_only",
+    "reduce_only",
+    "state",
+    "reason",
+    "end_reason",
+    "time",
+    "tag",
+];
+
+/// One fill.
+#[derive(Clone, Copy, Debug)]
+pub struct Fill {
+    /// Grid row of its bar.
+    pub row: i64,
+    /// Whether it happened in the open phase.
+    pub open_phase: bool,
+    /// Pair index.
+    pub pair: usize,
+    /// +1 bought, -1 sold.
+    pub side: i64,
+    /// Quantity.
+    pub qty: i64,
+    /// Price.
+    pub price: i64,
+    /// Whether the fee is in base.
+    pub fee_is_base: bool,
+    /// Fee in 10^-16 of quote or 10^-8 of base.
+    pub fee: i128,
+    /// Cash given to slippage.
+    pub slip: i128,
+    /// Side of the book.
+    pub liquidity: Liquidity,
+    /// Order number.
+    pub order: usize,
+    /// Whether the bar did not tell the order of events.
+    pub ambiguous: bool,
+}
+
+impl Fill {
+    /// The fill as a row of [`FILL_FIELDS`].
+    pub fn values(&self) -> [i64; 14] {
+        let ((fee_hi, fee_lo), (slip_hi, slip_lo)) = (split(self.fee), split(self.slip));
+        [
+            self.row,
+            i64::from(self.open_phase),
+            self.pair as i64,
+            self.side,
+            self.qty,
+            self.price,
+            i64::from(self.fee_is_base),
+            fee_hi,
+            fee_lo,
+            slip_hi,
+            slip_lo,
+            self.liquidity.code(),
+            self.order as i64,
+            i64::from(self.ambiguous),
+        ]
+    }
+}
+
+/// One line of the order log.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// Submit, amend or cancel.
+    pub kind: LogKind,
+    /// Order number.
+    pub order: usize,
+    /// Decision time, ns.
+    pub time: i64,
+    /// Quantity.
+    pub qty: i64,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Line {
+    /// The line as a row of [`LOG_FIELDS`].
+    pub fn values(&self) -> [i64; 5] {
+        [self.kind.code(), self.order as i64, self.time, self.qty, self.reason.code()]
+    }
+}
+
+/// An order as a row of [`ORDER_FIELDS`].
+pub fn order_values(order: &Order) -> [i64; 18] {
+    let request = &order.request;
+    [
+        request.pair as i64,
+        request.side,
+        request.kind.code(),
+        request.tif.code(),
+        order.qty,
+        order.filled,
+        order.limit,
+        order.stop,
+        order.trail,
+        order.trail_rate,
+        request.expire_time,
+        i64::from(request.post_only),
+        i64::from(request.reduce_only),
+        order.state.code(),
+        request.reason.code(),
+        order.end_reason.code(),
+        order.time,
+        request.tag,
+    ]
+}
+
+/// (hi, lo) with value = hi 2^62 + lo and 0 <= lo < 2^62.
+#[inline]
+pub fn split(value: i128) -> (i64, i64) {
+    ((value >> 62) as i64, (value & ((1 << 62) - 1)) as i64)
+}
+
+/// Append-only record of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    /// Fills in the order they happened.
+    pub fills: Vec<Fill>,
+    /// Lines of the order log.
+    pub lines: Vec<Line>,
+    /// Orders cut because funds did not cover them.
+    pub funds_cuts: i64,
+    /// Fills whose impact model had no estimate.
+    pub impact_without_estimate: i64,
+    /// Real bars without finer bars inside, where the fill path uses those.
+    pub detail_fallback_bars: i64,
+}
+
+impl Recorder {
+    /// Counters that are not zero, by name.
+    pub fn counts(&self) -> Vec<(&'static str, i64)> {
+        let all = [
+            ("funds_cuts", self.funds_cuts),
+            ("impact_without_estimate", self.impact_without_estimate),
+            ("detail_fallback_bars", self.detail_fallback_bars),
+        ];
+        all.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+/// A table of integers, one contiguous column per field.
+pub fn columns<T, const N: usize>(rows: &[T], values: impl Fn(&T) -> [i64; N]) -> Vec<i64> {
+    let n = rows.len();
+    let mut table = vec![0; N * n];
+    for (i, row) in rows.iter().enumerate() {
+        for (k, value) in values(row).into_iter().enumerate() {
+            table[k * n + i] = value;
+        }
+    }
+    table
+}

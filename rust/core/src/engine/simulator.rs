@@ -1,0 +1,402 @@
+//! The simulated exchange: which order fills, when, at what price.
+//!
+//! Phases run phase by phase over all pairs: activation and open, then the path inside the bar, then trailing and
+//! close. Inside the open phase reducing orders go first, then pair name, then order number.
+
+use super::codes::{FillPath, LogKind, OrderType, Reason, State, Tif};
+use super::costs::FeeSchedule;
+use super::ledger::Ledger;
+use super::market::Bars;
+use super::number::{UNIT, WIDE_UNIT, ceil_div, down_to_tick, floor_div, times, to_lot, up_to_tick};
+use super::order::{Group, Order, Request};
+use super::recorder::{Line, Recorder};
+use super::spec::Spec;
+
+/// Exchange, ledger and working orders of one run.
+#[derive(Clone, Debug)]
+pub struct Simulator {
+    /// The run's specification.
+    pub spec: Spec,
+    /// Cash and positions.
+    pub ledger: Ledger,
+    /// What happened.
+    pub record: Recorder,
+    /// Fee tiers.
+    pub fees: FeeSchedule,
+    /// Every order of the run, by number.
+    pub orders: Vec<Order>,
+    /// Every group of the run.
+    pub groups: Vec<Group>,
+    /// Working orders per pair, in order number.
+    pub live: Vec<Vec<usize>>,
+    /// Consecutive synthetic rows per pair.
+    pub gap: Vec<i64>,
+    /// The group that covers the pair's whole position, if risk attached one.
+    pub protection: Vec<Option<usize>>,
+    /// Row of the fill that opened the position.
+    pub entry_row: Vec<i64>,
+    /// Row of the last protective exit while disarmed, -1 when armed.
+    pub stopped_row: Vec<i64>,
+    /// Whether something happened to the pair's orders or position since the flag was last taken down.
+    pub touched: Vec<bool>,
+    /// Volatility that the impact model reads, 10^-9; empty without a column.
+    pub sigma: Vec<i64>,
+    /// Mean volume that the impact model reads, 10^-9; empty without a column.
+    pub mean_volume: Vec<i64>,
+    /// Grid row.
+    pub row: i64,
+    /// Open of the (finer) bar, ns.
+    pub open_time: i64,
+    /// Close of the (finer) bar, ns.
+    pub close_time: i64,
+    /// Time that fee tiers see: the open in the open phase, the close afterwards.
+    pub time: i64,
+    /// Whether fills happen at the open.
+    pub open_phase: bool,
+    /// Whether the bar does not tell the order of events.
+    pub ambiguous: bool,
+    /// Quantity that own fills may still take in this bar.
+    pub cap_left: Vec<i64>,
+    queue: Vec<(bool, usize, usize)>,
+}
+
+impl Simulator {
+    /// An exchange without orders.
+    pub fn new(spec: Spec) -> Self {
+        let n = spec.instruments.len();
+        Simulator {
+            ledger: Ledger::new(spec.cash, n),
+            record: Recorder::default(),
+            fees: FeeSchedule::new(spec.tiers.clone()),
+            orders: Vec::new(),
+            groups: Vec::new(),
+            live: vec![Vec::new(); n],
+            gap: vec![0; n],
+            protection: vec![None; n],
+            entry_row: vec![-1; n],
+            stopped_row: vec![-1; n],
+            touched: vec![true; n],
+            sigma: Vec::new(),
+            mean_volume: Vec::new(),
+            row: 0,
+            open_time: 0,
+            close_time: 0,
+            time: 0,
+            open_phase: true,
+            ambiguous: false,
+            cap_left: vec![0; n],
+            queue: Vec::new(),
+            spec,
+        }
+    }
+
+    /// Whether any order is working.
+    pub fn busy(&self) -> bool {
+        self.live.iter().any(|orders| !orders.is_empty())
+    }
+
+    /// Runs the phases of one (finer) bar over all pairs; `detailed` tells which pairs have finer bars here.
+    pub fn play(&mut self, bars: Bars<'_>, detailed: Option<&[bool]>) {
+        for p in 0..self.live.len() {
+            if !self.live[p].is_empty() {
+                self.cap_left[p] = self.capacity(bars, p);
+            }
+        }
+        self.open_phase = true;
+        self.time = self.open_time;
+        self.open(bars, detailed);
+        self.open_phase = false;
+        self.time = self.close_time;
+        for p in 0..self.live.len() {
+            if !self.live[p].is_empty() && bars.tradable(p) {
+                self.inside(bars, p);
+            }
+        }
+        self.trail(bars);
+        self.clean();
+    }
+
+    /// Ends good-till-date orders whose time has come at the bar's close.
+    pub fn expire(&mut self) {
+        let now = self.close_time;
+        self.end_where(State::Expired, |order| {
+            (order.request.tif == Tif::Gtd && order.request.expire_time <= now).then_some(Reason::GtdExpired)
+        });
+        self.clean();
+    }
+
+    /// Takes an order back: at once without latency, else when the message has arrived.
+    pub fn cancel(&mut self, id: usize, reason: Reason, time: i64) {
+        let order = &self.orders[id];
+        if order.cancel_at >= 0 || !order.alive() {
+            return;
+        }
+        self.log(LogKind::Cancel, id, time, self.orders[id].remaining(), reason);
+        if self.spec.latency_ns == 0 {
+            self.end(id, State::Cancelled, reason);
+        } else {
+            let order = &mut self.orders[id];
+            order.cancel_at = time + self.spec.latency_ns;
+            order.cancel_reason = reason;
+            self.touched[order.request.pair] = true;
+        }
+    }
+
+    /// Moves an order to an end state with its reason; what was filled stays filled.
+    pub fn end(&mut self, id: usize, state: State, reason: Reason) {
+        if self.orders[id].alive() {
+            self.advance(id, state);
+            self.orders[id].end_reason = reason;
+        }
+    }
+
+    /// Changes an order's state.
+    pub fn advance(&mut self, id: usize, state: State) {
+        let order = &mut self.orders[id];
+        order.advance(state);
+        self.touched[order.request.pair] = true;
+    }
+
+    /// Numbers a new order.
+    pub fn new_order(&mut self, request: Request, qty: i64, time: i64, row: i64, own: bool) -> usize {
+        self.orders.push(Order::new(request, qty, time, row, own));
+        self.orders.len() - 1
+    }
+
+    /// Writes one line of the order log.
+    pub fn log(&mut self, kind: LogKind, order: usize, time: i64, qty: i64, reason: Reason) {
+        self.record.lines.push(Line { kind, order, time, qty, reason });
+    }
+
+    fn open(&mut self, bars: Bars<'_>, detailed: Option<&[bool]>) {
+        let (now, close, latency) = (self.open_time, self.close_time, self.spec.latency_ns);
+        if latency > 0 {
+            self.end_where(State::Cancelled, |order| {
+                (order.cancel_at >= 0 && now >= order.cancel_at).then_some(order.cancel_reason)
+            });
+        }
+        let mut queue = std::mem::take(&mut self.queue);
+        self.fill_queue(&mut queue);
+        for &(growing, p, id) in &queue {
+            self.open_one(bars, detailed, p, id, !growing);
+        }
+        self.queue = queue;
+        if 0 < latency && latency < self.spec.timeframe_ns {
+            self.end_where(State::Cancelled, |order| {
+                (0 <= order.cancel_at && order.cancel_at < close).then_some(order.cancel_reason)
+            });
+        }
+    }
+
+    fn open_one(&mut self, bars: Bars<'_>, detailed: Option<&[bool]>, p: usize, id: usize, reducing: bool) {
+        if !self.orders[id].alive() || !self.arrived(id, detailed) {
+            return;
+        }
+        let order = &self.orders[id];
+        let pending = order.state == State::Pending;
+        if pending && order.request.tif == Tif::Gtd && order.request.expire_time <= self.open_time {
+            self.end(id, State::Expired, Reason::GtdExpired);
+            return;
+        }
+        if bars.tradable(p) {
+            self.meet_open(bars, id, bars.open(p), reducing);
+        } else if order.kind() == OrderType::Market && self.gap[p] > self.spec.max_gap {
+            self.end(id, if pending { State::Rejected } else { State::Cancelled }, Reason::StaleGap);
+        }
+    }
+
+    fn fill_queue(&self, queue: &mut Vec<(bool, usize, usize)>) {
+        queue.clear();
+        for (p, orders) in self.live.iter().enumerate() {
+            for &id in orders {
+                let order = &self.orders[id];
+                let held = -order.side() * self.ledger.position[p];
+                let reducing = order.request.reduce_only || (0 < order.remaining() && order.remaining() <= held);
+                queue.push((!reducing, p, id));
+            }
+        }
+        if queue.len() > 1 {
+            queue.sort_unstable();
+        }
+    }
+
+    fn arrived(&mut self, id: usize, detailed: Option<&[bool]>) -> bool {
+        let latency = self.spec.latency_ns;
+        let order = &mut self.orders[id];
+        if order.state != State::Pending || latency == 0 {
+            return true;
+        }
+        let fine = detailed.is_some_and(|has| has[order.request.pair]);
+        if latency < self.spec.timeframe_ns && !fine {
+            order.late = true;
+            return self.open_time >= order.time;
+        }
+        self.open_time >= order.time + latency
+    }
+
+    /// Lets an order meet the open of a tradable bar.
+    fn meet_open(&mut self, bars: Bars<'_>, id: usize, open: i64, reducing: bool) {
+        let order = &self.orders[id];
+        let (first, side, limit) = (order.state == State::Pending, order.side(), order.limit);
+        let price = if first && order.late && order.rests_as_limit() { self.worsened(id, open) } else { open };
+        if order.takes_market() {
+            self.take(bars, id, price, true);
+        } else if order.kind() == OrderType::Trailing && first {
+            self.orders[id].best = price;
+            self.set_level(id);
+        } else if order.waits_for_level() {
+            if first && !reducing {
+                self.reserve(bars, id, order.price());
+            }
+            let order = &self.orders[id];
+            if order.alive() && side * (price - order.level) >= 0 {
+                let limited = order.kind() == OrderType::StopLimit;
+                self.advance(id, State::Triggered);
+                if !limited {
+                    self.take(bars, id, price, true);
+                } else if side * (limit - price) >= 0 {
+                    self.take(bars, id, price, false);
+                }
+            }
+        } else {
+            self.limit_meets_open(bars, id, price, first, reducing);
+        }
+        let order = &self.orders[id];
+        if order.alive() && order.state == State::Pending {
+            self.advance(id, State::Active);
+        }
+        let reason = match self.orders[id].request.tif {
+            Tif::Ioc => Reason::IocRemainder,
+            Tif::Fok => Reason::FokUnfilled,
+            Tif::Gtc | Tif::Gtd => return,
+        };
+        self.end(id, State::Cancelled, reason);
+    }
+
+    fn limit_meets_open(&mut self, bars: Bars<'_>, id: usize, price: i64, first: bool, reducing: bool) {
+        let order = &self.orders[id];
+        let limit = order.limit;
+        let ahead = order.side() * (limit - price);
+        if first && ahead >= 0 {
+            if order.request.post_only {
+                self.end(id, State::Rejected, Reason::PostOnlyCross);
+            } else {
+                self.take(bars, id, price, false);
+            }
+        } else if first {
+            if !reducing {
+                self.reserve(bars, id, limit);
+            }
+        } else if ahead > 0 || (ahead == 0 && self.spec.limit_touch) {
+            self.make(bars, id);
+        }
+    }
+
+    fn inside(&mut self, bars: Bars<'_>, p: usize) {
+        let path = self.spec.path;
+        if matches!(path, FillPath::Pessimistic | FillPath::Detail) {
+            self.run_pessimistic(bars, p);
+            return;
+        }
+        let (o, h, low, c) = (bars.open(p), bars.high(p), bars.low(p), bars.close(p));
+        let mut high_first = path == FillPath::Ohlc;
+        if path == FillPath::Adaptive {
+            let (up, down) = (h - o, o - low);
+            high_first = up < down || (up == down && self.ledger.position[p] < 0);
+        }
+        self.run_path(bars, p, if high_first { [o, h, low, c] } else { [o, low, h, c] });
+    }
+
+    /// Raises trailing levels with the bar's extreme, then tests the close against the new level.
+    fn trail(&mut self, bars: Bars<'_>) {
+        let assumed = matches!(self.spec.path, FillPath::Pessimistic | FillPath::Detail);
+        for p in 0..self.live.len() {
+            if self.live[p].is_empty() || !bars.tradable(p) {
+                continue;
+            }
+            let close = bars.close(p);
+            for k in 0..self.live[p].len() {
+                let id = self.live[p][k];
+                let order = &mut self.orders[id];
+                let side = order.side();
+                if order.kind() == OrderType::Trailing && order.state == State::Active {
+                    let extreme = if side < 0 { bars.high(p) } else { bars.low(p) };
+                    let seen = if order.born_inside { close } else { extreme };
+                    order.best = if side < 0 { order.best.max(seen) } else { order.best.min(seen) };
+                    self.set_level(id);
+                    let level = self.orders[id].level;
+                    if side * (close - level) >= 0 {
+                        self.advance(id, State::Triggered);
+                        self.take(bars, id, level, true);
+                    }
+                } else if order.born_inside && order.alive() && order.rests_as_limit() {
+                    let beyond = side * (order.limit - close);
+                    if assumed && (beyond > 0 || (beyond == 0 && self.spec.limit_touch)) {
+                        self.ambiguous = true;
+                        self.make(bars, id);
+                    }
+                }
+            }
+            for &id in &self.live[p] {
+                self.orders[id].born_inside = false;
+                self.orders[id].birth = 0;
+            }
+            self.ambiguous = false;
+        }
+    }
+
+    /// Sets a trailing stop's level from the best price seen, rounded to the tick adversely.
+    pub fn set_level(&mut self, id: usize) {
+        let order = &mut self.orders[id];
+        order.level = trailing_level(order, self.spec.instruments[order.request.pair].tick);
+    }
+
+    fn capacity(&self, bars: Bars<'_>, p: usize) -> i64 {
+        if self.spec.participation < 0 {
+            return 1 << 62;
+        }
+        let share = floor_div(times(bars.volume(p), self.spec.participation), WIDE_UNIT);
+        to_lot(i64::try_from(share).unwrap_or(i64::MAX), self.spec.instruments[p].lot)
+    }
+
+    fn end_where(&mut self, state: State, which: impl Fn(&Order) -> Option<Reason>) {
+        for p in 0..self.live.len() {
+            for k in 0..self.live[p].len() {
+                let id = self.live[p][k];
+                if let Some(reason) = which(&self.orders[id]) {
+                    self.end(id, state, reason);
+                }
+            }
+        }
+    }
+
+    fn clean(&mut self) {
+        let orders = &self.orders;
+        for live in &mut self.live {
+            if !live.is_empty() {
+                live.retain(|&id| orders[id].alive());
+            }
+        }
+    }
+}
+
+/// The level that a trailing stop's best price gives.
+#[inline]
+pub fn trailing_level(order: &Order, tick: i64) -> i64 {
+    let best = i128::from(order.best);
+    if order.side() < 0 {
+        let raw = if order.trail != 0 {
+            best - i128::from(order.trail)
+        } else {
+            floor_div(times(order.best, UNIT - order.trail_rate), WIDE_UNIT)
+        };
+        down_to_tick(raw, tick)
+    } else {
+        let raw = if order.trail != 0 {
+            best + i128::from(order.trail)
+        } else {
+            ceil_div(times(order.best, UNIT + order.trail_rate), WIDE_UNIT)
+        };
+        up_to_tick(raw, tick)
+    }
+}

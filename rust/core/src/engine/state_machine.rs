@@ -1,0 +1,123 @@
+//! One account trading one specification: fed rows in time order, read at any time.
+
+use super::callback::Callbacks;
+use super::decision::{Decider, Now};
+use super::detail::Finer;
+use super::fault::{Fault, guard};
+use super::market::{Bars, SYNTHETIC, Signals};
+use super::simulator::Simulator;
+use super::spec::Spec;
+
+/// One bar of time with all that is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Instant<'a> {
+    /// Grid row.
+    pub row: i64,
+    /// Open of the bar, ns.
+    pub open_time: i64,
+    /// The bar that closed.
+    pub bars: Bars<'a>,
+    /// Forecasts and declared columns at its close.
+    pub signals: Signals<'a>,
+    /// Finer bars inside it.
+    pub finer: Option<&'a Finer>,
+}
+
+/// The engine: exchange, decider and the float marks of every row.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// Exchange, ledger, orders.
+    pub sim: Simulator,
+    /// Portfolio, risk, execution.
+    pub decider: Decider,
+    /// Equity at each row's close, quote units.
+    pub equity: Vec<f64>,
+    /// Cash at each row's close.
+    pub cash: Vec<f64>,
+    /// Sum of absolute position values at each row's close.
+    pub gross: Vec<f64>,
+    broken: bool,
+}
+
+impl Engine {
+    /// An engine before its first row.
+    pub fn new(spec: Spec) -> Self {
+        let decider = Decider::new(spec.instruments.len());
+        Engine {
+            sim: Simulator::new(spec),
+            decider,
+            equity: Vec::new(),
+            cash: Vec::new(),
+            gross: Vec::new(),
+            broken: false,
+        }
+    }
+
+    /// Does `work` unless a fault ended an earlier one.
+    pub(crate) fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, Fault> {
+        if self.broken {
+            return Err(Fault::Broken);
+        }
+        let done = guard(|| work(self));
+        self.broken = done.is_err();
+        done
+    }
+
+    /// Takes one instant: fills of the bar that just closed, marks, expiries, then one decision.
+    pub fn step(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Result<(), Fault> {
+        self.guarded(|engine| {
+            engine.count_gaps(instant.bars);
+            engine.advance(instant, calls);
+        })
+    }
+
+    /// Counts consecutive synthetic rows per pair.
+    fn count_gaps(&mut self, bars: Bars<'_>) {
+        for (gap, pair) in self.sim.gap.iter_mut().zip(bars.pairs) {
+            *gap = if pair.state[bars.at] == SYNTHETIC { *gap + 1 } else { 0 };
+        }
+    }
+
+    /// The step after gaps were counted.
+    pub(crate) fn advance(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) {
+        let Instant { row, open_time, bars, signals, finer } = *instant;
+        let sim = &mut self.sim;
+        let close_time = open_time + sim.spec.timeframe_ns;
+        sim.row = row;
+        if sim.busy() {
+            if let Some(finer) = finer {
+                for slot in &finer.slots {
+                    let columns = slot.columns();
+                    (sim.open_time, sim.close_time) = (slot.start, slot.stop);
+                    sim.play(Bars { pairs: &columns, at: 0 }, Some(&finer.detailed));
+                    sim.expire();
+                }
+            } else {
+                (sim.open_time, sim.close_time) = (open_time, close_time);
+                sim.play(bars, None);
+                sim.expire();
+            }
+        }
+        let marks = sim.ledger.marks(bars);
+        self.equity.push(marks.equity);
+        self.cash.push(marks.cash);
+        self.gross.push(marks.gross);
+        self.remember(signals);
+        if (0..bars.len()).any(|p| bars.real(p)) {
+            let now = Now { row, time: close_time, bars, signals };
+            self.decider.decide(&mut self.sim, now, calls);
+        }
+    }
+
+    /// Keeps the volatility and volume estimates known now: what the next bar's impact is computed with.
+    pub(crate) fn remember(&mut self, signals: Signals<'_>) {
+        let sim = &mut self.sim;
+        let n = sim.live.len();
+        for (column, values) in [(sim.spec.sigma, &mut sim.sigma), (sim.spec.mean_volume, &mut sim.mean_volume)] {
+            if let Some(column) = column {
+                values.clear();
+                values.extend((0..n).map(|p| signals.aux(column, p)));
+            }
+        }
+    }
+}
