@@ -32,6 +32,7 @@ def main(words: Sequence[str] | None = None) -> int:
     0 done; 1 a run or a check failed; 2 the input is wrong; 130 interrupted. Errors go to stderr, one line each; a
     traceback is shown with LOG_LEVEL=DEBUG only.
     """
+    folder = os.environ.get(paths.CONFIG_DIR)
     try:
         code = _run(sys.argv[1:] if words is None else words)
         sys.stdout.flush()
@@ -41,8 +42,15 @@ def main(words: Sequence[str] | None = None) -> int:
         # The reader has gone; Python would complain once more when it flushes stdout on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        return DONE  # rich met the broken pipe first, and has quieted stdout itself
     except Exception as error:  # noqa: BLE001 - the last resort: a user sees a sentence, never a traceback
         return _report(error)
+    finally:
+        if folder is None:
+            os.environ.pop(paths.CONFIG_DIR, None)
     return code
 
 

@@ -1,0 +1,118 @@
+import csv
+import json
+
+import pytest
+
+from kraken_flow.modes import Backtest
+from kraken_flow.modes.sweep import METRICS
+
+FAST = ("pairs=[BTC/USD]", "timeframe=1d", "end=2021-06-01", "run_dir=out")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Members write metrics without a market: what is tested here is the sweep."""
+    from pathlib import Path
+
+    from kraken_flow.runs.directory import claim, write_json
+
+    def run(self, call):
+        strategy = call.graph.strategy
+        if strategy.fast == 13:
+            raise RuntimeError("unlucky")
+        folder = Path(call.cfg["run_dir"])
+        held = claim(folder)
+        write_json(folder / "manifest.json", {"made_by": "kraken-flow", "synthetic_sample": True})
+        (folder / "run.log").touch()
+        metrics = dict.fromkeys(METRICS, strategy.fast) | {"sharpe": None if strategy.fast == 12 else strategy.fast}
+        write_json(folder / "metrics.json", metrics)
+        held.release()
+        if strategy.fast == 14:
+            raise KeyboardInterrupt
+        return 0
+
+    monkeypatch.setattr(Backtest, "run", run)
+
+
+def board(program):
+    with (program.folder / "out/leaderboard.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def status(program, *parts):
+    return json.loads(program.folder.joinpath("out", *parts, "manifest.json").read_text())["status"]
+
+
+def test_members_are_ranked_and_one_that_fails_loses_nothing(program, quick):
+    assert program("-m", "strategy.fast=5,7,12,13,40,6", *FAST) == 1
+    rows = board(program)
+    assert [row["strategy.fast"] for row in rows] == ["7", "6", "5", "12", "13", "40"]
+    assert [row["member"] for row in rows] == ["1", "5", "0", "2", "3", "4"]
+    assert rows[3]["sharpe"] == ""
+    assert rows[4]["error"] == "unexpected RuntimeError: unlucky"
+    assert rows[5]["error"] == "strategy: fast (40) must be below slow (30)"
+    assert status(program) == "failed"
+    assert status(program, "4") == "failed"
+    assert "6 runs (synthetic sample market)" in program.out
+    assert "[2/6] strategy.fast=7: sharpe 7.000" in program.out
+    assert program.err == ""
+    assert not list(program.folder.rglob("multirun.yaml"))
+    assert not list(program.folder.rglob(".hydra"))
+
+
+def test_every_combination_is_run(program, quick):
+    assert (
+        program("-m", "strategy.fast=5,6", "strategy.slow=20,30", "pairs=[BTC/USD],[ETH/USD,BTC/USD]", *FAST[1:]) == 0
+    )
+    rows = board(program)
+    assert len(rows) == 8
+    assert {row["pairs"] for row in rows} == {"[BTC/USD]", "[ETH/USD,BTC/USD]"}
+    assert sorted(path.name for path in (program.folder / "out").iterdir() if path.is_dir()) == list("01234567")
+    assert status(program) == "finished"
+
+
+def test_what_is_wrong_for_all_members_is_said_once_and_leaves_no_folder(program, quick):
+    assert program("-m", "strategy.fast=5,6", "strategy.solw=3", *FAST) == 2
+    assert program.err == (
+        "error: strategy.solw=3: no such key; SmaCross has fast, slow, side; did you mean strategy.slow?\n"
+    )
+    assert not list(program.folder.iterdir())
+    assert program("-m", "strategy=sma_cross,sma_cros", *FAST) == 2
+    assert "did you mean strategy=sma_cross?" in program.err
+    assert not list(program.folder.iterdir())
+
+
+def test_an_interrupted_sweep_keeps_what_it_has(program, quick):
+    assert program("-m", "strategy.fast=5,14,6", *FAST) == 130
+    assert [row["error"] for row in board(program)] == ["", "interrupted"]
+    assert status(program) == "interrupted"
+    assert program.err == "interrupted\n"
+
+
+def test_an_earlier_sweep_is_replaced_and_other_files_are_not(program, quick):
+    assert program("-m", "strategy.fast=5,6,7", *FAST) == 0
+    assert program("-m", "strategy.fast=5,6", *FAST) == 0
+    assert len(board(program)) == 2
+    assert not (program.folder / "out/2").exists()
+    program.write("mine/notes.txt", "do not touch")
+    assert program("-m", "strategy.fast=5,6", *FAST[:-1], "run_dir=mine") == 2
+    assert "holds no earlier run of ours" in program.err
+    assert [path.name for path in (program.folder / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_without_a_folder_of_its_own_a_sweep_goes_to_runs(program, quick):
+    assert program("-m", "strategy.fast=range(5,8)", *FAST[:-1]) == 0
+    (folder,) = (program.folder / "runs/backtest/sma_cross").iterdir()
+    assert (program.folder / "runs/latest").resolve() == folder
+    assert (folder / "leaderboard.csv").is_file()
+    assert (folder / "2/metrics.json").is_file()
+
+
+def test_a_sweep_of_real_runs(program):
+    assert program("-m", "strategy.fast=5,10", *FAST) == 0
+    assert [float(row["sharpe"]) for row in board(program)] == sorted(
+        (float(row["sharpe"]) for row in board(program)), reverse=True
+    )
+    for member in "01":
+        metrics = json.loads((program.folder / "out" / member / "metrics.json").read_text())
+        assert metrics["final_equity"] in {row["final_equity"] for row in board(program)}
