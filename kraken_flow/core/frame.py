@@ -89,26 +89,26 @@ class Frame:
         if isinstance(feature, HigherTimeframe):
             return self._from_above(feature)
         if self.native is not None and feature.kernel is not None:
-            fused = feature.fused() or (feature.kernel, feature.parameters(), feature.inputs())
-            return self._run_kernel(self.native, len(feature.names), *fused)
+            table = np.empty((len(feature.names), len(self.times)))
+            self._run_kernel(self.native, feature.kernel, feature, table)
+            return tuple(table)
         inputs = [self.value(source) for source in feature.inputs()]
         if isinstance(feature, WindowFeature):
             return (run_windows(feature, inputs, self.resets),)
         return run_steps(feature, inputs, self.resets)
 
-    def _run_kernel(
-        self,
-        native: ModuleType,
-        n_outputs: int,
-        kernel: str,
-        parameters: tuple[float, ...],
-        sources: tuple[Source, ...],
-    ) -> tuple[FloatArray, ...]:
+    def fill(self, feature: Feature, out: FloatArray) -> None:
+        """Write the single output of a feature into `out` without keeping it."""
+        if self.native is not None and feature.kernel is not None and feature not in self._known:
+            self._run_kernel(self.native, feature.kernel, feature, out.reshape(1, -1))
+        else:
+            out[:] = self.value(feature)
+
+    def _run_kernel(self, native: ModuleType, kernel: str, feature: Feature, table: FloatArray) -> None:
+        name, parameters, sources = feature.fused() or (kernel, feature.parameters(), feature.inputs())
         inputs = [self.value(source) for source in sources]
-        table = np.empty((n_outputs, len(self.times)))
         clean = not any(isinstance(source, Feature) for source in sources)
-        native.run_feature(kernel, parameters, inputs, self.resets, table, clean)
-        return tuple(table)
+        native.run_feature(name, parameters, inputs, self.resets, table, clean)
 
     def _from_above(self, feature: HigherTimeframe) -> tuple[FloatArray, ...]:
         """Read at each bar the last higher bar that was complete when this bar closed."""

@@ -199,6 +199,8 @@ def _held(
     strategy: Strategy, features: FeatureColumns, pair: int, extra: Mapping[str, Source], value: FloatArray
 ) -> FloatArray | None:
     """Write a strategy's held forecast for one pair into `value`; return its confidence, None where it gives none."""
+    if answer_levels(strategy, features, pair, extra, value):
+        return None
     n_rows = features.market.n_rows
     given: Given = {}
     for name, source in {**extra, **strategy.features()}.items():
@@ -208,8 +210,6 @@ def _held(
         held = np.empty(n_rows)
         sure = _held(part, features, pair, extra, held)
         given[name] = (("value", "confidence"), (held, np.ones(n_rows) if sure is None else sure))
-    if answer_levels(strategy, features, pair, given, value):
-        return None
     confidence = None
     for first in range(0, n_rows, FORECAST_BLOCK):
         rows = slice(first, min(first + FORECAST_BLOCK, n_rows))
@@ -225,27 +225,32 @@ def _held(
     return confidence
 
 
-def answer_levels(strategy: Strategy, features: FeatureColumns, pair: int, given: Given, value: FloatArray) -> bool:
+def answer_levels(
+    strategy: Strategy, features: FeatureColumns, pair: int, extra: Mapping[str, Source], value: FloatArray
+) -> bool:
     """Hold the forecast of a strategy that reads one column of few values by asking it about each value once.
 
     This gives what asking about each row gives, since a forecast is a pure function of its row. Returns False where it
     does not apply.
     """
-    sources = list(strategy.features().values())
-    if features.native is None or len(given) != 1 or len(sources) != 1 or not isinstance(sources[0], Feature):
+    sources = strategy.features()
+    if features.native is None or extra or len(sources) != 1 or strategy.parts():
         return False
-    levels = sources[0].levels
-    if levels is None:
+    ((name, source),) = sources.items()
+    if not isinstance(source, Feature) or source.levels is None:
         return False
-    ((name, (names, (column,))),) = given.items()
-    said = strategy.forecast(rows_of({name: (names, (np.array([*levels, np.nan]),))}, slice(0, 4)))
+    said = strategy.forecast(rows_of({name: (source.names, (np.array([*source.levels, np.nan]),))}, slice(0, 4)))
     if isinstance(said, tuple):
         return False
     answers = np.broadcast_to(as_rows(strategy, said, 4), 4)
     if (np.abs(answers) > 1.0).any():
         return False
-    live = None if features.market.pairs[pair].all_real else features.market.pairs[pair].state == REAL
-    features.native.hold_levels(column, levels, answers.tolist(), live, value)
+    columns = features.market.pairs[pair]
+    if columns.all_real:
+        features.frames[pair].fill(source, value)
+    else:
+        value[:] = features.outputs(source, pair)[0]
+    features.native.hold_levels(value, source.levels, answers.tolist(), live_rows(columns))
     return True
 
 
@@ -274,10 +279,15 @@ def hold(
     Raises `UserError` where a real bar's number lies outside [low, 1].
     """
     columns = market.pairs[pair]
-    live = None if columns.all_real else columns.state == REAL
+    live = live_rows(columns)
     row = native.hold(values, live, low, 0.0) if native is not None else _hold(values, live, low)
     if row is not None:
         raise UserError(out_of_range(strategy, columns.pair, int(market.times[row]), float(values[row]), low))
+
+
+def live_rows(columns: PairColumns) -> BoolArray | None:
+    """Return which rows are real bars, None where all are."""
+    return None if columns.all_real else columns.state == REAL
 
 
 def _hold(values: FloatArray, live: BoolArray | None, low: float) -> int | None:

@@ -51,18 +51,17 @@ fn hold(
     Ok(features::hold(values.as_slice_mut()?, live, low, start).err().map(|problem| problem.row))
 }
 
-/// Write into `out` the held forecast of a strategy that reads one column of few values: `answers[k]` where it is
-/// `levels[k]`, the last answer elsewhere; NaN, and rows that are not `live`, keep the one before.
+/// Turn a column of few values into the held forecast of a strategy that reads nothing else, in place: `answers[k]`
+/// where it is `levels[k]`, the last answer elsewhere; NaN, and rows that are not `live`, keep the one before.
 #[pyfunction]
 fn hold_levels(
-    column: PyReadonlyArray1<'_, f64>,
+    mut values: PyReadwriteArray1<'_, f64>,
     levels: [f64; 3],
     answers: [f64; 4],
     live: Option<PyReadonlyArray1<'_, bool>>,
-    mut out: PyReadwriteArray1<'_, f64>,
 ) -> PyResult<()> {
     let live = live.as_ref().map(|x| x.as_slice()).transpose()?;
-    features::hold_levels(column.as_slice()?, levels, answers, live, out.as_slice_mut()?);
+    features::hold_levels(values.as_slice_mut()?, levels, answers, live);
     Ok(())
 }
 

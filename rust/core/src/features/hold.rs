@@ -10,7 +10,10 @@ pub struct OutOfRange {
 }
 
 /// Rows that are held, checked or converted together.
-const BLOCK: usize = 512;
+const BLOCK: usize = 64;
+
+/// Rows that are passed over together where a column says nothing.
+const RUN: usize = 8;
 
 /// Fills rows that are NaN, and rows that are not `live`, with the value before (`start` before the first), in place.
 /// A value of a live row outside [low, 1] stops it.
@@ -36,23 +39,23 @@ pub fn hold(values: &mut [f64], live: Option<&[bool]>, low: f64, start: f64) -> 
     Ok(())
 }
 
-/// Holds a forecast that depends on a column of few values only: `answers[k]` where the column is `levels[k]`, and the
-/// last of `answers` where it is anything else; NaN keeps, and so do rows that are not `live`.
-pub fn hold_levels(x: &[f64], levels: [f64; 3], answers: [f64; 4], live: Option<&[bool]>, out: &mut [f64]) {
+/// Turns a column of few values into the held forecast of a strategy that reads nothing else, in place: `answers[k]`
+/// where it is `levels[k]`, the last of `answers` where it is anything else; NaN keeps, and so do rows that are not
+/// `live`.
+pub fn hold_levels(values: &mut [f64], levels: [f64; 3], answers: [f64; 4], live: Option<&[bool]>) {
     let mut last = 0.0;
-    for (index, (x, block)) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)).enumerate() {
-        for (slot, &x) in block.iter_mut().zip(x) {
-            let other = if x == levels[2] { answers[2] } else { answers[3] };
-            let other = if x == levels[1] { answers[1] } else { other };
-            *slot = if x == levels[0] { answers[0] } else { other };
+    let quiet = answers[0].is_nan();
+    for (index, run) in values.chunks_mut(RUN).enumerate() {
+        if quiet && run.iter().fold(true, |all, &x| all & (x == levels[0])) {
+            run.fill(last);
+            continue;
         }
-        if let Some(live) = live {
-            for (slot, &live) in block.iter_mut().zip(&live[index * BLOCK..]) {
-                *slot = if live { *slot } else { f64::NAN };
+        for (offset, slot) in run.iter_mut().enumerate() {
+            let which = levels.iter().position(|level| slot == level).unwrap_or(3);
+            let heard = live.is_none_or(|live| live[index * RUN + offset]);
+            if heard && !answers[which].is_nan() {
+                last = answers[which];
             }
-        }
-        for slot in block.iter_mut() {
-            last = if slot.is_nan() { last } else { *slot };
             *slot = last;
         }
     }

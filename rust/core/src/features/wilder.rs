@@ -77,7 +77,7 @@ impl Kernel for Rsi {
 }
 
 /// Bars whose true ranges are computed together; even, so that no pair of bars is split.
-const BLOCK: usize = 128;
+const BLOCK: usize = 32;
 
 /// Average of the true range, two bars to a step.
 pub(crate) struct Atr {
