@@ -1,0 +1,79 @@
+"""Timing side by side: the contestants take turns in one process, so that a busy spell of the machine meets all."""
+
+import gc
+import resource
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter, process_time
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One side of a comparison.
+
+    `prepare` makes what a run consumes, outside the clock; `run` is timed and its last result kept.
+    """
+
+    run: Callable[[Any], Any]
+    prepare: Callable[[], Any] = lambda: None
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of each round per contestant, by the wall and of this process's processors, and the last results."""
+
+    seconds: Mapping[str, list[float]]
+    busy: Mapping[str, list[float]]
+    results: Mapping[str, Any]
+
+    def median(self, name: str) -> float:
+        """Median seconds of a contestant."""
+        return median(self.seconds[name])
+
+    def ratio(self, above: str, below: str) -> float:
+        """Median over the rounds of one contestant's time over the other's in the same round."""
+        return _paired(self.seconds[above], self.seconds[below])
+
+    def busy_ratio(self, above: str, below: str) -> float:
+        """The same of processor time, which a busy machine disturbs less."""
+        return _paired(self.busy[above], self.busy[below])
+
+
+def _paired(above: list[float], below: list[float]) -> float:
+    return median(a / b for a, b in zip(above, below, strict=True))
+
+
+def take_turns(contestants: Mapping[str, Contestant], rounds: int, warm: int = 1) -> Times:
+    """Run A B C, A B C ... after `warm` rounds that do not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    busy: dict[str, list[float]] = {name: [] for name in contestants}
+    results: dict[str, Any] = {}
+    for turn in range(warm + rounds):
+        for name, side in contestants.items():
+            results.pop(name, None)
+            given = side.prepare()
+            gc.collect()
+            worked, began = process_time(), perf_counter()
+            results[name] = side.run(given)
+            took, worked = perf_counter() - began, process_time() - worked
+            if turn >= warm:
+                seconds[name].append(took)
+                busy[name].append(worked)
+    return Times(seconds, busy, results)
+
+
+def best_of(run: Callable[[], Any], repeats: int) -> float:
+    """Median seconds of repeated calls."""
+    taken = []
+    for _ in range(repeats):
+        began = perf_counter()
+        run()
+        taken.append(perf_counter() - began)
+    return median(taken)
+
+
+def peak_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
