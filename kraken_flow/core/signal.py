@@ -1,6 +1,8 @@
 """The signal half in one pass: market columns in, held forecasts and feature columns out."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from types import ModuleType, SimpleNamespace
@@ -26,6 +28,8 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 Given: TypeAlias = dict[str, tuple[tuple[str, ...], tuple[FloatArray, ...]]]
 """What `forecast` reads, by name: the names of the outputs and their columns."""
 
+PARALLEL_ROWS = 200_000
+"""Rows over all pairs from which work is spread over the processors."""
 FORECAST_BLOCK = 8192
 """Rows a strategy is given at a time: few enough that its intermediate columns stay in the processor's cache."""
 
@@ -76,6 +80,31 @@ class FeatureColumns:
             return real
         at, known = rows
         return tuple(_spread(values, at, known) for values in real)
+
+    def fill(self, source: Source, pair: int, out: FloatArray) -> None:
+        """Write a single output on the grid into `out`, float64 of shape (n_rows,), without keeping it."""
+        if self._rows[pair] is None and isinstance(source, Feature):
+            self.frames[pair].fill(source, out)
+        else:
+            out[:] = self.outputs(source, pair)[0]
+
+    def table(self, name: str, source: Source) -> FloatArray:
+        """Return a single-output feature for all pairs, float64 of shape (n_pairs, n_rows)."""
+        if isinstance(source, Feature) and len(source.names) != 1:
+            raise UserError(f"{name}: {source} has several outputs, and an account node reads one")
+        result = np.empty((len(self.market.pairs), self.market.n_rows))
+        self.each_pair(lambda pair: self.fill(source, pair, result[pair]))
+        return result
+
+    def each_pair(self, work: Callable[[int], object]) -> None:
+        """Do the work of each pair, on several processors where kernels are what it waits for."""
+        n_pairs = len(self.market.pairs)
+        if self.native is None or n_pairs < 2 or n_pairs * self.market.n_rows < PARALLEL_ROWS:
+            for pair in range(n_pairs):
+                work(pair)
+            return
+        with ThreadPoolExecutor(min(n_pairs, os.cpu_count() or 1)) as pool:
+            list(pool.map(work, range(n_pairs)))
 
     def _across_all(self, feature: CrossSection) -> FloatArray:
         """Evaluate a cross-section on the grid: a pair without a real bar at a row takes no part in it."""
@@ -139,11 +168,19 @@ class Signals:
     @cached_property
     def forecast_fix(self) -> Int64Array:
         """The forecast in integers of 10^-9, int64 of shape (n_pairs, n_rows)."""
+        return self._fix(self.forecast)
+
+    @cached_property
+    def aux_fix(self) -> dict[str, Int64Array]:
+        """`aux` in integers of 10^-9, NaN as `FIX_NAN`."""
+        return {name: self._fix(table) for name, table in self.aux.items()}
+
+    def _fix(self, table: FloatArray) -> Int64Array:
         native = self._features.native
         if native is None:
-            return fix_column(self.forecast)
-        result = np.empty(self.forecast.shape, np.int64)
-        native.fix_floats(self.forecast.ravel(), result.ravel())
+            return fix_column(table)
+        result = np.empty(table.shape, np.int64)
+        self._features.each_pair(lambda pair: native.fix_floats(table[pair], result[pair]))
         return result
 
 
@@ -158,19 +195,9 @@ def compute(graph: "Graph", market: Market, engine: str = "auto") -> Signals:
         forecast = np.zeros((len(market.pairs), market.n_rows))
     else:
         forecast = np.empty((len(market.pairs), market.n_rows))
-        for pair, row in enumerate(forecast):
-            _held(graph.strategy, features, pair, graph.features, row)
-    aux = {}
-    for name, source in account_features(graph).items():
-        aux[name] = np.array([_single(features, name, source, pair) for pair in range(len(market.pairs))])
+        features.each_pair(lambda pair: _held(graph.strategy, features, pair, graph.features, forecast[pair]))
+    aux = {name: features.table(name, source) for name, source in account_features(graph).items()}
     return Signals(market, forecast, aux, features)
-
-
-def _single(features: FeatureColumns, name: str, source: Source, pair: int) -> FloatArray:
-    outputs = features.outputs(source, pair)
-    if len(outputs) != 1:
-        raise UserError(f"{name}: {source} has several outputs, and an account node reads one")
-    return outputs[0]
 
 
 def account_features(graph: "Graph") -> dict[str, Source]:
@@ -211,8 +238,9 @@ def _held(
         sure = _held(part, features, pair, extra, held)
         given[name] = (("value", "confidence"), (held, np.ones(n_rows) if sure is None else sure))
     confidence = None
-    for first in range(0, n_rows, FORECAST_BLOCK):
-        rows = slice(first, min(first + FORECAST_BLOCK, n_rows))
+    block = FORECAST_BLOCK if given else max(n_rows, 1)
+    for first in range(0, n_rows, block):
+        rows = slice(first, min(first + block, n_rows))
         said = strategy.forecast(rows_of(given, rows))
         said, sure = said if isinstance(said, tuple) else (said, None)
         value[rows] = as_rows(strategy, said, rows.stop - rows.start)
@@ -245,12 +273,9 @@ def answer_levels(
     answers = np.broadcast_to(as_rows(strategy, said, 4), 4)
     if (np.abs(answers) > 1.0).any():
         return False
-    columns = features.market.pairs[pair]
-    if columns.all_real:
-        features.frames[pair].fill(source, value)
-    else:
-        value[:] = features.outputs(source, pair)[0]
-    features.native.hold_levels(value, source.levels, answers.tolist(), live_rows(columns))
+    features.fill(source, pair, value)
+    live = live_rows(features.market.pairs[pair])
+    features.native.hold_levels(value, source.levels, answers.tolist(), live)
     return True
 
 

@@ -42,33 +42,38 @@ fn run_feature(
 /// Returns None, or the first row whose value lies outside [low, 1], from where on nothing was changed.
 #[pyfunction]
 fn hold(
+    py: Python<'_>,
     mut values: PyReadwriteArray1<'_, f64>,
     live: Option<PyReadonlyArray1<'_, bool>>,
     low: f64,
     start: f64,
 ) -> PyResult<Option<usize>> {
     let live = live.as_ref().map(|x| x.as_slice()).transpose()?;
-    Ok(features::hold(values.as_slice_mut()?, live, low, start).err().map(|problem| problem.row))
+    let values = values.as_slice_mut()?;
+    Ok(py.detach(|| features::hold(values, live, low, start)).err().map(|problem| problem.row))
 }
 
 /// Turn a column of few values into the held forecast of a strategy that reads nothing else, in place: `answers[k]`
 /// where it is `levels[k]`, the last answer elsewhere; NaN, and rows that are not `live`, keep the one before.
 #[pyfunction]
 fn hold_levels(
+    py: Python<'_>,
     mut values: PyReadwriteArray1<'_, f64>,
     levels: [f64; 3],
     answers: [f64; 4],
     live: Option<PyReadonlyArray1<'_, bool>>,
 ) -> PyResult<()> {
     let live = live.as_ref().map(|x| x.as_slice()).transpose()?;
-    features::hold_levels(values.as_slice_mut()?, levels, answers, live);
+    let values = values.as_slice_mut()?;
+    py.detach(|| features::hold_levels(values, levels, answers, live));
     Ok(())
 }
 
 /// Write float64 values as int64 of 10^-9, half to even; NaN becomes the smallest integer.
 #[pyfunction]
-fn fix_floats(values: PyReadonlyArray1<'_, f64>, mut out: PyReadwriteArray1<'_, i64>) -> PyResult<()> {
-    features::fix(values.as_slice()?, out.as_slice_mut()?);
+fn fix_floats(py: Python<'_>, values: PyReadonlyArray1<'_, f64>, mut out: PyReadwriteArray1<'_, i64>) -> PyResult<()> {
+    let (values, out) = (values.as_slice()?, out.as_slice_mut()?);
+    py.detach(|| features::fix(values, out));
     Ok(())
 }
 

@@ -304,4 +304,16 @@ impl Kernel for LogReturnStd {
         let before = std::mem::replace(&mut self.before, x[0]);
         out[0] = if before <= 0.0 || x[0] <= 0.0 { f64::NAN } else { self.inner.next((x[0] / before).ln()) };
     }
+
+    fn segment(&mut self, x: &[&[f64]], out: &mut [&mut [f64]]) {
+        let prices = x[0];
+        if prices.iter().any(|&price| price <= 0.0) {
+            return self.step_through(x, out);
+        }
+        let returns: Vec<f64> = prices.iter().zip(&prices[1..]).map(|(before, price)| (price / before).ln()).collect();
+        let [out] = out else { return };
+        let (first, rest) = out.split_at_mut(1);
+        first.fill(f64::NAN);
+        self.inner.segment(&[&returns], &mut [rest]);
+    }
 }

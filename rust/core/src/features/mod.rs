@@ -33,6 +33,11 @@ pub trait Kernel: Send + Sync {
 
     /// Runs over a whole run of bars from a fresh state.
     fn segment(&mut self, x: &[&[f64]], out: &mut [&mut [f64]]) {
+        self.step_through(x, out);
+    }
+
+    /// Runs over bars by one update each.
+    fn step_through(&mut self, x: &[&[f64]], out: &mut [&mut [f64]]) {
         let (mut row, mut result) = ([0.0; MAX_WIDTH], [0.0; MAX_WIDTH]);
         let (inputs, outputs) = (self.inputs(), self.outputs());
         for i in 0..x[0].len() {
