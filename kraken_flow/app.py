@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from kraken_flow import __version__
 from kraken_flow.config import paths
-from kraken_flow.config.arguments import Arguments, read
+from kraken_flow.config.arguments import Arguments, read, typed
 from kraken_flow.config.environment import log_level, read_dotenv
 from kraken_flow.config.manual import manual
 from kraken_flow.config.redact import redact
@@ -131,9 +131,9 @@ def _run_many(arguments: Arguments) -> int:
             checked = check(composition.cfg, composition.problems)
             if checked.problems:
                 raise UserError("\n".join(checked.problems))
-            return _call(composition, checked, overrides, {}, member=True)
+            return _call(composition, checked, typed(overrides), {}, member=True)
 
-        return sweep.member(number, overrides, run)
+        return sweep.member(number, typed(overrides), run)
 
     try:
         run_members(arguments, sweep.folder, member)

@@ -98,6 +98,12 @@ def rewrite(overrides: Sequence[str], multirun: bool = False) -> Arguments:
     return read([*overrides, "--multirun"] if multirun else overrides)
 
 
+def typed(overrides: Sequence[str]) -> list[str]:
+    """Undo the rewriting: the overrides of a sweep's member as a user would type them."""
+    words = [word.removeprefix("++") for word in overrides if word != "pairs=custom"]
+    return [f"pairs={word.partition('=')[2]}" if word.startswith("pairs.names=") else word for word in words]
+
+
 def split(value: str) -> list[str]:
     """Split at the commas that stand outside brackets and quotes."""
     parts, depth, quote, current = [], 0, "", ""

@@ -44,6 +44,7 @@ def run_members(arguments: Arguments, folder: Path, member: Member) -> None:
         f"hydra.sweep.dir={quoted(str(folder))}",
         "hydra.sweep.subdir=${hydra.job.num}",
         "hydra.output_subdir=null",
+        *([] if any(word.startswith("hydra/sweeper=") for word in words) else ["hydra/sweeper=kraken_flow"]),
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
     ]

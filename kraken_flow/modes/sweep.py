@@ -128,7 +128,9 @@ class Sweep:
         done = f"{len(self.outcomes)}/{self.total}" if self.total else f"{len(self.outcomes)}"
         said = f"failed: {outcome.error.splitlines()[0]}" if outcome.error else _said(outcome.metrics)
         self.console.print(
-            f"[{done}] {' '.join(_swept_words(overrides, self.overrides))}: {said}", markup=False, soft_wrap=True
+            f"[{done}] {' '.join(word for word in overrides if word not in self.overrides)}: {said}",
+            markup=False,
+            soft_wrap=True,
         )
         value: float | None = outcome.metrics.get("sharpe")
         return value
@@ -181,11 +183,7 @@ class Sweep:
 
 
 def _by_key(overrides: Sequence[str]) -> dict[str, str]:
-    pairs = (word.partition("=") for word in overrides)
-    found = {key.lstrip("+"): value for key, _, value in pairs}
-    if "pairs.names" in found:
-        found["pairs"] = found.pop("pairs.names")
-    return found
+    return {key.lstrip("+"): value for key, _, value in (word.partition("=") for word in overrides)}
 
 
 def _number(value: Any) -> float:
@@ -204,9 +202,3 @@ def _cell(name: str, value: Any) -> str:
 
 def _said(metrics: dict[str, Any]) -> str:
     return ", ".join(f"{word} {_cell(name, metrics.get(name))}" for name, word in list(METRICS.items())[:4])
-
-
-def _swept_words(overrides: Sequence[str], given: Sequence[str]) -> list[str]:
-    """Return the overrides that the user did not give in just this form: those that the sweep varies."""
-    words = [word.lstrip("+").replace("pairs.names=", "pairs=") for word in overrides if word != "pairs=custom"]
-    return [word for word in words if word not in given]

@@ -116,7 +116,8 @@ def test_the_composed_configuration_is_printed_on_request(program):
 def test_an_interrupt_is_130_and_one_line(tmp_path):
     process = command("mode=backtest", "engine=python", f"run_dir={tmp_path / 'out'}")
     deadline = time.monotonic() + 60
-    while not (tmp_path / "out" / "manifest.json").is_file() and time.monotonic() < deadline:
+    log = tmp_path / "out" / "run.log"
+    while not (log.is_file() and log.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

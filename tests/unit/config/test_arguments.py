@@ -3,7 +3,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kraken_flow.config.arguments import quoted, read, rewrite, split
+from kraken_flow.config.arguments import quoted, read, rewrite, split, typed
 from kraken_flow.config.paths import GROUPS, SETTINGS
 
 PARSER = OverridesParser.create()
@@ -142,6 +142,13 @@ def test_swept_lists_of_pairs_stay_lists(lists):
 def test_splitting_loses_nothing(parts):
     text = ",".join(parts)
     assert ",".join(split(text)) == text
+
+
+@pytest.mark.parametrize(
+    "words", [["strategy=hold", "strategy.fast=5", "pairs=[BTC/USD,ETH/USD]", "pairs.x=1", "seed=3"], ["pairs=btc"]]
+)
+def test_the_rewriting_can_be_undone(words):
+    assert typed(rewrite(words).overrides) == words
 
 
 def test_the_keys_of_the_run_are_what_config_yaml_says():

@@ -116,3 +116,20 @@ def test_a_sweep_of_real_runs(program):
     for member in "01":
         metrics = json.loads((program.folder / "out" / member / "metrics.json").read_text())
         assert metrics["final_equity"] in {row["final_equity"] for row in board(program)}
+
+
+def test_sharing_a_composition_changes_nothing(program, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Backtest, "run", lambda self, call: seen.append((call.cfg, call.choices, call.overrides)) or 1)
+    words = (
+        "-m",
+        "strategy=sma_cross,hold",
+        "portfolio.fraction=0.3,0.6",
+        "pairs=[BTC/USD],[ETH/USD,BTC/USD]",
+        "run_dir=out",
+    )
+    program(*words)
+    program(*words, "hydra/sweeper=basic")
+    assert len(seen) == 8
+    assert seen[:4] == seen[4:]
+    assert seen[1][2] == ["strategy=sma_cross", "portfolio.fraction=0.6", "pairs=[ETH/USD,BTC/USD]"]
