@@ -8,7 +8,7 @@ from tests.bench import graphs, loops, market, plain
 from tests.engines import ENGINES
 
 BARS = 3000
-LIMITS = ((0.003, 0.006, 0.002), (0.001, 0.002, 0.05), (0.9, 0.003, 0.0015))
+LIMITS = ((0.01, 0.012, 0.005), (0.001, 0.002, 0.05), (0.9, 0.003, 0.0015))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
