@@ -125,7 +125,7 @@ def test_sharing_a_composition_changes_nothing(program, monkeypatch):
         "-m",
         "strategy=sma_cross,hold",
         "portfolio.fraction=0.3,0.6",
-        "pairs=[BTC/USD],[ETH/USD,BTC/USD]",
+        "pairs=[ETH/USD,BTC/USD]",
         "run_dir=out",
     )
     program(*words)
