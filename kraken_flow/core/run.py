@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from kraken_flow.core import engine as reference
 from kraken_flow.core import twin
 from kraken_flow.core.compile import compile_graph
+from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.market import Market
 from kraken_flow.core.result import Result
-from kraken_flow.core.signal import Signals, compute, pick_native
+from kraken_flow.core.signal import Signals, compute
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.units import fix_column
 

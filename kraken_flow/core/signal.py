@@ -1,21 +1,17 @@
 """The signal half in one pass: market columns in, held forecasts and feature columns out."""
 
-import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kraken_flow import native as door
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.feature import CrossSection, Feature, Source
-from kraken_flow.core.frame import Frame
-from kraken_flow.core.market import ABSENT, REAL, Market, PairColumns
+from kraken_flow.core.feature import Feature, Source
+from kraken_flow.core.feature_grid import BoolArray, FeatureColumns, pick_native
+from kraken_flow.core.market import REAL, Market, PairColumns
 from kraken_flow.core.strategy import Scripted, Strategy
 from kraken_flow.core.times import iso, parse_timeframe
 from kraken_flow.core.units import FloatArray, Int64Array, fix_column
@@ -23,118 +19,11 @@ from kraken_flow.core.units import FloatArray, Int64Array, fix_column
 if TYPE_CHECKING:
     from kraken_flow.core.graph import Graph
 
-BoolArray: TypeAlias = NDArray[np.bool_]
-
 Given: TypeAlias = dict[str, tuple[tuple[str, ...], tuple[FloatArray, ...]]]
 """What `forecast` reads, by name: the names of the outputs and their columns."""
 
-PARALLEL_ROWS = 200_000
-"""Rows over all pairs from which work is spread over the processors."""
 FORECAST_BLOCK = 8192
 """Rows a strategy is given at a time: few enough that its intermediate columns stay in the processor's cache."""
-
-
-def pick_native(engine: str) -> ModuleType | None:
-    """Return the Rust extension for `engine` = auto, rust or python; None means the Python reference."""
-    if engine not in {"auto", "rust", "python"}:
-        raise UserError(f"engine: {engine!r} is not one of auto, rust, python")
-    if engine == "python":
-        return None
-    if engine == "rust" and door.native is None:
-        raise UserError(f"engine=rust: {door.REASON}")
-    return door.native
-
-
-class FeatureColumns:
-    """Features of a market, each computed once per pair, on real bars and aligned to the grid."""
-
-    def __init__(self, market: Market, native: ModuleType | None) -> None:
-        self.market = market
-        self.native = native
-        self._across: dict[CrossSection, FloatArray] = {}
-        self.frames = [self._frame(index, pair, native) for index, pair in enumerate(market.pairs)]
-        self._rows = [None if pair.all_real else _last_real_row(pair, market.max_gap) for pair in market.pairs]
-
-    def _frame(self, index: int, pair: PairColumns, native: ModuleType | None) -> Frame:
-        market = self.market
-        across = partial(self._across_real, index)
-        if pair.all_real:
-            return Frame(pair.floats, market.times, market.timeframe_ns, market.max_gap, native, across, regular=True)
-        kept: dict[str, FloatArray] = {}
-
-        def column(name: str) -> FloatArray:
-            if name not in kept:
-                kept[name] = pair.floats(name)[pair.real]
-            return kept[name]
-
-        return Frame(column, market.times[pair.real], market.timeframe_ns, market.max_gap, native, across)
-
-    def outputs(self, source: Source, pair: int) -> tuple[FloatArray, ...]:
-        """Return a feature's outputs (or a market column) on the grid, each float64 of shape (n_rows,)."""
-        if isinstance(source, CrossSection):
-            return (self._across_all(source)[pair],)
-        frame = self.frames[pair]
-        real = frame.outputs(source) if isinstance(source, Feature) else (frame.column(source),)
-        rows = self._rows[pair]
-        if rows is None:
-            return real
-        at, known = rows
-        return tuple(_spread(values, at, known) for values in real)
-
-    def fill(self, source: Source, pair: int, out: FloatArray) -> None:
-        """Write a single output on the grid into `out`, float64 of shape (n_rows,), without keeping it."""
-        if self._rows[pair] is None and isinstance(source, Feature):
-            self.frames[pair].fill(source, out)
-        else:
-            out[:] = self.outputs(source, pair)[0]
-
-    def table(self, name: str, source: Source) -> FloatArray:
-        """Return a single-output feature for all pairs, float64 of shape (n_pairs, n_rows)."""
-        if isinstance(source, Feature) and len(source.names) != 1:
-            raise UserError(f"{name}: {source} has several outputs, and an account node reads one")
-        result = np.empty((len(self.market.pairs), self.market.n_rows))
-        self.each_pair(lambda pair: self.fill(source, pair, result[pair]))
-        return result
-
-    def each_pair(self, work: Callable[[int], object]) -> None:
-        """Do the work of each pair, on several processors where kernels are what it waits for."""
-        n_pairs = len(self.market.pairs)
-        if self.native is None or n_pairs < 2 or n_pairs * self.market.n_rows < PARALLEL_ROWS:
-            for pair in range(n_pairs):
-                work(pair)
-            return
-        with ThreadPoolExecutor(min(n_pairs, os.cpu_count() or 1)) as pool:
-            list(pool.map(work, range(n_pairs)))
-
-    def _across_all(self, feature: CrossSection) -> FloatArray:
-        """Evaluate a cross-section on the grid: a pair without a real bar at a row takes no part in it."""
-        if feature not in self._across:
-            (source,) = feature.inputs()
-            table = np.full((len(self.market.pairs), self.market.n_rows), np.nan)
-            for index, pair in enumerate(self.market.pairs):
-                table[index, pair.real] = self.frames[index].value(source)
-            self._across[feature] = feature.across(table)
-        return self._across[feature]
-
-    def _across_real(self, pair: int, feature: CrossSection) -> FloatArray:
-        result: FloatArray = self._across_all(feature)[pair, self.market.pairs[pair].real]
-        return result
-
-
-def _last_real_row(pair: PairColumns, max_gap: int) -> tuple[Int64Array, BoolArray]:
-    """Return for each grid row the index of the last real bar, and whether it is recent enough to be carried."""
-    at = np.cumsum(pair.state == REAL) - 1
-    rows = np.arange(len(pair.state))
-    known = (at >= 0) & (pair.state != ABSENT)
-    known[known] = rows[known] - pair.real[at[known]] <= max_gap
-    return np.maximum(at, 0), known
-
-
-def _spread(values: FloatArray, at: Int64Array, known: BoolArray) -> FloatArray:
-    if not len(values):
-        return np.full(len(at), np.nan)
-    result: FloatArray = np.where(known, values[at], np.nan)
-    return result
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ import numpy as np
 
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import CrossSection, Feature, Source
+from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.feature_stream import Bar, PairStream
 from kraken_flow.core.signal import (
     Given,
     account_features,
     as_rows,
     out_of_range,
-    pick_native,
     rows_of,
     sources_of,
 )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kraken_flow.core import Feature, Source, Strategy, UserError, Window, WindowFeature, nan, node, where
+from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Market, PairColumns
-from kraken_flow.core.signal import compute, pick_native, required_lookback
+from kraken_flow.core.signal import compute, required_lookback
 from kraken_flow.core.units import FloatArray
 from kraken_flow.features import Bollinger, Cross, Ema, Htf, Rank, Returns, Roc, Rsi, Sma
 from strategies.sma_cross import SmaCross
