@@ -68,7 +68,9 @@ def books_balance(spec: Spec, market: Market, result: Result) -> None:
                 value = float(quantity) * float(price) / 1e16
                 equity += value
                 gross += abs(value)
-        assert (result.equity[i], result.cash[i], result.gross[i]) == (equity, held, gross), f"books differ at row {row}"
+        assert (result.equity[i], result.cash[i], result.gross[i]) == (equity, held, gross), (
+            f"books differ at row {row}"
+        )
     assert at == len(pending), "fills are not in the order of their bars"
     assert result.final_cash == cash, "cash is not what the fills say"
     assert result.final_positions.tolist() == position, "positions are not what the fills say"
@@ -110,7 +112,8 @@ def prices_are_possible(spec: Spec, market: Market, result: Result) -> None:
         assert fill["qty"] > 0
         assert price > 0
         maker = fill["liquidity"] == Liquidity.MAKER
-        exact = maker or (fill["slip_hi"] == fill["slip_lo"] == 0 and not spec.latency_rate)
+        worsened = spec.latency_ns and spec.latency_rate
+        exact = not worsened and (maker or fill["slip_hi"] == fill["slip_lo"] == 0)
         jumped = maker and fill["open_phase"]
         if exact and not jumped:
             assert columns.low[row] <= price <= columns.high[row], "a price that was not traded"

@@ -29,7 +29,7 @@ try:
 except ImportError:
     twin = None
 
-RUST = native is not None and twin is not None
+RUST = native is not None and twin is not None and hasattr(native, "run_engine")
 WITHOUT_RUST = REASON or "the Rust engine is not part of the extension"
 ENGINES = ["python", pytest.param("rust", marks=pytest.mark.skipif(not RUST, reason=WITHOUT_RUST))]
 """Values of a parameter `engine`."""
@@ -42,11 +42,12 @@ def run_engine(
     forecast: Int64Array | None = None,
     aux: Mapping[str, Int64Array] | None = None,
 ) -> Result:
-    """Run one of the engines; without a forecast all pairs have 0 throughout."""
+    """Run one of the engines; without a forecast all pairs have 0 throughout. `rust-steps` never takes a short cut."""
     shape = (len(market.pairs), market.n_rows)
     columns = np.zeros(shape, np.int64) if forecast is None else np.ascontiguousarray(forecast)
-    play = reference.run if engine == "python" else twin.run
-    return play(spec, market, columns, aux or {})
+    if engine == "python":
+        return reference.run(spec, market, columns, aux or {})
+    return twin.run(native, spec, market, columns, aux or {}, quick=engine == "rust")
 
 
 class InMemory:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 PROTECTIVE = frozenset({Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP})
 
 
-def after_fill(sim: "Simulator", order: Order, qty: int, printed: int, price: int, before: int) -> None:
+def after_fill(sim: "Simulator", order: Order, qty: int, market: int, price: int, before: int) -> None:
     """Keep groups in step with the position after a fill: shrink siblings, close, open, resize, disarm.
 
-    The order paid `price` where the market stood at `printed`: levels are distances from the former, and the latter is
+    The order paid `price` where the market stood at `market`: levels are distances from the former, and the latter is
     where the new orders meet the market.
     """
     p = order.pair
@@ -33,14 +33,14 @@ def after_fill(sim: "Simulator", order: Order, qty: int, printed: int, price: in
     if opened:
         sim.entry_row[p] = sim.row
         if order.own:
-            sim.protection[p] = _protect(sim, order, printed, price, abs(after) // lot * lot)
+            sim.protection[p] = _protect(sim, order, market, price, abs(after) // lot * lot)
     elif order.group is None:
         _resize(sim, order, abs(after) // lot * lot)
     request = order.request
     if request.stop_loss or request.take_profit or request.bracket_trail:
         grown = abs(after) - (0 if turned else abs(before)) if order.side * after > 0 else 0
         if grown > 0:
-            _bracket(sim, order, printed, price, grown // lot * lot)
+            _bracket(sim, order, market, price, grown // lot * lot)
 
 
 def _shrink_siblings(sim: "Simulator", order: Order, qty: int) -> None:
@@ -66,7 +66,7 @@ def _cancel(sim: "Simulator", leg: Order, reason: Reason) -> None:
     sim.end(leg, State.CANCELLED, reason)
 
 
-def _protect(sim: "Simulator", order: Order, printed: int, price: int, qty: int) -> Group | None:
+def _protect(sim: "Simulator", order: Order, market: int, price: int, qty: int) -> Group | None:
     """Attach risk's stop, target and trail to a position that `order` just opened at `price`."""
     rates = sim.spec.protection
     tick = sim.spec.instruments[order.pair].tick
@@ -74,18 +74,18 @@ def _protect(sim: "Simulator", order: Order, printed: int, price: int, qty: int)
     side = -order.side
     if rates.stop_loss:
         stop = _toward(price * (UNIT + side * rates.stop_loss), UNIT * tick, side) * tick
-        _child(sim, order, group, OrderType.STOP, qty, printed, price, Reason.STOP_LOSS, stop=stop)
+        _child(sim, order, group, OrderType.STOP, qty, market, price, Reason.STOP_LOSS, stop=stop)
     if rates.take_profit:
         limit = _toward(price * (UNIT - side * rates.take_profit), UNIT * tick, -side) * tick
-        _child(sim, order, group, OrderType.LIMIT, qty, printed, price, Reason.TAKE_PROFIT, limit=limit)
+        _child(sim, order, group, OrderType.LIMIT, qty, market, price, Reason.TAKE_PROFIT, limit=limit)
     if rates.trailing:
-        leg = _child(sim, order, group, OrderType.TRAILING, qty, printed, price, Reason.TRAILING_STOP)
+        leg = _child(sim, order, group, OrderType.TRAILING, qty, market, price, Reason.TRAILING_STOP)
         leg.trail_rate = rates.trailing
         sim.set_level(leg)
     return group if group.legs else None
 
 
-def _bracket(sim: "Simulator", order: Order, printed: int, price: int, qty: int) -> None:
+def _bracket(sim: "Simulator", order: Order, market: int, price: int, qty: int) -> None:
     """Create the group of a scripted order, or enlarge it after a further fill."""
     if qty <= 0:
         return
@@ -99,11 +99,11 @@ def _bracket(sim: "Simulator", order: Order, printed: int, price: int, qty: int)
         return
     group = order.child = Group(whole_position=False)
     if request.stop_loss:
-        _child(sim, order, group, OrderType.STOP, qty, printed, price, Reason.STOP_LOSS, stop=request.stop_loss)
+        _child(sim, order, group, OrderType.STOP, qty, market, price, Reason.STOP_LOSS, stop=request.stop_loss)
     if request.take_profit:
-        _child(sim, order, group, OrderType.LIMIT, qty, printed, price, Reason.TAKE_PROFIT, limit=request.take_profit)
+        _child(sim, order, group, OrderType.LIMIT, qty, market, price, Reason.TAKE_PROFIT, limit=request.take_profit)
     if request.bracket_trail:
-        leg = _child(sim, order, group, OrderType.TRAILING, qty, printed, price, Reason.TRAILING_STOP)
+        leg = _child(sim, order, group, OrderType.TRAILING, qty, market, price, Reason.TRAILING_STOP)
         leg.trail = request.bracket_trail
         sim.set_level(leg)
 
@@ -114,7 +114,7 @@ def _child(
     group: Group,
     kind: OrderType,
     qty: int,
-    printed: int,
+    market: int,
     price: int,
     reason: Reason,
     stop: int = 0,
@@ -135,7 +135,7 @@ def _child(
     leg = sim.record.order(request, qty, parent.time, sim.row, parent.own)
     leg.group = group
     leg.state = State.ACTIVE
-    leg.birth, leg.best = printed, price
+    leg.birth, leg.best = market, price
     leg.born_inside = not sim.open_phase
     group.legs.append(leg)
     sim.live[parent.pair].append(leg)

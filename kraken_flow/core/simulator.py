@@ -285,8 +285,8 @@ class Simulator:
                 want, cut = covered, Reason.INSUFFICIENT_FUNDS
                 self.record.count("funds_cuts")
         qty = min(want, self.cap_left[p])
-        if order.request.tif is Tif.FOK and (qty < order.remaining):
-            self.end(order, State.CANCELLED, cut or Reason.FOK_UNFILLED)
+        if order.request.tif is Tif.FOK and qty < order.qty - order.filled:
+            self.end(order, State.CANCELLED, cut or order.cut_reason or Reason.FOK_UNFILLED)
             return
         if cut:
             order.allowed = order.filled + want
@@ -318,7 +318,8 @@ class Simulator:
         self.record.fill(self, order, qty, price, fee, fee_base, abs(price - printed) * qty, liquidity)
         if order.remaining == 0 and order.allowed == order.qty:
             order.move(State.FILLED)
-        after_fill(self, order, qty, printed, price, before)
+        market = self.bars.open[p] if self.open_phase else printed
+        after_fill(self, order, qty, market, price, before)
 
     def _reserve(self, order: Order, price: int) -> None:
         """Cut a newly resting order to what free balance covers at its price, at the dearer of both fees."""

@@ -28,7 +28,6 @@ from kraken_flow.portfolio.fixed_risk import FixedRisk
 from kraken_flow.portfolio.inverse_vol import InverseVol
 from kraken_flow.portfolio.vol_target import VolTarget
 from kraken_flow.risk.position import PositionLimits, PositionRisk
-
 from tests.engines import GivenForecast, graph_of, spec_of
 
 HOUR = 3600 * SECOND
@@ -61,6 +60,8 @@ class Dice:
     """Many small choices out of few Hypothesis draws, which are what takes the time; 0 is always the simplest."""
 
     CHUNK = 2**24
+    SPREAD = 0x9E3779B1
+    """An odd number: neighbours, which Hypothesis likes to draw, become different choices, and 0 stays 0."""
     DRAW = st.integers(0, CHUNK - 1)
 
     def __init__(self, draw: st.DrawFn) -> None:
@@ -74,7 +75,7 @@ class Dice:
     def below(self, n: int) -> int:
         """Return 0 <= k < n."""
         if self.left < n:
-            self.pool, self.left = self.draw(self.DRAW), self.CHUNK
+            self.pool, self.left = self.draw(self.DRAW) * self.SPREAD % self.CHUNK, self.CHUNK
         self.left //= n
         self.pool, k = divmod(self.pool, n)
         return k
@@ -184,7 +185,7 @@ def market_drawn(dice: Dice, detail: bool) -> tuple[Market, np.random.Generator]
     dice.fresh()
     random = np.random.default_rng(dice.below(Dice.CHUNK))
     n = dice.between(8, 60)
-    gaps, calm = dice.pick(0.0, 0.05, 0.15), dice.chance(50)
+    gaps, calm = dice.pick(0.0, 0.05, 0.25), dice.chance(50)
     tapes = [tape(NAMES[p], n, random, 4 if detail else 1, gaps, calm) for p in range(dice.between(1, 3))]
     timeframe = HOUR if detail else dice.pick(HOUR, DAY)
     fine = [f for _, f in tapes if f is not None]
@@ -193,7 +194,7 @@ def market_drawn(dice: Dice, detail: bool) -> tuple[Market, np.random.Generator]
         T0 + timeframe * np.arange(n),
         tuple(coarse for coarse, _ in tapes),
         first_row=dice.pick(0, 0, 3),
-        max_gap=dice.pick(24, 3, 1),
+        max_gap=dice.pick(1, 3, 24),
         detail=Detail(timeframe // 4, 4, tuple(fine)) if fine else None,
     ), random
 
@@ -254,7 +255,7 @@ SLIPPAGES = (
     {"model": "sqrt_impact", "factor": 0.8, "sigma": "close", "volume": "volume"},
     {"model": "volume_share", "factor": 0.3},
 )
-TERMS = {"tick": 0.01, "lot": LOT / UNIT, "qty_min": 0.3, "cost_min": 50.0}
+TERMS = {"tick": 0.01, "lot": LOT / UNIT, "qty_min": 0.3, "cost_min": 40.0}
 
 
 def exchange_drawn(dice: Dice, timeframe_ns: int, detail: bool) -> SpotExchange:
@@ -273,10 +274,10 @@ def exchange_drawn(dice: Dice, timeframe_ns: int, detail: bool) -> SpotExchange:
             "detail": "15m" if detail else None,
         },
         participation_cap=dice.pick(None, 0.1, 0.5),
-        latency=dice.pick("0", "0", "20m", bar, "90m"),
-        latency_bps=dice.pick(0.0, 4.0),
-        price_band=dice.pick(None, None, 0.05),
-        instruments_table={name: TERMS for name in NAMES[: dice.below(4)]},
+        latency=dice.pick("0", "0", "0", "0", "20m", "20m", bar, "90m"),
+        latency_bps=dice.pick(4.0, 0.0),
+        price_band=dice.pick(None, None, 0.03),
+        instruments_table=dict.fromkeys(NAMES[dice.below(4):], TERMS),
         lot=dice.pick(None, 0.5),
         tick=0.01,
     )
@@ -286,7 +287,7 @@ def account_drawn(dice: Dice) -> Account:
     """Cash, permission to go short, leverage."""
     return Account(
         cash=dice.pick(10_000.0, 900.5, 100_000.0),
-        short=not dice.chance(25),
+        short=not dice.chance(33),
         leverage=dice.pick(1.0, 1.0, 0.5, 3.0),
     )
 
@@ -294,16 +295,18 @@ def account_drawn(dice: Dice) -> Account:
 # orders
 
 
-def order_drawn(dice: Dice, market: Market) -> tuple[int, OrderRequest]:
-    """One scripted order near its pair's price at the time, its levels often on the tape's own grid."""
-    p, row = dice.below(len(market.pairs)), dice.below(market.n_rows - 1)
-    base = int(market.pairs[p].close[row]) or LEVEL * UNIT
-    kind = dice.pick(*OrderType, OrderType.LIMIT)
+def order_drawn(dice: Dice, market: Market, p: int, row: int) -> tuple[int, OrderRequest]:
+    """One scripted order near its pair's price at the time, its levels on the tape's grid or at a bar's extreme."""
+    columns = market.pairs[p]
+    base = int(columns.close[row]) or LEVEL * UNIT
+    kind = dice.pick(*OrderType, OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.MARKET)
     side, tif = dice.pick(*Side), dice.pick(Tif.GTC, *Tif)
     close = int(market.times[row]) + market.timeframe_ns
     expires = close + dice.below(7) * market.timeframe_ns - dice.pick(0, 0, 60 * SECOND)
     bracket = dice.pick("", "", "stop", "both", "both", "trail", "all")
     away, off = dice.between(1, 6), dice.pick(0, 0, 0, 12_345)
+    touched = dice.pick("", "", "low", "high")
+    extreme = int(getattr(columns, touched)[min(row + 1 + away // 3, market.n_rows - 1)]) if touched else 0
 
     def level(steps: int) -> int:
         return max(base + steps * GRID + off, GRID)
@@ -311,14 +314,14 @@ def order_drawn(dice: Dice, market: Market) -> tuple[int, OrderRequest]:
     request = OrderRequest(
         pair=p,
         side=side,
-        qty=dice.pick(20, 100, 7, 2, 300, 1001, 1) * LOT + dice.pick(0, 0, 0, LOT // 3),
+        qty=dice.pick(20, 100, 7, 2, 300, 1001, 3) * LOT + dice.pick(0, 0, 0, LOT // 3),
         type=kind,
-        limit_price=level(dice.between(-8, 8)) if kind in (OrderType.LIMIT, OrderType.STOP_LIMIT) else 0,
-        stop_price=level(dice.between(-8, 8)) if kind in (OrderType.STOP, OrderType.STOP_LIMIT) else 0,
+        limit_price=extreme or level(dice.between(-8, 8)) if kind in (OrderType.LIMIT, OrderType.STOP_LIMIT) else 0,
+        stop_price=extreme or level(dice.between(-8, 8)) if kind in (OrderType.STOP, OrderType.STOP_LIMIT) else 0,
         trail=away * GRID if kind is OrderType.TRAILING else 0,
         tif=tif,
         expire_time=expires if tif is Tif.GTD else 0,
-        post_only=kind is OrderType.LIMIT and dice.chance(20),
+        post_only=kind is OrderType.LIMIT and dice.chance(35),
         reduce_only=kind is OrderType.TRAILING or dice.chance(15),
         stop_loss=level(-int(side) * away) if bracket in ("stop", "both", "all") else 0,
         take_profit=level(int(side) * dice.between(1, 6)) if bracket in ("both", "all") else 0,
@@ -330,13 +333,16 @@ def order_drawn(dice: Dice, market: Market) -> tuple[int, OrderRequest]:
 
 
 def orders_drawn(dice: Dice, market: Market) -> list[tuple[int, OrderRequest]]:
-    """Up to 24 orders by time, several of them at the same."""
+    """Up to 30 orders by time, several of them at the same."""
     sent: list[tuple[int, OrderRequest]] = []
-    while len(sent) < 24:
+    place = (0, 0)
+    while len(sent) < 30:
         dice.fresh()
-        if sent and dice.below(14) == 0:
+        if sent and dice.below(24) == 0:
             break
-        sent.append(order_drawn(dice, market))
+        if not sent or dice.chance(70):
+            place = dice.below(len(market.pairs)), dice.below(market.n_rows - 1)
+        sent.append(order_drawn(dice, market, *place))
     return sorted(sent, key=lambda item: item[0])
 
 
@@ -366,17 +372,17 @@ def columns_read(spec: Spec, market: Market, random: np.random.Generator) -> dic
 
 
 @st.composite
-def cases(draw: st.DrawFn, wrap: Callable[[Any], Any] = lambda node: node) -> Case:
+def cases(draw: st.DrawFn, wrap: Callable[[Any], Any] = lambda node: node, scripted: bool | None = None) -> Case:
     """Any run: given orders, or forecasts through every sizer, limit and executor; `wrap` may change the nodes."""
     dice = Dice(draw)
     detail = dice.chance(20)
-    scripted = dice.chance(50)
+    given = dice.chance(50) if scripted is None else scripted
     market, random = market_drawn(dice, detail)
     nodes: dict[str, Any] = {
         "exchange": exchange_drawn(dice, market.timeframe_ns, detail),
         "account": account_drawn(dice),
     }
-    if scripted:
+    if given:
         graph = graph_of(market, orders_drawn(dice, market), **nodes)
     else:
         nodes["portfolio"] = wrap(dice.pick(*SIZERS.values())(dice))

@@ -1,0 +1,118 @@
+"""Whole engines against each other, and each against the rules, on runs drawn from the whole registry.
+
+`KRAKEN_FLOW_FUZZ=20000` sets the number of runs; without it there are enough to see every rule in every shard.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from omegaconf import OmegaConf
+
+from kraken_flow.exchange.account import Account
+from kraken_flow.exchange.spot import SpotExchange
+from tests.engine_checks import check_all
+from tests.engines import RUST, WITHOUT_RUST, run_engine
+from tests.parity.draw import EXECUTORS, LIMITERS, SIZERS, Case, cases
+from tests.parity.rules import REASONS, RULES, exercised
+from tests.parity.same import assert_same
+
+SHARDS = 4
+RUNS = int(os.environ.get("KRAKEN_FLOW_FUZZ", "1600")) // SHARDS
+SEEN_AT_LEAST = 20
+CONF = Path(__file__).parents[2] / "conf"
+
+many = settings(
+    max_examples=RUNS,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+)
+
+
+def without_twin(node: Any) -> Any:
+    """The same node as a user might have written it: no Rust twin, so that the Rust engine asks the Python."""
+    kind = type(node)
+    plain = type(f"Plain{kind.__name__}", (kind,), {"kernel": None})
+    return plain(**{name: getattr(node, name) for name in kind.__pydantic_fields__})
+
+
+def rules_hold(case: Case) -> Counter[str]:
+    """Run the reference and check its result; return what it exercised."""
+    result = run_engine("python", case.spec, case.market, case.forecast, case.aux)
+    check_all(case.spec, case.market, result, case.forecast)
+    return exercised(case.spec, case.market, result)
+
+
+def engines_agree(case: Case, engines: tuple[str, ...] = ("rust", "rust-steps")) -> Counter[str]:
+    """Run all engines, check the reference's result and compare the others with it; return what it exercised."""
+    result = run_engine("python", case.spec, case.market, case.forecast, case.aux)
+    for engine in engines:
+        assert_same(result, run_engine(engine, case.spec, case.market, case.forecast, case.aux))
+    check_all(case.spec, case.market, result, case.forecast)
+    return exercised(case.spec, case.market, result)
+
+
+def assert_all_seen(seen: Counter[str]) -> None:
+    """Every rule and every reason code occurred often enough to mean something."""
+    missed = {n: seen[n] for n in (*RULES, *(r.name for r in REASONS)) if seen[n] < SEEN_AT_LEAST}
+    assert not missed, f"too rarely in {RUNS} runs: {missed}"
+
+
+@pytest.mark.skipif(not RUST, reason=WITHOUT_RUST)
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_the_engines_agree_on_any_run(shard: int) -> None:
+    seen: Counter[str] = Counter()
+
+    @seed(shard)
+    @many
+    @given(cases())
+    def play(case: Case) -> None:
+        seen.update(engines_agree(case))
+
+    play()
+    assert_all_seen(seen)
+
+
+@pytest.mark.skipif(not RUST, reason=WITHOUT_RUST)
+def test_a_node_without_a_twin_gives_the_same_inside_the_rust_engine() -> None:
+    """Each twin's Python version, run as a callback, equals the twin and the reference."""
+
+    @seed(SHARDS)
+    @settings(many, max_examples=max(100, RUNS // 4))
+    @given(cases(wrap=without_twin, scripted=False))
+    def play(case: Case) -> None:
+        engines_agree(case, ("rust",))
+
+    play()
+
+
+def test_the_reference_keeps_the_rules_on_any_run() -> None:
+    seen: Counter[str] = Counter()
+
+    @seed(SHARDS + 1)
+    @many
+    @given(cases())
+    def play(case: Case) -> None:
+        seen.update(rules_hold(case))
+
+    play()
+    assert_all_seen(seen)
+
+
+@pytest.mark.parametrize(
+    ("group", "drawn"),
+    [
+        ("portfolio", set(SIZERS)),
+        ("risk", set(LIMITERS)),
+        ("execution", set(EXECUTORS)),
+        ("exchange", {SpotExchange}),
+        ("account", {Account}),
+    ],
+)
+def test_every_node_of_the_registry_is_drawn(group: str, drawn: set[type]) -> None:
+    registered = {str(OmegaConf.load(file)["_target_"]) for file in (CONF / group).glob("*.yaml")}
+    assert registered == {f"{kind.__module__}.{kind.__qualname__}" for kind in drawn}
