@@ -2,14 +2,22 @@
 
 use super::callback::Callbacks;
 use super::detail::Finer;
+use super::drift::{Marked, steady};
 use super::fault::Fault;
-use super::market::{Bars, Market, REAL, Signals, Weights};
+use super::ledger::{cash_mark, value_mark};
+use super::market::{Bars, Market, REAL, SYNTHETIC, Signals, Weights};
+use super::portfolio::Portfolio;
+use super::quiet::Quiet;
 use super::spec::Spec;
 use super::state_machine::{Engine, Instant};
 
+/// Rows marked at a time: few enough that they stay in the processor's cache.
+const BLOCK: usize = 512;
+
 /// Runs `spec` over a market. Row t is decided with what is known at its close and filled from row t+1 on.
 ///
-/// `forecast` has one held column per pair, `aux` per declared name one per pair.
+/// `forecast` has one held column per pair, `aux` per declared name one per pair. Without `quick` every row is stepped
+/// through; the result is the same.
 pub fn run(
     spec: Spec,
     market: &Market<'_>,
@@ -18,19 +26,119 @@ pub fn run(
     calls: &mut dyn Callbacks,
     quick: bool,
 ) -> Result<Engine, Fault> {
-    let _ = quick;
     let first = usize::try_from(spec.first_row).unwrap_or(0);
-    let mut engine = Engine::new(spec);
+    let rows = market.times.len().saturating_sub(first);
+    let mut engine = Engine::with_rows(spec, rows);
     engine.sim.record.detail_fallback_bars = fallback_bars(market, first);
-    for at in first..market.times.len() {
-        let bars = Bars { pairs: market.pairs, at };
-        let signals = Signals { forecast, aux, at };
-        let busy = engine.sim.busy();
-        let finer = market.detail.as_ref().filter(|_| busy).map(|d| Finer::of(d, bars, market.times[at]));
-        let instant = Instant { row: at as i64, open_time: market.times[at], bars, signals, finer: finer.as_ref() };
-        engine.step(&instant, calls)?;
+    let mut run = Run { market, forecast, aux, first };
+    if quick {
+        engine.guarded(|engine| run.quickly(engine, calls))?;
+    } else {
+        engine.guarded(|engine| (first..market.times.len()).for_each(|row| run.step(engine, calls, row, row)))?;
     }
     Ok(engine)
+}
+
+struct Run<'a> {
+    market: &'a Market<'a>,
+    forecast: &'a [Weights<'a>],
+    aux: &'a [Vec<Weights<'a>>],
+    first: usize,
+}
+
+impl Run<'_> {
+    /// Steps through the rows in which something may happen and marks the others.
+    fn quickly(&mut self, engine: &mut Engine, calls: &mut dyn Callbacks) {
+        let (market, end) = (self.market, self.market.times.len());
+        let drifts = engine.sim.spec.band >= 0 && engine.sim.spec.drifts && !engine.sim.spec.scripted;
+        let opaque = drifts && engine.sim.spec.portfolio == Portfolio::Callback;
+        let mut quiet = Quiet::new(market.pairs.len());
+        let (mut row, mut stepped) = (self.first, self.first);
+        while row < end {
+            let until =
+                if opaque { row } else { quiet.until(&mut engine.sim, &engine.decider, market, self.forecast, row) };
+            if until > row {
+                let stop = self.pass(engine, row, until, drifts);
+                quiet.catch_up(&mut engine.sim, market, row, stop);
+                row = stop;
+                if row == end {
+                    break;
+                }
+                if row > self.first {
+                    engine.remember(self.signals(row - 1));
+                }
+            }
+            self.step(engine, calls, row, stepped);
+            row += 1;
+            stepped = row;
+        }
+    }
+
+    /// Takes the whole step of a row; gaps were counted up to the row before `stepped`.
+    fn step(&self, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize, stepped: usize) {
+        let bars = Bars { pairs: self.market.pairs, at: row };
+        for (gap, pair) in engine.sim.gap.iter_mut().zip(self.market.pairs) {
+            if pair.state[row] != SYNTHETIC {
+                *gap = 0;
+            } else if stepped == row {
+                *gap += 1;
+            } else {
+                let run = pair.state[self.first..=row].iter().rev().take_while(|&&state| state == SYNTHETIC);
+                *gap = run.count() as i64;
+            }
+        }
+        let open_time = self.market.times[row];
+        let detail = self.market.detail.as_ref().filter(|_| engine.sim.busy());
+        let finer = detail.map(|detail| Finer::of(detail, bars, open_time));
+        let signals = self.signals(row);
+        engine.advance(&Instant { row: row as i64, open_time, bars, signals, finer: finer.as_ref() }, calls);
+    }
+
+    fn signals(&self, at: usize) -> Signals<'_> {
+        Signals { forecast: self.forecast, aux: self.aux, at }
+    }
+
+    /// Marks the rows [row, until) or, where targets drift, those before the first that may bring a new target.
+    fn pass(&self, engine: &mut Engine, row: usize, until: usize, drifts: bool) -> usize {
+        let mut start = row;
+        while start < until {
+            let stop = until.min(start + BLOCK);
+            let kept = engine.equity.len();
+            let cash = cash_mark(engine.sim.ledger.cash);
+            self.mark(engine, start, stop, cash);
+            if drifts {
+                let marked = Marked { start, equity: &engine.equity[kept..], gross: &engine.gross[kept..], cash };
+                let good = steady(&engine.sim, &engine.decider, self.market, self.aux, &marked);
+                if start + good < stop {
+                    for column in [&mut engine.equity, &mut engine.cash, &mut engine.gross] {
+                        column.truncate(kept + good);
+                    }
+                    return start + good;
+                }
+            }
+            start = stop;
+        }
+        until
+    }
+
+    /// Writes the marks of rows in which neither cash nor positions change: the operations of `Ledger::marks`.
+    fn mark(&self, engine: &mut Engine, start: usize, stop: usize, cash: f64) {
+        let (kept, rows) = (engine.equity.len(), stop - start);
+        engine.cash.resize(kept + rows, cash);
+        engine.equity.resize(kept + rows, cash);
+        engine.gross.resize(kept + rows, 0.0);
+        let (equity, gross) = (&mut engine.equity[kept..], &mut engine.gross[kept..]);
+        for (&position, pair) in engine.sim.ledger.position.iter().zip(self.market.pairs) {
+            if position != 0 {
+                let held = position as f64;
+                for ((equity, gross), &price) in equity.iter_mut().zip(gross.iter_mut()).zip(&pair.close[start..stop]) {
+                    let value = value_mark(held, price);
+                    *equity += value;
+                    *gross += value.abs();
+                }
+            }
+        }
+    }
 }
 
 /// Real bars of the run that have no finer bar inside.

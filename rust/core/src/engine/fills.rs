@@ -75,9 +75,10 @@ impl Simulator {
             }
         }
         let qty = want.min(self.cap_left[p]);
-        if fok && qty < self.orders[id].remaining() {
-            let reason = if cut == Reason::None { Reason::FokUnfilled } else { cut };
-            self.end(id, State::Cancelled, reason);
+        let order = &self.orders[id];
+        if fok && qty < order.qty - order.filled {
+            let known = [cut, order.cut_reason].into_iter().find(|&reason| reason != Reason::None);
+            self.end(id, State::Cancelled, known.unwrap_or(Reason::FokUnfilled));
             return;
         }
         if cut != Reason::None {
@@ -86,7 +87,7 @@ impl Simulator {
             order.cut_reason = cut;
         }
         if qty > 0 {
-            self.book(id, qty, printed, price, liquidity, rate);
+            self.book(bars, id, qty, Deal { printed, price, liquidity, rate });
         }
         let order = &self.orders[id];
         if !order.alive() || order.remaining() != 0 {
@@ -102,7 +103,8 @@ impl Simulator {
         }
     }
 
-    fn book(&mut self, id: usize, qty: i64, printed: i64, price: i64, liquidity: Liquidity, rate: i64) {
+    fn book(&mut self, bars: Bars<'_>, id: usize, qty: i64, deal: Deal) {
+        let Deal { printed, price, liquidity, rate } = deal;
         let order = &mut self.orders[id];
         let (p, side) = (order.request.pair, order.side());
         let before = self.ledger.position[p];
@@ -132,7 +134,8 @@ impl Simulator {
         if order.remaining() == 0 && order.allowed == order.qty {
             order.advance(State::Filled);
         }
-        self.after_fill(id, qty, Paid { printed, price }, before);
+        let market = if self.open_phase { bars.open(p) } else { printed };
+        self.after_fill(id, qty, Paid { market, price }, before);
     }
 
     /// Cuts a newly resting order to what free balance covers at its price, at the dearer of both fees.
@@ -218,6 +221,15 @@ impl Simulator {
         };
         funds.largest(want, self.spec.instruments[p].lot)
     }
+}
+
+/// The terms of one fill: the price of the market and the one paid, the side of the book, the fee's rate.
+#[derive(Clone, Copy)]
+struct Deal {
+    printed: i64,
+    price: i64,
+    liquidity: Liquidity,
+    rate: i64,
 }
 
 /// What decides whether a quantity is affordable.

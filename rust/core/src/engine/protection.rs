@@ -5,12 +5,12 @@ use super::number::{UNIT, WIDE_UNIT, ceil_div, floor_div, mul, narrow, times, to
 use super::order::{Group, Request};
 use super::simulator::Simulator;
 
-/// What an order paid where the market stood at `printed`: levels are distances from the price paid, and the printed
-/// one is where the new orders meet the market.
+/// What an order paid, and where the market stood: levels are distances from the former, and the latter is where the
+/// new orders meet the market.
 #[derive(Clone, Copy)]
 pub struct Paid {
     /// Price of the market.
-    pub printed: i64,
+    pub market: i64,
     /// Price of the fill.
     pub price: i64,
 }
@@ -187,7 +187,7 @@ impl Simulator {
         let order = &mut self.orders[id];
         order.group = Some(group);
         order.state = State::Active;
-        order.birth = paid.printed;
+        order.birth = paid.market;
         order.best = paid.price;
         order.born_inside = !self.open_phase;
         self.groups[group].legs.push(id);

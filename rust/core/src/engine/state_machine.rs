@@ -53,6 +53,15 @@ impl Engine {
         }
     }
 
+    /// An engine with room for the marks of `rows` rows.
+    pub fn with_rows(spec: Spec, rows: usize) -> Self {
+        let mut engine = Engine::new(spec);
+        for column in [&mut engine.equity, &mut engine.cash, &mut engine.gross] {
+            column.reserve_exact(rows);
+        }
+        engine
+    }
+
     /// Does `work` unless a fault ended an earlier one.
     pub(crate) fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, Fault> {
         if self.broken {

@@ -1,0 +1,326 @@
+//! Rows in which nothing can happen to a pair, found without stepping through them.
+//!
+//! A row is quiet for a pair when its forecast stands, no clock of its own runs out, and its bar reaches no level of a
+//! resting order; a level that is merely touched counts as reached. Whatever is not provably quiet takes the full step.
+
+use super::codes::{OrderType, State, Tif};
+use super::decision::{Decider, is_own};
+use super::market::{Market, PairColumns, REAL, Weights};
+use super::order::Order;
+use super::simulator::{Simulator, trailing_level};
+
+/// Per pair, how far ahead nothing happens; kept until something touches the pair.
+#[derive(Debug)]
+pub struct Quiet {
+    next: Vec<usize>,
+    change: Vec<usize>,
+    trail: Vec<Option<Ratchet>>,
+}
+
+/// Where a trailing stop stands after the quiet rows before `at`.
+#[derive(Clone, Copy, Debug)]
+struct Ratchet {
+    order: usize,
+    at: usize,
+    best: i64,
+}
+
+impl Quiet {
+    /// Nothing is known yet.
+    pub fn new(n_pairs: usize) -> Self {
+        Quiet { next: vec![0; n_pairs], change: vec![0; n_pairs], trail: vec![None; n_pairs] }
+    }
+
+    /// The first row from `row` on that may not be quiet for some pair; the number of rows if none is.
+    pub fn until(
+        &mut self,
+        sim: &mut Simulator,
+        decider: &Decider,
+        market: &Market<'_>,
+        forecast: &[Weights<'_>],
+        row: usize,
+    ) -> usize {
+        if market.detail.is_some() && sim.busy() {
+            return row;
+        }
+        let clock = next_appointment(sim, decider, market, row);
+        let mut first = clock;
+        for (p, weights) in forecast.iter().enumerate() {
+            if sim.touched[p] || self.next[p] < row {
+                sim.touched[p] = false;
+                self.next[p] = self.look_ahead(sim, decider, market, weights, p, row);
+            }
+            first = first.min(self.next[p]);
+        }
+        first
+    }
+
+    /// Brings trailing stops to where the quiet rows before `stop` leave them.
+    pub fn catch_up(&self, sim: &mut Simulator, market: &Market<'_>, start: usize, stop: usize) {
+        for (p, ratchet) in self.trail.iter().enumerate() {
+            let Some(ratchet) = ratchet else { continue };
+            let order = &mut sim.orders[ratchet.order];
+            if order.state != State::Active {
+                continue;
+            }
+            order.best = if ratchet.at == stop { ratchet.best } else { extreme(order, &market.pairs[p], start, stop) };
+            order.level = trailing_level(order, sim.spec.instruments[p].tick);
+        }
+    }
+
+    fn look_ahead(
+        &mut self,
+        sim: &Simulator,
+        decider: &Decider,
+        market: &Market<'_>,
+        weights: &Weights<'_>,
+        p: usize,
+        row: usize,
+    ) -> usize {
+        let pair = &market.pairs[p];
+        self.trail[p] = None;
+        let mut limit = market.times.len();
+        if !sim.spec.scripted {
+            if self.change[p] < row || row == 0 {
+                self.change[p] = next_change(weights, pair.state, decider.forecast[p], row);
+            }
+            limit = self.change[p].min(own_clock(sim, decider, p, row));
+        }
+        if limit <= row || sim.live[p].is_empty() {
+            return limit.max(row);
+        }
+        let Some(levels) = Levels::of(sim, p) else { return row };
+        match levels.trailing {
+            None => levels.reached(pair, row, limit),
+            Some(id) => {
+                let order = &sim.orders[id];
+                let (at, best) = levels.ratcheted(pair, order, sim.spec.instruments[p].tick, row, limit);
+                self.trail[p] = Some(Ratchet { order: id, at, best });
+                at
+            }
+        }
+    }
+}
+
+/// The next row with something due for all pairs: a scheduled rebalance, or a scripted order.
+fn next_appointment(sim: &Simulator, decider: &Decider, market: &Market<'_>, row: usize) -> usize {
+    let end = market.times.len();
+    if sim.spec.scripted {
+        if !decider.waiting.is_empty() {
+            return row;
+        }
+        return match sim.spec.requests.get(decider.script) {
+            Some(&(time, _)) => {
+                let open = time - sim.spec.timeframe_ns;
+                row + market.times[row..].partition_point(|&start| start < open)
+            }
+            None => end,
+        };
+    }
+    match usize::try_from(sim.spec.rebalance_bars) {
+        Ok(every) if every > 0 => {
+            let since = row - usize::try_from(sim.spec.first_row).unwrap_or(0);
+            end.min(row + (every - since % every) % every)
+        }
+        _ => end,
+    }
+}
+
+/// The next row at which a clock of the pair runs out: re-arming, time stop, an executor's patience.
+fn own_clock(sim: &Simulator, decider: &Decider, p: usize, row: usize) -> usize {
+    let now = row as i64;
+    let mut first = i64::MAX;
+    let stopped = sim.stopped_row[p];
+    if stopped >= 0 {
+        if decider.target[p] != 0 {
+            return row;
+        }
+        if sim.spec.rearm_bars > 0 {
+            first = stopped + sim.spec.rearm_bars;
+        }
+    }
+    let held = sim.spec.protection.max_bars;
+    if held > 0 && sim.ledger.position[p].abs() >= sim.spec.instruments[p].lot {
+        first = first.min(sim.entry_row[p] + held - 1);
+    }
+    if sim.spec.timeout >= 0 {
+        for &id in &sim.live[p] {
+            if sim.orders[id].kind() == OrderType::Limit && is_own(sim, id) {
+                first = first.min(sim.orders[id].row + sim.spec.timeout);
+            }
+        }
+    }
+    usize::try_from(first.max(now)).unwrap_or(usize::MAX)
+}
+
+/// The first real row from `row` on whose forecast is not `last`.
+fn next_change(weights: &Weights<'_>, state: &[u8], last: i64, row: usize) -> usize {
+    match weights {
+        Weights::Floats(values) => first_change(values, state, row, |value| super::number::fix(value) == last),
+        Weights::Fixed(values) => first_change(values, state, row, |value| value == last),
+    }
+}
+
+fn first_change<T: Copy + PartialEq>(values: &[T], state: &[u8], row: usize, stands: impl Fn(T) -> bool) -> usize {
+    const BLOCK: usize = 16;
+    let mut i = row;
+    while i < values.len() {
+        let value = values[i];
+        if !stands(value) {
+            if state[i] == REAL {
+                return i;
+            }
+            i += 1;
+            continue;
+        }
+        i += 1;
+        while let Some(block) = values.get(i..i + BLOCK) {
+            if !block.iter().fold(true, |all, other| all & (*other == value)) {
+                break;
+            }
+            i += BLOCK;
+        }
+        while i < values.len() && values[i] == value {
+            i += 1;
+        }
+    }
+    values.len()
+}
+
+/// The nearest levels of a pair's resting orders: prices strictly between them meet none.
+struct Levels {
+    up: i64,
+    down: i64,
+    trailing: Option<usize>,
+}
+
+impl Levels {
+    /// None where an order does more than rest.
+    fn of(sim: &Simulator, p: usize) -> Option<Self> {
+        let mut levels = Levels { up: i64::MAX, down: i64::MIN, trailing: None };
+        for &id in &sim.live[p] {
+            let order = &sim.orders[id];
+            let resting =
+                order.request.tif == Tif::Gtc && order.cancel_at < 0 && order.birth == 0 && !order.born_inside;
+            if !resting || order.state == State::Pending || order.takes_market() {
+                return None;
+            }
+            if order.kind() == OrderType::Trailing {
+                if levels.trailing.is_some() {
+                    return None;
+                }
+                levels.trailing = Some(id);
+            } else if order.waits_for_level() == (order.side() > 0) {
+                levels.up = levels.up.min(if order.waits_for_level() { order.level } else { order.limit });
+            } else {
+                levels.down = levels.down.max(if order.waits_for_level() { order.level } else { order.limit });
+            }
+        }
+        Some(levels)
+    }
+
+    /// The first row in [row, limit) whose bar trades at a level.
+    fn reached(&self, pair: &PairColumns<'_>, row: usize, limit: usize) -> usize {
+        let bars = Prices::of(pair, row, limit);
+        let mut from = 0;
+        while let Some(i) = (from..bars.len()).find(|&i| {
+            let (low, high) = bars.range(i);
+            high >= self.up || low <= self.down
+        }) {
+            if bars.tradable(i) {
+                return row + i;
+            }
+            from = i + 1;
+        }
+        limit
+    }
+
+    /// The same with a trailing stop whose level follows; also its best price before that row.
+    fn ratcheted(&self, pair: &PairColumns<'_>, order: &Order, tick: i64, row: usize, limit: usize) -> (usize, i64) {
+        let bars = Prices::of(pair, row, limit);
+        let mut stop = order.clone();
+        let sells = order.side() < 0;
+        let (mut up, mut down) = (self.up, self.down);
+        let mut follow = |level: i64| {
+            if sells {
+                down = self.down.max(level);
+            } else {
+                up = self.up.min(level);
+            }
+            (up, down)
+        };
+        let (mut above, mut below) = follow(stop.level);
+        for i in 0..bars.len() {
+            let (low, high) = bars.range(i);
+            if high >= above || low <= below {
+                if bars.tradable(i) {
+                    return (row + i, stop.best);
+                }
+                continue;
+            }
+            let seen = if sells { bars.high[i] } else { bars.low[i] };
+            let better = if sells { seen > stop.best } else { seen < stop.best };
+            if better && bars.tradable(i) {
+                let before = stop.best;
+                stop.best = seen;
+                stop.level = trailing_level(&stop, tick);
+                if stop.side() * (bars.close[i] - stop.level) >= 0 {
+                    return (row + i, before);
+                }
+                (above, below) = follow(stop.level);
+            }
+        }
+        (limit, stop.best)
+    }
+}
+
+/// Bars of a run of rows.
+struct Prices<'a> {
+    open: &'a [i64],
+    high: &'a [i64],
+    low: &'a [i64],
+    close: &'a [i64],
+    volume: &'a [i64],
+    state: &'a [u8],
+}
+
+impl<'a> Prices<'a> {
+    fn of(pair: &PairColumns<'a>, row: usize, limit: usize) -> Self {
+        let rows = row..limit;
+        Prices {
+            open: &pair.open[rows.clone()],
+            high: &pair.high[rows.clone()],
+            low: &pair.low[rows.clone()],
+            close: &pair.close[rows.clone()],
+            volume: &pair.volume[rows.clone()],
+            state: &pair.state[rows],
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.close.len()
+    }
+
+    /// Lowest and highest price of a bar, whatever column says it.
+    #[inline]
+    fn range(&self, i: usize) -> (i64, i64) {
+        let (open, close) = (self.open[i], self.close[i]);
+        (self.low[i].min(open).min(close), self.high[i].max(open).max(close))
+    }
+
+    #[inline]
+    fn tradable(&self, i: usize) -> bool {
+        self.state[i] == REAL && self.volume[i] > 0
+    }
+}
+
+/// The best price that a trailing stop has seen after the quiet rows [start, stop).
+fn extreme(order: &Order, pair: &PairColumns<'_>, start: usize, stop: usize) -> i64 {
+    let bars = Prices::of(pair, start, stop);
+    let tradable = (0..bars.len()).filter(|&i| bars.tradable(i));
+    if order.side() < 0 {
+        tradable.map(|i| bars.high[i]).fold(order.best, i64::max)
+    } else {
+        tradable.map(|i| bars.low[i]).fold(order.best, i64::min)
+    }
+}
