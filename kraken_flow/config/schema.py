@@ -42,14 +42,15 @@ def _fields_of(cls: Any) -> dict[str, Field]:
     for field in dataclasses.fields(cls):
         if not field.init:
             continue
-        default = field.default
-        if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
+        info = known.get(field.name)
+        if info is not None:
+            default = REQUIRED if info.is_required() else info.get_default(call_default_factory=True)
+        elif field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        doc = getattr(known.get(field.name), "description", None) or ""
-        required = default is dataclasses.MISSING
-        found[field.name] = Field(
-            field.name, hints[field.name], REQUIRED if required else default, " ".join(doc.split())
-        )
+        else:
+            default = REQUIRED if field.default is dataclasses.MISSING else field.default
+        doc = getattr(info, "description", None) or ""
+        found[field.name] = Field(field.name, hints[field.name], default, " ".join(doc.split()))
     return found
 
 

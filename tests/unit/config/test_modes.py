@@ -26,6 +26,12 @@ def test_list_of_one_group_shows_its_keys(program):
     assert program.err.endswith("did you mean mode.group=risk?\n")
 
 
+@pytest.mark.parametrize("group", [group for group in GROUPS if group not in {"pairs", "report", "experiment"}])
+def test_list_writes_every_default_as_a_user_would(program, group):
+    assert program("mode=list", f"mode.group={group}") == 0
+    assert not any(word in program.out for word in ("annotation=", "<", "MISSING", "object at"))
+
+
 def test_list_works_where_the_rest_is_wrong(program):
     assert program("mode=list", "timeframe=1x", "strategy.fats=3") == 0
 
