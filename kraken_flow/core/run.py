@@ -13,7 +13,6 @@ from kraken_flow.core.market import Market
 from kraken_flow.core.result import Result
 from kraken_flow.core.signal import Signals, compute
 from kraken_flow.core.spec import Spec
-from kraken_flow.core.units import fix_column
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,7 @@ def execute(graph: Graph, market: Market, engine: str = "auto") -> Outcome:
     signals = compute(graph, market, engine)
     native = pick_native(engine)
     if native is None:
-        aux = {name: fix_column(signals.aux[name]) for name in spec.aux}
-        result = reference.run(spec, market, signals.forecast_fix, aux)
+        result = reference.run(spec, market, signals.forecast_fix, signals.aux_fix)
         asked: tuple[str, ...] = ()
     else:
         result = twin.run(native, spec, market, signals.forecast, signals.aux)
