@@ -79,6 +79,7 @@ def plain_loop(
 @compiled
 def stops_loop(
     bars: NDArray[np.int64],
+    averaged: Floats,
     tick: float,
     fast: int,
     slow: int,
@@ -91,7 +92,8 @@ def stops_loop(
 ) -> tuple[float, int, float]:
     """`plain_loop` with a stop, a target and a trail on every position (spec F1-F6), all three at once.
 
-    Parameters: `bars` int64 of shape (4, n), open, high, low, close in ticks; `tick` the value of one; rates in 10^-8.
+    Parameters: `bars` int64 of shape (4, n), open, high, low, close in ticks; `averaged` the closes as floats, whose
+    running sums decide ties of the averages as the features do; `tick` the value of one; rates in 10^-8.
 
     A gap fills at the open, a jumped target at its own price. Inside the bar the stops go before the target, the nearer
     stop first; a target needs a trade through. The trail of the bars before is tested first, then raised with this
@@ -99,7 +101,7 @@ def stops_loop(
     have crossed down and up.
     """
     open_, high, low, close = bars[0], bars[1], bars[2], bars[3]
-    sum_fast = sum_slow = 0
+    sum_fast = sum_slow = 0.0
     held = False
     trades = 0
     side = 2
@@ -140,15 +142,15 @@ def stops_loop(
             held = False
             trades += 1
         order = 0
-        sum_fast += close[i]
-        sum_slow += close[i]
+        sum_fast += averaged[i]
+        sum_slow += averaged[i]
         if i >= fast:
-            sum_fast -= close[i - fast]
+            sum_fast -= averaged[i - fast]
         if i >= slow:
-            sum_slow -= close[i - slow]
+            sum_slow -= averaged[i - slow]
         if i >= slow - 1:
-            gap = sum_fast * slow - sum_slow * fast
-            now = 1 if gap > 0 else -1 if gap < 0 else 0
+            gap = sum_fast / fast - sum_slow / slow
+            now = 1 if gap > 0.0 else -1 if gap < 0.0 else 0
             if side == 2:
                 side = now
             elif now != 0 and now != side:

@@ -51,10 +51,13 @@ def loop_plain(bars: Mapping[str, market.Floats]) -> tuple[float, int, float]:
     return loops.plain_loop(bars["open"], bars["close"], graphs.FAST, graphs.SLOW, FEE, float(graphs.CASH), 1.0)
 
 
-def loop_stops(prices: NDArray[np.int64], stop: float, target: float, trail: float) -> tuple[float, int, float]:
+def loop_stops(bars: Mapping[str, market.Floats], stop: float, target: float, trail: float) -> tuple[float, int, float]:
     """Run the compiled loop with our stop rules."""
+    prices = ticks(bars)
     rates = [round(rate * loops.RATE) for rate in (stop, target, trail)]
-    return loops.stops_loop(prices, 1 / TICKS, graphs.FAST, graphs.SLOW, FEE, float(graphs.CASH), 1.0, *rates)
+    return loops.stops_loop(
+        prices, bars["close"], 1 / TICKS, graphs.FAST, graphs.SLOW, FEE, float(graphs.CASH), 1.0, *rates
+    )
 
 
 def same(what: str, run: FinishedRun, other: tuple[float, int, float]) -> list[Check]:
@@ -105,7 +108,7 @@ def limits(n: int, rounds: int) -> Section:
 
     bars, loaded = market.candles(n), market.single(n)
     rivals.prepare("1min")
-    frame, prices = rivals.frame(bars, "1min"), ticks(bars)
+    frame = rivals.frame(bars, "1min")
     narrow = (graphs.STOP / 10, graphs.TARGET / 10, graphs.TRAIL / 10)
     systems = {
         "plain": graphs.plain(),
@@ -122,8 +125,8 @@ def limits(n: int, rounds: int) -> Section:
     wide = (graphs.STOP, graphs.TARGET, graphs.TRAIL)
     ours, theirs = times.results["stops"], times.results["vectorbt"]
     checks = [
-        *same("stop 3 %, target 6 %, trail 2 %, numba loop of our rules", ours, loop_stops(prices, *wide)),
-        *same("a tenth of that, numba loop of our rules", times.results["narrow"], loop_stops(prices, *narrow)),
+        *same("stop 3 %, target 6 %, trail 2 %, numba loop of our rules", ours, loop_stops(bars, *wide)),
+        *same("a tenth of that, numba loop of our rules", times.results["narrow"], loop_stops(bars, *narrow)),
         *same("far limits, numba loop", times.results["far"], loop_plain(bars)),
     ]
     return Section(f"{n:,} bars, position limits", checks, [*_costs(times), *_difference(ours, theirs)])

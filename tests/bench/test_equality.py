@@ -23,7 +23,7 @@ def test_a_plain_run_equals_the_loop(engine: str) -> None:
 @pytest.mark.parametrize("limits", LIMITS)
 def test_stops_equal_the_loop_of_our_rules(engine: str, limits: tuple[float, float, float]) -> None:
     run = plain.whole(graphs.protected(*limits), market.single(BARS), engine)
-    checks = plain.same("loop", run, plain.loop_stops(plain.ticks(market.candles(BARS)), *limits))
+    checks = plain.same("loop", run, plain.loop_stops(market.candles(BARS), *limits))
     assert all(check.equal for check in checks), checks
 
 
