@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,14 @@ class _Wanted:
     on_bad: str
 
     def series(self, path: Path, role: str = "bars") -> Series:
+        """Read and check one file, or give again what was read while the file is the same."""
+        try:
+            found = path.stat()
+        except OSError:
+            return self.read(path, role)
+        return _remembered(self, path, role, (found.st_mtime_ns, found.st_size, found.st_ino))
+
+    def read(self, path: Path, role: str) -> Series:
         """Read and check one file."""
         stated = stated_timeframe(stem(path) or path.stem)
         hints = (self.timeframe_ns,) if stated is None else (stated, self.timeframe_ns)
@@ -39,6 +48,12 @@ class _Wanted:
             "rows": len(times),
         }
         return Series(self.pair, checked, record)
+
+
+@lru_cache(maxsize=64)
+def _remembered(wanted: _Wanted, path: Path, role: str, _stamp: tuple[int, int, int]) -> Series:
+    """Keep what was read, so that a sweep reads each file once."""
+    return wanted.read(path, role)
 
 
 @node

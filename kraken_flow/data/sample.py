@@ -1,6 +1,7 @@
 """The sample market: candles the project makes itself, so that everything runs offline on the first minute."""
 
 import difflib
+from functools import lru_cache
 
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market
@@ -50,26 +51,29 @@ class Sample(CandleSource):
                 + (f" (nearest: {near[0]})" if near else "")
                 + ". For other pairs give your own files: data=files data.path=..."
             )
-        series = [self._series(pair) for pair in sorted(pairs)]
+        series = [_series(pair, self.seed) for pair in sorted(pairs)]
         finer = None
         if detail is not None:
             finer = _timeframe(detail, "exchange.fill.detail"), {one.pair: one for one in series}
         return assemble(series, timeframe_ns, start, end, lookback, self.max_gap, finer, synthetic_sample=True)
 
-    def _series(self, pair: str) -> Series:
-        bars = bars_of(pair, self.seed)
-        note = f"synthetic sample market, seed {self.seed}: made by the project, nothing in it ever traded"
-        record = {
-            "pair": pair,
-            "path": f"sample:seed={self.seed}",
-            "role": "bars",
-            "timeframe": timeframe_name(STEP_NS),
-            "sha256": columns_sha256(bars),
-            "first": iso(int(bars.times[0])),
-            "last": iso(int(bars.times[-1])),
-            "rows": len(bars.times),
-        }
-        return Series(pair, Checked(bars, STEP_NS, COINS[pair].decimals, 0, 0, (note,)), record)
+
+@lru_cache(maxsize=16)
+def _series(pair: str, seed: int) -> Series:
+    """Make one pair's bars, once in a process, so that a sweep makes its market once."""
+    bars = bars_of(pair, seed)
+    note = f"synthetic sample market, seed {seed}: made by the project, nothing in it ever traded"
+    record = {
+        "pair": pair,
+        "path": f"sample:seed={seed}",
+        "role": "bars",
+        "timeframe": timeframe_name(STEP_NS),
+        "sha256": columns_sha256(bars),
+        "first": iso(int(bars.times[0])),
+        "last": iso(int(bars.times[-1])),
+        "rows": len(bars.times),
+    }
+    return Series(pair, Checked(bars, STEP_NS, COINS[pair].decimals, 0, 0, (note,)), record)
 
 
 def _timeframe(value: str, key: str) -> int:

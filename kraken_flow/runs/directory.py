@@ -50,7 +50,15 @@ def explained(folder: Path) -> Iterator[None]:
         place = error.filename or folder
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise CheckFailed(f"{place}: the disk is full; the run is not complete") from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}:
+        if error.errno in {
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.ENOTDIR,
+            errno.EISDIR,
+            errno.EEXIST,
+            errno.ENOENT,
+        }:
             raise UserError(
                 f"{place}: cannot be written ({os.strerror(error.errno)}); choose another run_dir"
             ) from error
