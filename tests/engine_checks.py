@@ -83,7 +83,7 @@ def replay_copies(spec: Spec, result: Result) -> Iterator[tuple[int, int, list[i
 
 
 def fees_come_from_the_table(spec: Spec, market: Market, result: Result) -> None:
-    """Each fee is the rate of the tier of the volume traded before, rounded up, for the liquidity that was simulated."""
+    """Each fee is rounded up from the rate of the tier of the volume traded before, for the simulated liquidity."""
     history: list[tuple[int, int]] = []
     for fill, *_ in replay(spec, result):
         time = int(market.times[fill["row"]]) + (0 if fill["open_phase"] else spec.timeframe_ns)

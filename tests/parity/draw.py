@@ -185,7 +185,7 @@ def market_drawn(dice: Dice, detail: bool) -> tuple[Market, np.random.Generator]
     dice.fresh()
     random = np.random.default_rng(dice.below(Dice.CHUNK))
     n = dice.between(8, 60)
-    gaps, calm = dice.pick(0.0, 0.05, 0.25), dice.chance(50)
+    gaps, calm = dice.pick(0.0, 0.1, 0.25), dice.chance(50)
     tapes = [tape(NAMES[p], n, random, 4 if detail else 1, gaps, calm) for p in range(dice.between(1, 3))]
     timeframe = HOUR if detail else dice.pick(HOUR, DAY)
     fine = [f for _, f in tapes if f is not None]
@@ -262,22 +262,22 @@ def exchange_drawn(dice: Dice, timeframe_ns: int, detail: bool) -> SpotExchange:
     """A venue's terms."""
     dice.fresh()
     bar = "1h" if timeframe_ns == HOUR else "1d"
-    flat = {"taker_bps": dice.pick(10.0, 40.0, 2.5), "maker_bps": dice.pick(5.0, 0.0, -1.0)}
-    fees = dice.pick(flat, {"tiers": TIERS})
+    flat = {"taker_bps": dice.pick(10.0, 40.0, 2.5), "maker_bps": dice.pick(5.0, -1.0, 0.0, -1.0)}
+    fees = dice.pick(flat, flat, {"tiers": TIERS})
     return SpotExchange(
         name="drawn",
         fees={**fees, "currency": dice.pick("quote", "quote", "base")},
         slippage=dice.pick(*SLIPPAGES),
         fill={
             "limit": dice.pick("through", "touch"),
-            "path": "detail" if detail else dice.pick("pessimistic", "pessimistic", "ohlc", "olhc", "adaptive"),
+            "path": "detail" if detail else dice.pick(*["pessimistic"] * 4, "ohlc", "olhc", "adaptive"),
             "detail": "15m" if detail else None,
         },
         participation_cap=dice.pick(None, 0.1, 0.5),
         latency=dice.pick("0", "0", "0", "0", "20m", "20m", bar, "90m"),
         latency_bps=dice.pick(4.0, 0.0),
-        price_band=dice.pick(None, None, 0.03),
-        instruments_table=dict.fromkeys(NAMES[dice.below(4):], TERMS),
+        price_band=dice.pick(None, None, 0.02),
+        instruments_table=dict.fromkeys(NAMES[dice.below(4) :], TERMS),
         lot=dice.pick(None, 0.5),
         tick=0.01,
     )
@@ -287,7 +287,7 @@ def account_drawn(dice: Dice) -> Account:
     """Cash, permission to go short, leverage."""
     return Account(
         cash=dice.pick(10_000.0, 900.5, 100_000.0),
-        short=not dice.chance(33),
+        short=dice.pick(True, False),
         leverage=dice.pick(1.0, 1.0, 0.5, 3.0),
     )
 
@@ -303,21 +303,27 @@ def order_drawn(dice: Dice, market: Market, p: int, row: int) -> tuple[int, Orde
     side, tif = dice.pick(*Side), dice.pick(Tif.GTC, *Tif)
     close = int(market.times[row]) + market.timeframe_ns
     expires = close + dice.below(7) * market.timeframe_ns - dice.pick(0, 0, 60 * SECOND)
-    bracket = dice.pick("", "", "stop", "both", "both", "trail", "all")
+    bracket = dice.pick("", "", "stop", "both", "both", "both", "trail", "all")
     away, off = dice.between(1, 6), dice.pick(0, 0, 0, 12_345)
-    touched = dice.pick("", "", "low", "high")
-    extreme = int(getattr(columns, touched)[min(row + 1 + away // 3, market.n_rows - 1)]) if touched else 0
+    ahead = min(row + 1 + away // 4, market.n_rows - 1)
+    low = (side > 0) == (kind is OrderType.LIMIT)
+    extreme = dice.pick(0, int((columns.low if low else columns.high)[ahead]))
 
     def level(steps: int) -> int:
         return max(base + steps * GRID + off, GRID)
+
+    stop = (extreme or level(dice.between(-8, 8))) if kind in (OrderType.STOP, OrderType.STOP_LIMIT) else 0
+    limit = (extreme or level(dice.between(-8, 8))) if kind is OrderType.LIMIT else 0
+    if kind is OrderType.STOP_LIMIT:
+        limit = max(stop - int(side) * dice.pick(1, 0, -2, -4) * GRID, GRID)
 
     request = OrderRequest(
         pair=p,
         side=side,
         qty=dice.pick(20, 100, 7, 2, 300, 1001, 3) * LOT + dice.pick(0, 0, 0, LOT // 3),
         type=kind,
-        limit_price=extreme or level(dice.between(-8, 8)) if kind in (OrderType.LIMIT, OrderType.STOP_LIMIT) else 0,
-        stop_price=extreme or level(dice.between(-8, 8)) if kind in (OrderType.STOP, OrderType.STOP_LIMIT) else 0,
+        limit_price=limit,
+        stop_price=stop,
         trail=away * GRID if kind is OrderType.TRAILING else 0,
         tif=tif,
         expire_time=expires if tif is Tif.GTD else 0,
@@ -340,7 +346,7 @@ def orders_drawn(dice: Dice, market: Market) -> list[tuple[int, OrderRequest]]:
         dice.fresh()
         if sent and dice.below(24) == 0:
             break
-        if not sent or dice.chance(70):
+        if not sent or dice.chance(50):
             place = dice.below(len(market.pairs)), dice.below(market.n_rows - 1)
         sent.append(order_drawn(dice, market, *place))
     return sorted(sent, key=lambda item: item[0])

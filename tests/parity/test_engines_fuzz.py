@@ -21,8 +21,9 @@ from tests.parity.rules import REASONS, RULES, exercised
 from tests.parity.same import assert_same
 
 SHARDS = 4
-RUNS = int(os.environ.get("KRAKEN_FLOW_FUZZ", "1600")) // SHARDS
+RUNS = int(os.environ.get("KRAKEN_FLOW_FUZZ", "2400")) // SHARDS
 SEEN_AT_LEAST = 20
+OTHERS = ("rust", "rust-steps") if RUST else ()
 CONF = Path(__file__).parents[2] / "conf"
 
 many = settings(
@@ -40,17 +41,10 @@ def without_twin(node: Any) -> Any:
     return plain(**{name: getattr(node, name) for name in kind.__pydantic_fields__})
 
 
-def rules_hold(case: Case) -> Counter[str]:
-    """Run the reference and check its result; return what it exercised."""
+def run_everywhere(case: Case, others: tuple[str, ...] = OTHERS) -> Counter[str]:
+    """Run the reference, compare the other engines with it, check its result; return what it exercised."""
     result = run_engine("python", case.spec, case.market, case.forecast, case.aux)
-    check_all(case.spec, case.market, result, case.forecast)
-    return exercised(case.spec, case.market, result)
-
-
-def engines_agree(case: Case, engines: tuple[str, ...] = ("rust", "rust-steps")) -> Counter[str]:
-    """Run all engines, check the reference's result and compare the others with it; return what it exercised."""
-    result = run_engine("python", case.spec, case.market, case.forecast, case.aux)
-    for engine in engines:
+    for engine in others:
         assert_same(result, run_engine(engine, case.spec, case.market, case.forecast, case.aux))
     check_all(case.spec, case.market, result, case.forecast)
     return exercised(case.spec, case.market, result)
@@ -62,16 +56,15 @@ def assert_all_seen(seen: Counter[str]) -> None:
     assert not missed, f"too rarely in {RUNS} runs: {missed}"
 
 
-@pytest.mark.skipif(not RUST, reason=WITHOUT_RUST)
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_the_engines_agree_on_any_run(shard: int) -> None:
+def test_any_run_keeps_the_rules_and_gives_the_same_on_every_engine(shard: int) -> None:
     seen: Counter[str] = Counter()
 
     @seed(shard)
     @many
     @given(cases())
     def play(case: Case) -> None:
-        seen.update(engines_agree(case))
+        seen.update(run_everywhere(case))
 
     play()
     assert_all_seen(seen)
@@ -85,22 +78,9 @@ def test_a_node_without_a_twin_gives_the_same_inside_the_rust_engine() -> None:
     @settings(many, max_examples=max(100, RUNS // 4))
     @given(cases(wrap=without_twin, scripted=False))
     def play(case: Case) -> None:
-        engines_agree(case, ("rust",))
+        run_everywhere(case, ("rust",))
 
     play()
-
-
-def test_the_reference_keeps_the_rules_on_any_run() -> None:
-    seen: Counter[str] = Counter()
-
-    @seed(SHARDS + 1)
-    @many
-    @given(cases())
-    def play(case: Case) -> None:
-        seen.update(rules_hold(case))
-
-    play()
-    assert_all_seen(seen)
 
 
 @pytest.mark.parametrize(
