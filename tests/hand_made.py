@@ -102,13 +102,19 @@ def finished(
         fills=columns(FILL, fills),
         log=columns(LOG, log),
         equity=np.array(equity),
-        cash=np.array(balance),
-        gross=np.array(gross),
+        exposure=exposure(equity, gross),
+        account=lambda: (np.array(balance), np.array(gross)),
         final_cash=money,
         final_positions=np.array(position, np.int64),
         tags=tags,
     )
     return FinishedRun(result, tape, tuple(instrument(name, lot) for name in names), cash, elapsed_s=0.5)
+
+
+def exposure(equity: Sequence[float], gross: Sequence[float]) -> float:
+    """Mean of gross over equity while there is equity."""
+    shares = [g / e for g, e in zip(gross, equity, strict=True) if e > 0]
+    return sum(shares) / len(shares) if shares else np.nan
 
 
 def s01() -> FinishedRun:

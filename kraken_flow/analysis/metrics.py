@@ -51,13 +51,8 @@ def equity_statistics(run: FinishedRun) -> dict[str, Value]:
 
 def _exposure(run: FinishedRun) -> Value:
     """Mean of gross position value over equity, over the rows with equity left."""
-    equity, gross = run.result.equity, run.result.gross
-    if equity.min() > 0:
-        # In blocks: a whole column of quotients would be written to memory only to be added up.
-        edges = range(0, len(equity), _BLOCK)
-        return sum(float((gross[i : i + _BLOCK] / equity[i : i + _BLOCK]).sum()) for i in edges) / len(equity)
-    alive = equity > 0
-    return float((gross[alive] / equity[alive]).mean()) if alive.any() else "ruined"
+    mean = run.result.exposure
+    return "ruined" if math.isnan(mean) else mean
 
 
 def _turnover(run: FinishedRun) -> Value:

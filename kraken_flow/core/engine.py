@@ -1,7 +1,7 @@
 """The reference engine: the executable specification of what one instant does. No I/O, no clock, no randomness."""
 
+import math
 from collections.abc import Mapping
-from math import isqrt
 
 import numpy as np
 
@@ -39,12 +39,14 @@ class Engine:
             stopped_row=[-1] * n,
             cap_left=[0] * n,
         )
-        root = isqrt(10**18 * YEAR // spec.timeframe_ns)
+        root = math.isqrt(10**18 * YEAR // spec.timeframe_ns)
         self.view = View(n, spec.leverage, spec.protection.stop_loss, root)
         self.decider = Decider(spec, self.sim, self.view)
         self.equity: list[float] = []
         self.cash: list[float] = []
         self.gross: list[float] = []
+        self.exposure = 0.0
+        self.exposed_rows = 0
 
     def step(
         self,
@@ -79,6 +81,9 @@ class Engine:
         self.equity.append(equity)
         self.cash.append(cash)
         self.gross.append(gross)
+        if equity > 0:
+            self.exposure += gross / equity
+            self.exposed_rows += 1
         view.row, view.time = row, close_time
         view.price, view.forecast = bars.close, forecast
         view.position = sim.ledger.position
@@ -98,8 +103,8 @@ class Engine:
             fills=fills,
             log=log,
             equity=np.array(self.equity),
-            cash=np.array(self.cash),
-            gross=np.array(self.gross),
+            exposure=self.exposure / self.exposed_rows if self.exposed_rows else math.nan,
+            account=lambda: (np.array(self.cash), np.array(self.gross)),
             final_cash=self.sim.ledger.cash,
             final_positions=np.array(self.sim.ledger.position, dtype=np.int64),
             tags=self.spec.tags,

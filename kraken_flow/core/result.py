@@ -1,6 +1,8 @@
 """What an engine hands back: integer columns, the same from both engines. One Python function turns them into files."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +30,10 @@ class Result:
         int64 columns of the order log: kind, order, time, qty (the new open quantity of an amend), reason.
     equity
         float64 of shape (n_decision_rows,): equity at each decision bar's close, quote currency.
-    cash
-        float64 of the same shape. `gross` likewise: sum of |position| x close.
+    exposure
+        Mean of gross over equity, over the rows with equity above 0, added up in row order; NaN where there is none.
+    account
+        Makes the columns `cash` and `gross` when one of them is first read.
     final_cash
         Closing cash, exact, units of 10^-16.
     final_positions
@@ -43,12 +47,26 @@ class Result:
     fills: Columns
     log: Columns
     equity: FloatArray
-    cash: FloatArray
-    gross: FloatArray
+    exposure: float
+    account: Callable[[], tuple[FloatArray, FloatArray]]
     final_cash: int
     final_positions: Int64Array
     tags: tuple[str, ...] = ("",)
     counts: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def _cash_and_gross(self) -> tuple[FloatArray, FloatArray]:
+        return self.account()
+
+    @property
+    def cash(self) -> FloatArray:
+        """Cash at each decision bar's close, quote currency, float64 of the shape of `equity`."""
+        return self._cash_and_gross[0]
+
+    @property
+    def gross(self) -> FloatArray:
+        """Sum of |position| x close at each decision bar's close, float64 of the shape of `equity`."""
+        return self._cash_and_gross[1]
 
 
 def split128(value: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """The Rust engine from Python: a specification and columns in, the same `Result` as the reference engine out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from math import isqrt
 from types import ModuleType
@@ -18,6 +18,7 @@ from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import YEAR
 from kraken_flow.core.units import TOO_LARGE, FloatArray, Int64Array
 
+Account = Callable[[], tuple[FloatArray, FloatArray]]
 NODES = ("portfolio", "risk", "execution")
 
 
@@ -43,20 +44,29 @@ def run(
     """
     detail = market.detail
     fine = None if detail is None else (detail.timeframe_ns, detail.per_bar, [_arrays(p) for p in detail.pairs])
+    pairs = [_arrays(pair) for pair in market.pairs]
+    equity = np.empty(max(market.n_rows - spec.first_row, 0))
     try:
         done = native.run_engine(
             arguments(spec),
             np.ascontiguousarray(market.times),
-            [_arrays(pair) for pair in market.pairs],
+            pairs,
             np.ascontiguousarray(forecast),
             [np.ascontiguousarray(aux[name]) for name in spec.aux],
+            equity,
             fine,
             Nodes(spec) if callbacks(spec) else None,
             quick,
         )
     except OverflowError as error:
         raise _too_large(error) from None
-    return _as_result(native, spec, done)
+
+    def account() -> tuple[FloatArray, FloatArray]:
+        cash, gross = np.empty_like(equity), np.empty_like(equity)
+        native.account_columns(spec.cash, done["fills"], pairs, spec.first_row, cash, gross)
+        return cash, gross
+
+    return _as_result(native, spec, done, equity, account)
 
 
 class Stepper:
@@ -93,7 +103,8 @@ class Stepper:
 
     def result(self) -> Result:
         """Return everything recorded so far."""
-        return _as_result(self._native, self._spec, self._engine.result())
+        done = self._engine.result()
+        return _as_result(self._native, self._spec, done, done["equity"], lambda: (done["cash"], done["gross"]))
 
 
 def _too_large(error: OverflowError) -> UserError:
@@ -101,15 +112,15 @@ def _too_large(error: OverflowError) -> UserError:
     return UserError(str(error) if "cash" in str(error) else TOO_LARGE)
 
 
-def _as_result(native: ModuleType, spec: Spec, done: Mapping[str, Any]) -> Result:
+def _as_result(native: ModuleType, spec: Spec, done: Mapping[str, Any], equity: FloatArray, account: Account) -> Result:
     """Return the tables of the Rust engine as a `Result`."""
     fields = native.engine_fields()
     return Result(
         engine="rust",
         **{name: _named(fields[name], done[name]) for name in ("orders", "fills", "log")},
-        equity=done["equity"],
-        cash=done["cash"],
-        gross=done["gross"],
+        equity=equity,
+        exposure=done["exposure"],
+        account=account,
         final_cash=done["final_cash"],
         final_positions=done["final_positions"],
         tags=spec.tags,

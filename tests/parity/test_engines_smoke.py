@@ -111,6 +111,7 @@ def assert_same(a: Result, b: Result) -> None:
     for part in ("equity", "cash", "gross", "final_positions"):
         assert getattr(a, part).tobytes() == getattr(b, part).tobytes(), part
     assert (a.final_cash, a.counts) == (b.final_cash, b.counts)
+    assert np.array_equal([a.exposure], [b.exposure], equal_nan=True)
 
 
 def fixed(spec: Spec, forecast: np.ndarray, volatility: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:

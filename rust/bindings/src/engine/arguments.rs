@@ -122,6 +122,11 @@ impl SpecArguments {
         self.instruments.len()
     }
 
+    /// Rows from the first decision row on, out of `rows`.
+    pub(super) fn decision_rows(&self, rows: usize) -> usize {
+        rows.saturating_sub(usize::try_from(self.first_row).unwrap_or(0))
+    }
+
     /// The engine's own form; unknown codes and kernels are errors.
     pub(super) fn spec(self) -> PyResult<Spec> {
         let named = |name: &str| self.aux.iter().position(|known| known == name);

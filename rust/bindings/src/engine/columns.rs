@@ -1,5 +1,6 @@
 //! Columns across the border: numpy arrays in, integer tables out.
 
+use kraken_flow_core::engine::account::Booking;
 use kraken_flow_core::engine::market::{PairColumns, Weights};
 use kraken_flow_core::engine::order::Order;
 use kraken_flow_core::engine::recorder::{self, FILL_FIELDS, Fill, LOG_FIELDS, Line, ORDER_FIELDS};
@@ -29,6 +30,57 @@ impl PairArrays<'_> {
             state: state.as_slice()?,
         })
     }
+}
+
+impl PairArrays<'_> {
+    /// The columns of `rows` rows from `first` on.
+    pub(super) fn slices_from(&self, first: usize, rows: usize) -> PyResult<PairColumns<'_>> {
+        let all = self.slices(first + rows)?;
+        Ok(PairColumns {
+            open: &all.open[first..],
+            high: &all.high[first..],
+            low: &all.low[first..],
+            close: &all.close[first..],
+            volume: &all.volume[first..],
+            state: &all.state[first..],
+        })
+    }
+}
+
+/// What the fills of a table of shape (fields, n) did to the account.
+pub(super) fn bookings(
+    fills: &PyReadonlyArray2<'_, i64>,
+    first_row: usize,
+    rows: usize,
+    pairs: usize,
+) -> PyResult<Vec<Booking>> {
+    let [fields, n] = [fills.shape()[0], fills.shape()[1]];
+    let values = fills.as_slice()?;
+    if fields != FILL_FIELDS.len() {
+        return Err(PyValueError::new_err("these are not the columns of fills"));
+    }
+    let at = |name: &str| FILL_FIELDS.iter().position(|field| *field == name).unwrap_or(0) * n;
+    let [row, pair, side, qty, price] = ["row", "pair", "side", "qty", "price"].map(at);
+    let [in_base, fee_hi, fee_lo] = ["fee_is_base", "fee_hi", "fee_lo"].map(at);
+    (0..n)
+        .map(|i| {
+            let fee = (i128::from(values[fee_hi + i]) << 62) + i128::from(values[fee_lo + i]);
+            let in_base = values[in_base + i] != 0;
+            let booking = Booking {
+                row: usize::try_from(values[row + i])?.wrapping_sub(first_row),
+                pair: usize::try_from(values[pair + i])?,
+                side: values[side + i],
+                qty: values[qty + i],
+                price: values[price + i],
+                fee: if in_base { 0 } else { fee },
+                fee_base: if in_base { i64::try_from(fee)? } else { 0 },
+            };
+            if booking.row >= rows || booking.pair >= pairs {
+                return Err(PyValueError::new_err("a fill lies outside the run"));
+            }
+            Ok(booking)
+        })
+        .collect()
 }
 
 /// One weight per pair and row: float64 in natural units, or int64 of 10^-9.

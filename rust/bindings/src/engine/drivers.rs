@@ -1,11 +1,14 @@
 //! The two ways to drive the engine from Python: whole columns, and one instant at a time.
 
+use kraken_flow_core::engine::account;
 use kraken_flow_core::engine::batch;
 use kraken_flow_core::engine::callback::NoCallbacks;
 use kraken_flow_core::engine::fault::Fault;
 use kraken_flow_core::engine::market::{Bars, Detail, Market, PairColumns, Signals, Weights};
 use kraken_flow_core::engine::state_machine::{self, Instant};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1, PyUntypedArrayMethods,
+};
 use pyo3::exceptions::{PyAssertionError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -31,9 +34,7 @@ fn as_dict<'py>(py: Python<'py>, engine: state_machine::Engine) -> PyResult<Boun
     result.set_item("orders", columns::orders(py, &sim.orders)?)?;
     result.set_item("fills", columns::fills(py, &sim.record.fills)?)?;
     result.set_item("log", columns::log(py, &sim.record.lines)?)?;
-    result.set_item("equity", engine.equity.into_pyarray(py))?;
-    result.set_item("cash", engine.cash.into_pyarray(py))?;
-    result.set_item("gross", engine.gross.into_pyarray(py))?;
+    result.set_item("exposure", engine.exposure.mean())?;
     result.set_item("final_cash", sim.ledger.cash)?;
     result.set_item("final_positions", sim.ledger.position.into_pyarray(py))?;
     let counts = PyDict::new(py);
@@ -48,10 +49,11 @@ fn as_dict<'py>(py: Python<'py>, engine: state_machine::Engine) -> PyResult<Boun
 ///
 /// `pairs` holds (open, high, low, close, volume, state) per pair; `forecast` and each of `aux` are of shape
 /// (n_pairs, n_rows), float64 or int64 of 10^-9; `detail` is None or (timeframe_ns, per_bar, pairs); `nodes` answers for
-/// nodes without a twin. `quick=False` steps through every row, with the same result. Without `nodes` other Python
+/// nodes without a twin. `equity` is a float64 array that receives one mark per row from the first decision row on.
+/// `quick=False` steps through every row, with the same result. Without `nodes` other Python
 /// threads run meanwhile.
 #[pyfunction]
-#[pyo3(signature = (spec, times, pairs, forecast, aux, detail=None, nodes=None, quick=true))]
+#[pyo3(signature = (spec, times, pairs, forecast, aux, equity, detail=None, nodes=None, quick=true))]
 #[allow(clippy::too_many_arguments)] // the columns of a run, each its own argument of one Python call
 pub(super) fn run_engine<'py>(
     py: Python<'py>,
@@ -60,12 +62,13 @@ pub(super) fn run_engine<'py>(
     pairs: Vec<PairArrays<'py>>,
     forecast: WeightArray<'py>,
     aux: Vec<WeightArray<'py>>,
+    mut equity: PyReadwriteArray1<'py, f64>,
     detail: Option<(i64, usize, Vec<PairArrays<'py>>)>,
     nodes: Option<Bound<'py, PyAny>>,
     quick: bool,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (n, rows) = (spec.n_pairs(), times.len());
-    if pairs.len() != n || aux.len() != spec.n_aux() {
+    if pairs.len() != n || aux.len() != spec.n_aux() || equity.len() != spec.decision_rows(rows) {
         return Err(PyValueError::new_err("the columns do not fit the specification"));
     }
     let spec = spec.spec()?;
@@ -88,15 +91,35 @@ pub(super) fn run_engine<'py>(
     };
     let forecast = forecast.slices(n, rows)?;
     let aux = aux.iter().map(|array| array.slices(n, rows)).collect::<PyResult<Vec<_>>>()?;
+    let equity = equity.as_slice_mut()?;
     let engine = if let Some(nodes) = nodes {
         let mut nodes = PythonNodes::new(nodes);
-        let done = batch::run(spec, &market, &forecast, &aux, &mut nodes, quick);
+        let done = batch::run(spec, &market, &forecast, &aux, &mut nodes, quick, equity);
         done.map_err(|fault| nodes.error(&fault))?
     } else {
-        let done = py.detach(|| batch::run(spec, &market, &forecast, &aux, &mut NoCallbacks, quick));
+        let done = py.detach(|| batch::run(spec, &market, &forecast, &aux, &mut NoCallbacks, quick, equity));
         done.map_err(|fault| error_of(&fault))?
     };
     as_dict(py, engine)
+}
+
+/// Write cash and gross at each row's close, from the fills of a run: int64 table of shape (fields, n).
+///
+/// `pairs` are the run's columns, `first_row` its first decision row.
+#[pyfunction]
+pub(super) fn account_columns(
+    cash: i128,
+    fills: PyReadonlyArray2<'_, i64>,
+    pairs: Vec<PairArrays<'_>>,
+    first_row: usize,
+    mut cash_out: PyReadwriteArray1<'_, f64>,
+    mut gross_out: PyReadwriteArray1<'_, f64>,
+) -> PyResult<()> {
+    let rows = cash_out.len();
+    let after = pairs.iter().map(|pair| pair.slices_from(first_row, rows)).collect::<PyResult<Vec<_>>>()?;
+    let bookings = columns::bookings(&fills, first_row, rows, pairs.len())?;
+    account::columns(cash, bookings, &after, cash_out.as_slice_mut()?, gross_out.as_slice_mut()?);
+    Ok(())
 }
 
 /// The engine one instant at a time: the state machine that a whole run loops over.
@@ -107,6 +130,9 @@ pub(super) struct Engine {
     n_pairs: usize,
     n_aux: usize,
     drained: (usize, usize, usize),
+    equity: Vec<f64>,
+    cash: Vec<f64>,
+    gross: Vec<f64>,
 }
 
 type Tables<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<i64>>);
@@ -117,7 +143,9 @@ impl Engine {
     #[pyo3(signature = (spec, nodes=None))]
     fn new(spec: SpecArguments, nodes: Option<Py<PyAny>>) -> PyResult<Self> {
         let (n_pairs, n_aux) = (spec.n_pairs(), spec.n_aux());
-        Ok(Engine { engine: state_machine::Engine::new(spec.spec()?), nodes, n_pairs, n_aux, drained: (0, 0, 0) })
+        let engine = state_machine::Engine::new(spec.spec()?);
+        let drained = (0, 0, 0);
+        Ok(Engine { engine, nodes, n_pairs, n_aux, drained, equity: vec![], cash: vec![], gross: vec![] })
     }
 
     /// Take one instant. `values` is int64 of shape (7 + n_aux, n_pairs): open, high, low, close, volume, state,
@@ -157,13 +185,16 @@ impl Engine {
             signals: Signals { forecast: &forecast, aux: &aux, at: 0 },
             finer: None,
         };
-        if let Some(nodes) = &self.nodes {
+        let marks = if let Some(nodes) = &self.nodes {
             let mut nodes = PythonNodes::new(nodes.bind(py).clone());
             let done = self.engine.step(&instant, &mut nodes);
-            done.map_err(|fault| nodes.error(&fault))?;
+            done.map_err(|fault| nodes.error(&fault))?
         } else {
-            self.engine.step(&instant, &mut NoCallbacks).map_err(|fault| error_of(&fault))?;
-        }
+            self.engine.step(&instant, &mut NoCallbacks).map_err(|fault| error_of(&fault))?
+        };
+        self.equity.push(marks.equity);
+        self.cash.push(marks.cash);
+        self.gross.push(marks.gross);
         let sim = &self.engine.sim;
         let (orders, fills, lines) = self.drained;
         Ok((sim.orders.len() - orders, sim.record.fills.len() - fills, sim.record.lines.len() - lines))
@@ -183,8 +214,7 @@ impl Engine {
 
     /// Float (equity, cash, gross) of the last row, None before the first.
     fn marks(&self) -> Option<(f64, f64, f64)> {
-        let engine = &self.engine;
-        Some((*engine.equity.last()?, *engine.cash.last()?, *engine.gross.last()?))
+        Some((*self.equity.last()?, *self.cash.last()?, *self.gross.last()?))
     }
 
     /// Exact cash (10^-16) and positions (10^-8).
@@ -193,8 +223,12 @@ impl Engine {
         (ledger.cash, PyArray1::from_slice(py, &ledger.position))
     }
 
-    /// Return everything recorded so far, as `run_engine` does.
+    /// Return everything recorded so far, as `run_engine` does, and the columns equity, cash and gross.
     fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        as_dict(py, self.engine.clone())
+        let result = as_dict(py, self.engine.clone())?;
+        result.set_item("equity", PyArray1::from_slice(py, &self.equity))?;
+        result.set_item("cash", PyArray1::from_slice(py, &self.cash))?;
+        result.set_item("gross", PyArray1::from_slice(py, &self.gross))?;
+        Ok(result)
     }
 }

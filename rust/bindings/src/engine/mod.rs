@@ -57,5 +57,6 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(engine_codes, m)?)?;
     m.add_function(wrap_pyfunction!(engine_transitions, m)?)?;
     m.add_function(wrap_pyfunction!(drivers::run_engine, m)?)?;
+    m.add_function(wrap_pyfunction!(drivers::account_columns, m)?)?;
     m.add_class::<drivers::Engine>()
 }

@@ -4,8 +4,8 @@ use super::callback::Callbacks;
 use super::detail::Finer;
 use super::drift::{Marked, steady};
 use super::fault::Fault;
-use super::ledger::{cash_mark, value_mark};
-use super::market::{Bars, Market, REAL, SYNTHETIC, Signals, Weights};
+use super::ledger::{Ledger, cash_mark, value_mark};
+use super::market::{Bars, Market, PairColumns, REAL, SYNTHETIC, Signals, Weights};
 use super::portfolio::Portfolio;
 use super::quiet::Quiet;
 use super::spec::Spec;
@@ -16,7 +16,7 @@ const BLOCK: usize = 512;
 
 /// Runs `spec` over a market. Row t is decided with what is known at its close and filled from row t+1 on.
 ///
-/// `forecast` has one held column per pair, `aux` per declared name one per pair. Without `quick` every row is stepped
+/// `equity` receives one mark per row from the first decision row on. `forecast` has one held column per pair, `aux` per declared name one per pair. Without `quick` every row is stepped
 /// through; the result is the same.
 pub fn run(
     spec: Spec,
@@ -25,12 +25,12 @@ pub fn run(
     aux: &[Vec<Weights<'_>>],
     calls: &mut dyn Callbacks,
     quick: bool,
+    equity: &mut [f64],
 ) -> Result<Engine, Fault> {
     let first = usize::try_from(spec.first_row).unwrap_or(0);
-    let rows = market.times.len().saturating_sub(first);
-    let mut engine = Engine::with_rows(spec, rows);
+    let mut engine = Engine::new(spec);
     engine.sim.record.detail_fallback_bars = fallback_bars(market, first);
-    let mut run = Run { market, forecast, aux, first };
+    let mut run = Run { market, forecast, aux, first, equity };
     if quick {
         engine.guarded(|engine| run.quickly(engine, calls))?;
     } else {
@@ -44,9 +44,10 @@ struct Run<'a> {
     forecast: &'a [Weights<'a>],
     aux: &'a [Vec<Weights<'a>>],
     first: usize,
+    equity: &'a mut [f64],
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// Steps through the rows in which something may happen and marks the others.
     fn quickly(&mut self, engine: &mut Engine, calls: &mut dyn Callbacks) {
         let (market, end) = (self.market, self.market.times.len());
@@ -75,7 +76,7 @@ impl Run<'_> {
     }
 
     /// Takes the whole step of a row; gaps were counted up to the row before `stepped`.
-    fn step(&self, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize, stepped: usize) {
+    fn step(&mut self, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize, stepped: usize) {
         let bars = Bars { pairs: self.market.pairs, at: row };
         for (gap, pair) in engine.sim.gap.iter_mut().zip(self.market.pairs) {
             if pair.state[row] != SYNTHETIC {
@@ -91,51 +92,55 @@ impl Run<'_> {
         let detail = self.market.detail.as_ref().filter(|_| engine.sim.busy());
         let finer = detail.map(|detail| Finer::of(detail, bars, open_time));
         let signals = self.signals(row);
-        engine.advance(&Instant { row: row as i64, open_time, bars, signals, finer: finer.as_ref() }, calls);
+        let instant = Instant { row: row as i64, open_time, bars, signals, finer: finer.as_ref() };
+        self.equity[row - self.first] = engine.advance(&instant, calls).equity;
     }
 
-    fn signals(&self, at: usize) -> Signals<'_> {
+    fn signals(&self, at: usize) -> Signals<'a> {
         Signals { forecast: self.forecast, aux: self.aux, at }
     }
 
     /// Marks the rows [row, until) or, where targets drift, those before the first that may bring a new target.
-    fn pass(&self, engine: &mut Engine, row: usize, until: usize, drifts: bool) -> usize {
-        let mut start = row;
-        while start < until {
+    fn pass(&mut self, engine: &mut Engine, row: usize, until: usize, drifts: bool) -> usize {
+        let cash = cash_mark(engine.sim.ledger.cash);
+        if engine.sim.ledger.position.iter().all(|&position| position == 0) && !drifts {
+            self.equity[row - self.first..until - self.first].fill(cash);
+            engine.exposure.add_flat(cash, until - row);
+            return until;
+        }
+        let mut gross = [0.0; BLOCK];
+        for start in (row..until).step_by(BLOCK) {
             let stop = until.min(start + BLOCK);
-            let kept = engine.equity.len();
-            let cash = cash_mark(engine.sim.ledger.cash);
-            self.mark(engine, start, stop, cash);
+            let equity = &mut self.equity[start - self.first..stop - self.first];
+            let gross = &mut gross[..stop - start];
+            mark(&engine.sim.ledger, self.market.pairs, start, equity, gross);
+            let mut good = equity.len();
             if drifts {
-                let marked = Marked { start, equity: &engine.equity[kept..], gross: &engine.gross[kept..], cash };
-                let good = steady(&engine.sim, &engine.decider, self.market, self.aux, &marked);
-                if start + good < stop {
-                    for column in [&mut engine.equity, &mut engine.cash, &mut engine.gross] {
-                        column.truncate(kept + good);
-                    }
-                    return start + good;
-                }
+                let marked = Marked { start, equity, gross, cash };
+                good = steady(&engine.sim, &engine.decider, self.market, self.aux, &marked);
             }
-            start = stop;
+            for (equity, gross) in equity.iter().zip(gross.iter()).take(good) {
+                engine.exposure.add(*equity, *gross);
+            }
+            if start + good < stop {
+                return start + good;
+            }
         }
         until
     }
+}
 
-    /// Writes the marks of rows in which neither cash nor positions change: the operations of `Ledger::marks`.
-    fn mark(&self, engine: &mut Engine, start: usize, stop: usize, cash: f64) {
-        let (kept, rows) = (engine.equity.len(), stop - start);
-        engine.cash.resize(kept + rows, cash);
-        engine.equity.resize(kept + rows, cash);
-        engine.gross.resize(kept + rows, 0.0);
-        let (equity, gross) = (&mut engine.equity[kept..], &mut engine.gross[kept..]);
-        for (&position, pair) in engine.sim.ledger.position.iter().zip(self.market.pairs) {
-            if position != 0 {
-                let held = position as f64;
-                for ((equity, gross), &price) in equity.iter_mut().zip(gross.iter_mut()).zip(&pair.close[start..stop]) {
-                    let value = value_mark(held, price);
-                    *equity += value;
-                    *gross += value.abs();
-                }
+/// Marks rows from `start` on in which neither cash nor positions change: the operations of `Ledger::marks`.
+pub(crate) fn mark(ledger: &Ledger, pairs: &[PairColumns<'_>], start: usize, equity: &mut [f64], gross: &mut [f64]) {
+    equity.fill(cash_mark(ledger.cash));
+    gross.fill(0.0);
+    for (&position, pair) in ledger.position.iter().zip(pairs) {
+        if position != 0 {
+            let held = position as f64;
+            for ((equity, gross), &price) in equity.iter_mut().zip(gross.iter_mut()).zip(&pair.close[start..]) {
+                let value = value_mark(held, price);
+                *equity += value;
+                *gross += value.abs();
             }
         }
     }

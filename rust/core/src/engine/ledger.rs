@@ -23,6 +23,37 @@ pub struct Marks {
     pub gross: f64,
 }
 
+/// Mean of gross over equity, over the rows with equity above 0, as it builds up in row order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Exposure {
+    sum: f64,
+    rows: u64,
+}
+
+impl Exposure {
+    /// Counts one row.
+    #[inline]
+    pub fn add(&mut self, equity: f64, gross: f64) {
+        if equity > 0.0 {
+            self.sum += gross / equity;
+            self.rows += 1;
+        }
+    }
+
+    /// Counts rows without positions.
+    #[inline]
+    pub fn add_flat(&mut self, equity: f64, rows: usize) {
+        if equity > 0.0 {
+            self.rows += rows as u64;
+        }
+    }
+
+    /// The mean; NaN where no row had equity.
+    pub fn mean(&self) -> f64 {
+        self.sum / self.rows as f64
+    }
+}
+
 /// Cash as a float of quote units.
 #[inline]
 pub fn cash_mark(cash: i128) -> f64 {

@@ -3,6 +3,7 @@
 //! The Python engine in `kraken_flow/core` is the reference; the modules here bear the names of its files. Equal
 //! inputs give equal orders, fills, log lines and marks, to the bit.
 
+pub mod account;
 pub mod batch;
 pub mod callback;
 pub mod codes;

@@ -4,6 +4,7 @@ use super::callback::Callbacks;
 use super::decision::{Decider, Now};
 use super::detail::Finer;
 use super::fault::{Fault, guard};
+use super::ledger::{Exposure, Marks};
 use super::market::{Bars, SYNTHETIC, Signals};
 use super::simulator::Simulator;
 use super::spec::Spec;
@@ -23,19 +24,15 @@ pub struct Instant<'a> {
     pub finer: Option<&'a Finer>,
 }
 
-/// The engine: exchange, decider and the float marks of every row.
+/// The engine: exchange and decider.
 #[derive(Clone, Debug)]
 pub struct Engine {
     /// Exchange, ledger, orders.
     pub sim: Simulator,
     /// Portfolio, risk, execution.
     pub decider: Decider,
-    /// Equity at each row's close, quote units.
-    pub equity: Vec<f64>,
-    /// Cash at each row's close.
-    pub cash: Vec<f64>,
-    /// Sum of absolute position values at each row's close.
-    pub gross: Vec<f64>,
+    /// Mean exposure so far.
+    pub exposure: Exposure,
     broken: bool,
 }
 
@@ -43,23 +40,7 @@ impl Engine {
     /// An engine before its first row.
     pub fn new(spec: Spec) -> Self {
         let decider = Decider::new(spec.instruments.len());
-        Engine {
-            sim: Simulator::new(spec),
-            decider,
-            equity: Vec::new(),
-            cash: Vec::new(),
-            gross: Vec::new(),
-            broken: false,
-        }
-    }
-
-    /// An engine with room for the marks of `rows` rows.
-    pub fn with_rows(spec: Spec, rows: usize) -> Self {
-        let mut engine = Engine::new(spec);
-        for column in [&mut engine.equity, &mut engine.cash, &mut engine.gross] {
-            column.reserve_exact(rows);
-        }
-        engine
+        Engine { sim: Simulator::new(spec), decider, exposure: Exposure::default(), broken: false }
     }
 
     /// Does `work` unless a fault ended an earlier one.
@@ -72,11 +53,11 @@ impl Engine {
         done
     }
 
-    /// Takes one instant: fills of the bar that just closed, marks, expiries, then one decision.
-    pub fn step(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Result<(), Fault> {
+    /// Takes one instant: fills of the bar that just closed, marks, expiries, then one decision. Returns the marks.
+    pub fn step(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Result<Marks, Fault> {
         self.guarded(|engine| {
             engine.count_gaps(instant.bars);
-            engine.advance(instant, calls);
+            engine.advance(instant, calls)
         })
     }
 
@@ -88,7 +69,7 @@ impl Engine {
     }
 
     /// The step after gaps were counted.
-    pub(crate) fn advance(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) {
+    pub(crate) fn advance(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Marks {
         let Instant { row, open_time, bars, signals, finer } = *instant;
         let sim = &mut self.sim;
         let close_time = open_time + sim.spec.timeframe_ns;
@@ -108,14 +89,13 @@ impl Engine {
             }
         }
         let marks = sim.ledger.marks(bars);
-        self.equity.push(marks.equity);
-        self.cash.push(marks.cash);
-        self.gross.push(marks.gross);
+        self.exposure.add(marks.equity, marks.gross);
         self.remember(signals);
         if (0..bars.len()).any(|p| bars.real(p)) {
             let now = Now { row, time: close_time, bars, signals };
             self.decider.decide(&mut self.sim, now, calls);
         }
+        marks
     }
 
     /// Keeps the volatility and volume estimates known now: what the next bar's impact is computed with.
