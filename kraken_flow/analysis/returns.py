@@ -86,7 +86,8 @@ def drawdowns(equity: FloatArray, start: float) -> FloatArray:
 def max_drawdown(equity: FloatArray, start: float) -> float:
     """Return the deepest of `drawdowns`, 0 for an equity that never fell, without the whole column.
 
-    Blocks whose lowest value over the highest that they could be measured against is no candidate are skipped.
+    Blocks are looked into in the order of their lowest value over the highest that it could be measured against, until
+    none can be deeper.
     """
     if len(equity) == 0:
         return 0.0
@@ -97,7 +98,10 @@ def max_drawdown(equity: FloatArray, start: float) -> float:
     before = np.maximum(np.maximum.accumulate(np.concatenate(([start], highest[:-1]))), start)
     sure = float((lowest / before).min())
     best = min(sure, 1.0)
-    for block in np.flatnonzero(lowest / np.maximum(before, highest) < best).tolist():
+    bound = lowest / np.maximum(before, highest)
+    for block in np.argsort(bound).tolist():
+        if bound[block] >= best:
+            break
         rows = equity[block * _BLOCK : (block + 1) * _BLOCK]
         peak = np.maximum(np.maximum.accumulate(rows), before[block])
         best = min(best, float((rows / peak).min()))

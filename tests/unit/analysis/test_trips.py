@@ -162,6 +162,27 @@ def test_trips_equal_a_loop_over_fills(rows):
         assert prices.tolist() == [round(mean) for mean in means]
 
 
+entry = st.tuples(st.sampled_from([1, -1]), st.integers(1, 20), st.integers(1, 10**12), st.integers(1, 10**12))
+
+
+@given(st.lists(entry, min_size=1, max_size=12), st.booleans())
+def test_fills_that_open_and_close_in_turn_take_a_shorter_way_to_the_same_trips(entries, open_at_the_end):
+    fills = []
+    for side, lots, bought, sold in entries:
+        for way, price in ((side, bought), (-side, sold)):
+            paid = price * lots * 31
+            money_paid = {"fee_hi": paid >> 62, "fee_lo": paid & (2**62 - 1)}
+            fills.append({"row": 0, "side": way, "qty": lots * ONE, "price": price, "order": len(fills), **money_paid})
+    fills = fills[:-1] if open_at_the_end else fills
+    short = finished(one_pair(FLAT), fills).trips
+    # A second pair in the market rules the shorter way out.
+    long = finished(market(*(pair_columns(p, FLAT) for p in ("BTC/USD", "ETH/USD"))), fills).trips
+    for name in ("pair", "side", "qty", "entry_price", "exit_price", "first", "last", "closed"):
+        assert getattr(short, name).tolist() == getattr(long, name).tolist(), name
+    assert short.pnl.ints() == long.pnl.ints()
+    assert short.fees.ints() == long.fees.ints()
+
+
 def test_fill_times_follow_the_phase():
     run = finished(one_pair(), [fill(1, 1, "1", "100"), fill(2, -1, "1", "100", open_phase=0)])
     hour = 3600 * 10**9
