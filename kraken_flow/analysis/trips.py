@@ -98,9 +98,9 @@ def fee_values(fills: Columns) -> Wide:
 
 
 def _rows(fills: Columns, lots: Int64Array) -> _Rows:
-    order: Index = np.argsort(fills["pair"], kind="stable")
-    if len(lots) == 1:
-        order = np.arange(len(order))
+    # Numbers of 16 bits are sorted by counting, which is far faster.
+    narrow = fills["pair"].astype(np.uint16) if len(lots) <= 2**16 else fills["pair"]
+    order: Index = np.argsort(narrow, kind="stable") if len(lots) > 1 else np.arange(len(narrow))
     pair, side, qty, price = (fills[name][order] for name in ("pair", "side", "qty", "price"))
     in_base = fills["fee_is_base"][order] != 0
     change = side * qty - base_fees(fills)[order]
