@@ -7,9 +7,9 @@ class Order:
     """One order. Prices and quantities 10^-8, times ns; the fields not taken from the request are the engine's.
 
     `allowed` is the quantity that funds cover (the rest is cancelled); `birth` the market price at which a protective
-    order was born in this bar, 0 afterwards and for orders that were sent; `born_inside` that it was born inside the current bar; `late` that latency
-    worsens its first open; `best` the best price that a trailing stop has seen. An order is PENDING until it has met a
-    tradable open.
+    order was born in this bar, 0 afterwards and for orders that were sent; `born_inside` that it was born inside the
+    current bar; `late` that latency worsens its first open; `best` the best price that a trailing stop has seen. An
+    order is PENDING until it has met a tradable open.
     """
 
     __slots__ = (

@@ -8,7 +8,7 @@ import pytest
 from kraken_flow.core.market import PairColumns
 from kraken_flow.core.orders import Reason, State
 from kraken_flow.core.result import Result, join128
-from kraken_flow.core.spec import Slippage
+from kraken_flow.core.terms import Slippage
 from kraken_flow.core.units import UNIT, cash_text, fix, parse, text
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.spot import SpotExchange

@@ -7,7 +7,8 @@ import numpy as np
 from kraken_flow.core.market import REAL, Market
 from kraken_flow.core.orders import FillPath, Liquidity, LogKind, OrderType, Reason
 from kraken_flow.core.result import Result, join128
-from kraken_flow.core.spec import Slippage, Spec
+from kraken_flow.core.spec import Spec
+from kraken_flow.core.terms import Slippage
 from tests.engine_checks import PROTECTIVE, Row, rows
 
 RULES = (

@@ -10,7 +10,7 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.times import SECOND, iso, parse_duration, parse_time, parse_timeframe, timeframe_name
 
 
-@given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds are naive
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)))
 def test_a_time_survives_writing_and_reading(moment: datetime) -> None:
     """ISO text gives back the same nanoseconds."""
     ns = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000

@@ -19,7 +19,11 @@ from kraken_flow.risk.position import PositionLimits, PositionRisk
 
 
 def view(
-    equity: float, prices: list[float], forecasts: list[float], volatility: list[float] | None = None, stop: float = 0.03
+    equity: float,
+    prices: list[float],
+    forecasts: list[float],
+    volatility: list[float] | None = None,
+    stop: float = 0.03,
 ) -> View:
     """A view of an hourly account without leverage."""
     state = View(len(prices), UNIT, rate(stop), periods_root(parse_timeframe("1h")))
@@ -126,5 +130,6 @@ def test_no_equity_no_position() -> None:
     """An account without equity wants nothing."""
     state = view(1, [100.0], [1.0], [0.01])
     state.equity = -5
-    nodes: list[Portfolio] = [FixedFraction(), FixedRisk(), InverseVol(volatility="close"), VolTarget(volatility="close")]
+    inverse, target = InverseVol(volatility="close"), VolTarget(volatility="close")
+    nodes: list[Portfolio] = [FixedFraction(), FixedRisk(), inverse, target]
     assert [node.targets(state) for node in nodes] == [[0]] * 4
