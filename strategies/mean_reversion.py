@@ -6,8 +6,8 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from kraken_flow.core import Forecast, NonNegative, Positive, Source, Strategy, nan, node, where
-from kraken_flow.core.volatility import Sample
 from kraken_flow.features import ZScore
+from kraken_flow.features.volatility import Sample
 
 
 @node

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from kraken_flow.core.feature import Feature, Source, State
 from kraken_flow.core.node import Positive, node
 from kraken_flow.core.strategy import nan
-from kraken_flow.core.volatility import Moments, Sample
+from kraken_flow.features.volatility import Moments, Sample
 
 
 class StdState:
