@@ -15,14 +15,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 try:
     from numba import njit as _njit
 except ImportError:
-    COMPILED = False
 
     def compiled(function: Function) -> Function:
         """Leave the function as it is."""
         return function
 
 else:
-    COMPILED = True
 
     def compiled(function: Function) -> Function:
         """Compile at the first call."""
