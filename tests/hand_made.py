@@ -98,11 +98,10 @@ def finished(
         gross.append(sum(abs(h) for h in held) / 10**16)
     result = Result(
         engine="hand",
-        orders=columns(ORDER, orders),
         fills=columns(FILL, fills),
-        log=columns(LOG, log),
         equity=np.array(equity),
         exposure=exposure(equity, gross),
+        record=lambda: (columns(ORDER, orders), columns(LOG, log)),
         account=lambda: (np.array(balance), np.array(gross)),
         final_cash=money,
         final_positions=np.array(position, np.int64),

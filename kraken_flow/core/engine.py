@@ -99,11 +99,10 @@ class Engine:
         orders, fills, log = self.record.columns()
         return Result(
             engine="python",
-            orders=orders,
             fills=fills,
-            log=log,
             equity=np.array(self.equity),
             exposure=self.exposure / self.exposed_rows if self.exposed_rows else math.nan,
+            record=lambda: (orders, log),
             account=lambda: (np.array(self.cash), np.array(self.gross)),
             final_cash=self.sim.ledger.cash,
             final_positions=np.array(self.sim.ledger.position, dtype=np.int64),

@@ -18,22 +18,18 @@ class Result:
 
     Parameters
     ----------
-    orders
-        int64 columns, one row per order in order-number sequence: pair (index into the market's pairs), side, type,
-        tif, qty, filled, limit_price, stop_price, trail, trail_rate, expire_time, post_only, reduce_only, state, reason
-        (why it was sent), end_reason (why it ended unfilled, 0 if none), time (its decision, ns), tag (into `tags`).
     fills
         int64 columns in the order they happened: row (grid row of the fill's bar), open_phase (1 in the open phase),
         pair, side, qty, price, fee_is_base, fee_hi and fee_lo (`split128` of the fee: cash, or 10^-8 of base where
         fee_is_base), slip_hi and slip_lo (cash given to slippage), liquidity, order (number), ambiguous.
-    log
-        int64 columns of the order log: kind, order, time, qty (the new open quantity of an amend), reason.
     equity
         float64 of shape (n_decision_rows,): equity at each decision bar's close, quote currency.
     exposure
         Mean of gross over equity, over the rows with equity above 0, added up in row order; NaN where there is none.
     account
         Makes the columns `cash` and `gross` when one of them is first read.
+    record
+        Makes the columns `orders` and `log` when one of them is first read.
     final_cash
         Closing cash, exact, units of 10^-16.
     final_positions
@@ -43,12 +39,11 @@ class Result:
     """
 
     engine: str
-    orders: Columns
     fills: Columns
-    log: Columns
     equity: FloatArray
     exposure: float
     account: Callable[[], tuple[FloatArray, FloatArray]]
+    record: Callable[[], tuple[Columns, Columns]]
     final_cash: int
     final_positions: Int64Array
     tags: tuple[str, ...] = ("",)
@@ -57,6 +52,25 @@ class Result:
     @cached_property
     def _cash_and_gross(self) -> tuple[FloatArray, FloatArray]:
         return self.account()
+
+    @cached_property
+    def _orders_and_log(self) -> tuple[Columns, Columns]:
+        return self.record()
+
+    @property
+    def orders(self) -> Columns:
+        """int64 columns, one row per order in order-number sequence.
+
+        pair (index into the market's pairs), side, type, tif, qty, filled, limit_price, stop_price, trail, trail_rate,
+        expire_time, post_only, reduce_only, state, reason (why it was sent), end_reason (why it ended unfilled, 0 if
+        none), time (its decision, ns), tag (index into `tags`).
+        """
+        return self._orders_and_log[0]
+
+    @property
+    def log(self) -> Columns:
+        """int64 columns of the order log: kind, order, time, qty (the new open quantity of an amend), reason."""
+        return self._orders_and_log[1]
 
     @property
     def cash(self) -> FloatArray:

@@ -114,13 +114,14 @@ def _too_large(error: OverflowError) -> UserError:
 
 def _as_result(native: ModuleType, spec: Spec, done: Mapping[str, Any], equity: FloatArray, account: Account) -> Result:
     """Return the tables of the Rust engine as a `Result`."""
-    fields = native.engine_fields()
+    fields, record = native.engine_fields(), done["record"]
     return Result(
         engine="rust",
-        **{name: _named(fields[name], done[name]) for name in ("orders", "fills", "log")},
+        fills=_named(fields["fills"], done["fills"]),
         equity=equity,
         exposure=done["exposure"],
         account=account,
+        record=lambda: (_named(fields["orders"], record.orders()), _named(fields["log"], record.log())),
         final_cash=done["final_cash"],
         final_positions=done["final_positions"],
         tags=spec.tags,

@@ -138,7 +138,8 @@ def test_twelve_decisions_in_one_instant_are_caught(monkeypatch: pytest.MonkeyPa
 def test_orders_sent_twice_in_one_instant_are_caught() -> None:
     spec, market, forecast = twelve_pairs()
     result = run_engine("python", spec, market, forecast)
-    twice = replace(result, orders={name: np.repeat(column, 2) for name, column in result.orders.items()})
+    doubled = {name: np.repeat(column, 2) for name, column in result.orders.items()}
+    twice = replace(result, record=lambda: (doubled, result.log))
     with pytest.raises(AssertionError, match="several decisions in one instant"):
         engine_checks.one_decision_per_instant(spec, market, twice)
 
@@ -276,4 +277,7 @@ def changed(result: Result, table: str, column: str) -> Result:
     columns = dict(getattr(result, table))
     columns[column] = columns[column].copy()
     columns[column][0] -= 1
-    return replace(result, **{table: columns})
+    if table == "fills":
+        return replace(result, fills=columns)
+    record = {"orders": result.orders, "log": result.log, table: columns}
+    return replace(result, record=lambda: (record["orders"], record["log"]))

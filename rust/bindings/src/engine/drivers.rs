@@ -5,6 +5,8 @@ use kraken_flow_core::engine::batch;
 use kraken_flow_core::engine::callback::NoCallbacks;
 use kraken_flow_core::engine::fault::Fault;
 use kraken_flow_core::engine::market::{Bars, Detail, Market, PairColumns, Signals, Weights};
+use kraken_flow_core::engine::order::Order;
+use kraken_flow_core::engine::recorder::Line;
 use kraken_flow_core::engine::state_machine::{self, Instant};
 use numpy::{
     IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1, PyUntypedArrayMethods,
@@ -28,24 +30,44 @@ pub(super) fn error_of(fault: &Fault) -> PyErr {
     }
 }
 
+/// What a run wrote down, kept in the engine's own form until its columns are asked for.
+#[pyclass(module = "kraken_flow_native", frozen)]
+pub(super) struct Record {
+    orders: Vec<Order>,
+    lines: Vec<Line>,
+}
+
+#[pymethods]
+impl Record {
+    /// Orders as an int64 table of shape (fields, n).
+    fn orders<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
+        columns::orders(py, &self.orders)
+    }
+
+    /// Log lines as an int64 table of shape (fields, n).
+    fn log<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
+        columns::log(py, &self.lines)
+    }
+}
+
 fn as_dict<'py>(py: Python<'py>, engine: state_machine::Engine) -> PyResult<Bound<'py, PyDict>> {
     let sim = engine.sim;
     let result = PyDict::new(py);
-    result.set_item("orders", columns::orders(py, &sim.orders)?)?;
     result.set_item("fills", columns::fills(py, &sim.record.fills)?)?;
-    result.set_item("log", columns::log(py, &sim.record.lines)?)?;
+    let counted = sim.record.counts();
+    result.set_item("record", Record { orders: sim.orders, lines: sim.record.lines })?;
     result.set_item("exposure", engine.exposure.mean())?;
     result.set_item("final_cash", sim.ledger.cash)?;
     result.set_item("final_positions", sim.ledger.position.into_pyarray(py))?;
     let counts = PyDict::new(py);
-    for (name, count) in sim.record.counts() {
+    for (name, count) in counted {
         counts.set_item(name, count)?;
     }
     result.set_item("counts", counts)?;
     Ok(result)
 }
 
-/// Run a specification over whole columns and return its orders, fills, log, marks and counts.
+/// Run a specification over whole columns and return its fills, balances, counts and its record of orders and log.
 ///
 /// `pairs` holds (open, high, low, close, volume, state) per pair; `forecast` and each of `aux` are of shape
 /// (n_pairs, n_rows), float64 or int64 of 10^-9; `detail` is None or (timeframe_ns, per_bar, pairs); `nodes` answers for
@@ -184,6 +206,7 @@ impl Engine {
             bars: Bars { pairs: &pairs, at: 0 },
             signals: Signals { forecast: &forecast, aux: &aux, at: 0 },
             finer: None,
+            news: true,
         };
         let marks = if let Some(nodes) = &self.nodes {
             let mut nodes = PythonNodes::new(nodes.bind(py).clone());

@@ -1,7 +1,7 @@
 //! The account's float columns, made from the fills when somebody asks for them.
 
 use super::batch::mark;
-use super::ledger::{Ledger, cash_mark};
+use super::ledger::Ledger;
 use super::market::PairColumns;
 
 const BLOCK: usize = 512;
@@ -52,7 +52,7 @@ fn fill(
     gross_out: &mut [f64],
 ) {
     let mut equity = [0.0; BLOCK];
-    cash_out[from..to].fill(cash_mark(ledger.cash));
+    cash_out[from..to].fill(ledger.cash_mark());
     for start in (from..to).step_by(BLOCK) {
         let stop = to.min(start + BLOCK);
         mark(ledger, pairs, start, &mut equity[..stop - start], &mut gross_out[start..stop]);

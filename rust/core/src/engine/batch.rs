@@ -4,7 +4,7 @@ use super::callback::Callbacks;
 use super::detail::Finer;
 use super::drift::{Marked, steady};
 use super::fault::Fault;
-use super::ledger::{Ledger, cash_mark, value_mark};
+use super::ledger::{Ledger, value_mark};
 use super::market::{Bars, Market, PairColumns, REAL, SYNTHETIC, Signals, Weights};
 use super::portfolio::Portfolio;
 use super::quiet::Quiet;
@@ -29,12 +29,13 @@ pub fn run(
 ) -> Result<Engine, Fault> {
     let first = usize::try_from(spec.first_row).unwrap_or(0);
     let mut engine = Engine::new(spec);
+    engine.sim.expect(equity.len());
     engine.sim.record.detail_fallback_bars = fallback_bars(market, first);
-    let mut run = Run { market, forecast, aux, first, equity };
+    let mut run = Run { market, forecast, aux, first, equity, gross: [0.0; BLOCK] };
     if quick {
         engine.guarded(|engine| run.quickly(engine, calls))?;
     } else {
-        engine.guarded(|engine| (first..market.times.len()).for_each(|row| run.step(engine, calls, row, row)))?;
+        engine.guarded(|engine| (first..market.times.len()).for_each(|row| run.step(engine, calls, row, row, true)))?;
     }
     Ok(engine)
 }
@@ -45,6 +46,7 @@ struct Run<'a> {
     aux: &'a [Vec<Weights<'a>>],
     first: usize,
     equity: &'a mut [f64],
+    gross: [f64; BLOCK],
 }
 
 impl<'a> Run<'a> {
@@ -59,6 +61,7 @@ impl<'a> Run<'a> {
             let until =
                 if opaque { row } else { quiet.until(&mut engine.sim, &engine.decider, market, self.forecast, row) };
             if until > row {
+                self.fetch(until.min(end - 1));
                 let stop = self.pass(engine, row, until, drifts);
                 quiet.catch_up(&mut engine.sim, market, row, stop);
                 row = stop;
@@ -69,14 +72,15 @@ impl<'a> Run<'a> {
                     engine.remember(self.signals(row - 1));
                 }
             }
-            self.step(engine, calls, row, stepped);
+            let news = drifts || quiet.news(&engine.sim, row);
+            self.step(engine, calls, row, stepped, news);
             row += 1;
             stepped = row;
         }
     }
 
     /// Takes the whole step of a row; gaps were counted up to the row before `stepped`.
-    fn step(&mut self, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize, stepped: usize) {
+    fn step(&mut self, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize, stepped: usize, news: bool) {
         let bars = Bars { pairs: self.market.pairs, at: row };
         for (gap, pair) in engine.sim.gap.iter_mut().zip(self.market.pairs) {
             if pair.state[row] != SYNTHETIC {
@@ -92,7 +96,7 @@ impl<'a> Run<'a> {
         let detail = self.market.detail.as_ref().filter(|_| engine.sim.busy());
         let finer = detail.map(|detail| Finer::of(detail, bars, open_time));
         let signals = self.signals(row);
-        let instant = Instant { row: row as i64, open_time, bars, signals, finer: finer.as_ref() };
+        let instant = Instant { row: row as i64, open_time, bars, signals, finer: finer.as_ref(), news };
         self.equity[row - self.first] = engine.advance(&instant, calls).equity;
     }
 
@@ -102,37 +106,70 @@ impl<'a> Run<'a> {
 
     /// Marks the rows [row, until) or, where targets drift, those before the first that may bring a new target.
     fn pass(&mut self, engine: &mut Engine, row: usize, until: usize, drifts: bool) -> usize {
-        let cash = cash_mark(engine.sim.ledger.cash);
-        if engine.sim.ledger.position.iter().all(|&position| position == 0) && !drifts {
-            self.equity[row - self.first..until - self.first].fill(cash);
-            engine.exposure.add_flat(cash, until - row);
-            return until;
+        if drifts {
+            return self.pass_while_steady(engine, row, until);
         }
-        let mut gross = [0.0; BLOCK];
+        let cash = engine.sim.ledger.cash_mark();
+        let mut held = engine.sim.ledger.position.iter().zip(self.market.pairs).filter(|(position, _)| **position != 0);
+        let equity = &mut self.equity[row - self.first..until - self.first];
+        match (held.next(), held.next()) {
+            (None, _) => {
+                equity.fill(cash);
+                engine.exposure.add_flat(cash, until - row);
+            }
+            (Some((&position, pair)), None) => {
+                let closes = pair.close[row..until].chunks(BLOCK);
+                for (equity, closes) in equity.chunks_mut(BLOCK).zip(closes) {
+                    let gross = &mut self.gross[..equity.len()];
+                    for ((equity, gross), &price) in equity.iter_mut().zip(gross.iter_mut()).zip(closes) {
+                        let value = value_mark(position as f64, price);
+                        *equity = cash + value;
+                        *gross = value.abs();
+                    }
+                    engine.exposure.add_rows(equity, gross);
+                }
+            }
+            _ => {
+                for (k, equity) in equity.chunks_mut(BLOCK).enumerate() {
+                    let gross = &mut self.gross[..equity.len()];
+                    mark(&engine.sim.ledger, self.market.pairs, row + k * BLOCK, equity, gross);
+                    engine.exposure.add_rows(equity, gross);
+                }
+            }
+        }
+        until
+    }
+
+    fn pass_while_steady(&mut self, engine: &mut Engine, row: usize, until: usize) -> usize {
+        let cash = engine.sim.ledger.cash_mark();
         for start in (row..until).step_by(BLOCK) {
             let stop = until.min(start + BLOCK);
             let equity = &mut self.equity[start - self.first..stop - self.first];
-            let gross = &mut gross[..stop - start];
+            let gross = &mut self.gross[..stop - start];
             mark(&engine.sim.ledger, self.market.pairs, start, equity, gross);
-            let mut good = equity.len();
-            if drifts {
-                let marked = Marked { start, equity, gross, cash };
-                good = steady(&engine.sim, &engine.decider, self.market, self.aux, &marked);
-            }
-            for (equity, gross) in equity.iter().zip(gross.iter()).take(good) {
-                engine.exposure.add(*equity, *gross);
-            }
+            let marked = Marked { start, equity, gross, cash };
+            let good = steady(&engine.sim, &engine.decider, self.market, self.aux, &marked);
+            engine.exposure.add_rows(&equity[..good], &gross[..good]);
             if start + good < stop {
                 return start + good;
             }
         }
         until
     }
+
+    /// Asks for the memory that the step of `row` and the one after it read, while the rows before are being marked.
+    fn fetch(&self, row: usize) {
+        for pair in self.market.pairs {
+            if let (Some(open), Some(volume)) = (pair.open.get(row + 1), pair.volume.get(row + 1)) {
+                std::hint::black_box((pair.state[row], *open, *volume));
+            }
+        }
+    }
 }
 
 /// Marks rows from `start` on in which neither cash nor positions change: the operations of `Ledger::marks`.
 pub(crate) fn mark(ledger: &Ledger, pairs: &[PairColumns<'_>], start: usize, equity: &mut [f64], gross: &mut [f64]) {
-    equity.fill(cash_mark(ledger.cash));
+    equity.fill(ledger.cash_mark());
     gross.fill(0.0);
     for (&position, pair) in ledger.position.iter().zip(pairs) {
         if position != 0 {

@@ -8,6 +8,7 @@ use super::market::{Bars, Signals};
 use super::number::{WIDE_UNIT, down_to_tick, mul, times, to_lot, toward_zero, up_to_tick};
 use super::order::Request;
 use super::portfolio::{Portfolio, Sizing};
+use super::quiet::own_clock;
 use super::risk::Risk;
 use super::simulator::Simulator;
 
@@ -134,6 +135,12 @@ impl Decider {
             submit(sim, now, *request, true);
         }
         self.requests = requests;
+    }
+
+    /// Whether a pair has to act at `row` because of its position or its orders, whatever the forecasts say.
+    pub fn concerned(&self, sim: &Simulator, row: i64) -> bool {
+        let now = usize::try_from(row).unwrap_or(0);
+        (0..self.target.len()).any(|p| own_clock(sim, self, p, now) <= now)
     }
 
     /// Computes approved targets on the lot grid.
@@ -316,7 +323,7 @@ fn open_remainder(sim: &Simulator, p: usize, position: i64) -> i64 {
             continue;
         }
         let mut signed = order.side() * order.remaining();
-        if order.request.reduce_only {
+        if order.reduce_only {
             signed = if held > 0 { signed.min(0).max(-held) } else { signed.max(0).min(-held) };
             held += signed;
         }
@@ -349,7 +356,7 @@ fn time_stop(sim: &mut Simulator, p: usize, row: i64) -> bool {
     if bars == 0
         || sim.ledger.position[p].abs() < sim.spec.instruments[p].lot
         || row - sim.entry_row[p] + 1 < bars
-        || sim.live[p].iter().any(|&id| sim.orders[id].request.reason == Reason::TimeStop)
+        || sim.live[p].iter().any(|&id| sim.orders[id].reason == Reason::TimeStop)
     {
         return false;
     }
@@ -365,7 +372,7 @@ fn timed_out(sim: &mut Simulator, p: usize, now: Now<'_>) -> bool {
         for k in 0..sim.live[p].len() {
             let id = sim.live[p][k];
             let order = &sim.orders[id];
-            if order.kind() == OrderType::Limit && now.row - order.row >= timeout && is_own(sim, id) {
+            if order.kind == OrderType::Limit && now.row - order.row >= timeout && is_own(sim, id) {
                 sim.cancel(id, Reason::Timeout, now.time);
                 found = true;
             }

@@ -25,7 +25,7 @@ impl Simulator {
     pub fn worsened(&self, id: usize, price: i64) -> i64 {
         let order = &self.orders[id];
         let offset = times(price, self.spec.latency_rate);
-        moved(price, offset, order.side(), self.spec.instruments[order.request.pair].tick)
+        moved(price, offset, order.side(), self.spec.instruments[order.pair()].tick)
     }
 
     fn slipped(&mut self, bars: Bars<'_>, id: usize, price: i64) -> i64 {
@@ -34,7 +34,7 @@ impl Simulator {
         if self.spec.slippage == Slippage::None && !late {
             return price;
         }
-        let p = order.request.pair;
+        let p = order.pair();
         let sigma = self.sigma.get(p).copied().unwrap_or(FIX_NAN);
         let mean_volume = self.mean_volume.get(p).copied().unwrap_or(FIX_NAN);
         if self.spec.slippage == Slippage::SqrtImpact && (sigma == FIX_NAN || mean_volume == FIX_NAN) {
@@ -55,14 +55,14 @@ impl Simulator {
     /// Fills as much as position, permission, funds and participation allow; ends what can never fill.
     fn fill(&mut self, bars: Bars<'_>, id: usize, printed: i64, price: i64, liquidity: Liquidity) {
         let order = &self.orders[id];
-        let (p, side, fok) = (order.request.pair, order.side(), order.request.tif == Tif::Fok);
+        let (p, side, fok) = (order.pair(), order.side(), order.tif == Tif::Fok);
         let lot = self.spec.instruments[p].lot;
         let held = (-side * self.ledger.position[p]).max(0);
         let (maker, taker) = self.fees.rates(self.time);
         let rate = if liquidity == Liquidity::Maker { maker } else { taker };
         let mut want = order.remaining();
         let mut cut = Reason::None;
-        if order.request.reduce_only && want > held {
+        if order.reduce_only && want > held {
             (want, cut) = (to_lot(held, lot), Reason::ReduceOnly);
         } else if !self.spec.short && side < 0 && want > held {
             (want, cut) = (to_lot(held, lot), Reason::ShortForbidden);
@@ -106,7 +106,7 @@ impl Simulator {
     fn book(&mut self, bars: Bars<'_>, id: usize, qty: i64, deal: Deal) {
         let Deal { printed, price, liquidity, rate } = deal;
         let order = &mut self.orders[id];
-        let (p, side) = (order.request.pair, order.side());
+        let (p, side) = (order.pair(), order.side());
         let before = self.ledger.position[p];
         let notional = times(qty, price);
         let in_base = self.spec.fee_in_base && side > 0;
@@ -118,17 +118,17 @@ impl Simulator {
         order.filled += qty;
         self.touched[p] = true;
         self.record.fills.push(Fill {
-            row: self.row,
+            row: self.row as u32,
             open_phase: self.open_phase,
-            pair: p,
-            side,
+            pair: p as u32,
+            side: side as i8,
             qty,
             price,
             fee_is_base: in_base,
             fee: if fee_base != 0 { i128::from(fee_base) } else { fee },
             slip: times((price - printed).abs(), qty),
             liquidity,
-            order: id,
+            order: id as u32,
             ambiguous: self.ambiguous,
         });
         if order.remaining() == 0 && order.allowed == order.qty {
@@ -141,7 +141,7 @@ impl Simulator {
     /// Cuts a newly resting order to what free balance covers at its price, at the dearer of both fees.
     pub fn reserve(&mut self, bars: Bars<'_>, id: usize, price: i64) {
         let order = &self.orders[id];
-        let held = (-order.side() * self.ledger.position[order.request.pair]).max(0);
+        let held = (-order.side() * self.ledger.position[order.pair()]).max(0);
         let remaining = order.remaining();
         if remaining <= held {
             return;
@@ -168,8 +168,8 @@ impl Simulator {
             for &id in live {
                 let order = &self.orders[id];
                 if id == skip
-                    || order.kind() == OrderType::Market
-                    || order.request.reduce_only
+                    || order.kind == OrderType::Market
+                    || order.reduce_only
                     || !matches!(order.state, State::Active | State::Triggered)
                 {
                     continue;
@@ -195,7 +195,7 @@ impl Simulator {
     /// part that only closes the present position: it is always affordable.
     pub fn affordable(&mut self, bars: Bars<'_>, id: usize, price: i64, want: i64, rate: i64, held: i64) -> i64 {
         let order = &self.orders[id];
-        let (p, side) = (order.request.pair, order.side());
+        let (p, side) = (order.pair(), order.side());
         let (notional, fees) = self.reserved(id);
         let mut equity = self.ledger.cash - fees;
         let mut gross = notional;

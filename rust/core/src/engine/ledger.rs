@@ -10,6 +10,7 @@ pub struct Ledger {
     pub cash: i128,
     /// Position per pair.
     pub position: Vec<i64>,
+    mark: f64,
 }
 
 /// Float marks of the account at one row.
@@ -48,6 +49,25 @@ impl Exposure {
         }
     }
 
+    /// Counts some rows.
+    pub fn add_rows(&mut self, equity: &[f64], gross: &[f64]) {
+        const BLOCK: usize = 32;
+        let mut shares = [0.0; BLOCK];
+        for (equity, gross) in equity.chunks(BLOCK).zip(gross.chunks(BLOCK)) {
+            let mut sound = true;
+            for ((share, equity), gross) in shares.iter_mut().zip(equity).zip(gross) {
+                *share = gross / equity;
+                sound &= *equity > 0.0;
+            }
+            if sound {
+                shares[..equity.len()].iter().for_each(|share| self.sum += share);
+                self.rows += equity.len() as u64;
+            } else {
+                equity.iter().zip(gross).for_each(|(equity, gross)| self.add(*equity, *gross));
+            }
+        }
+    }
+
     /// The mean; NaN where no row had equity.
     pub fn mean(&self) -> f64 {
         self.sum / self.rows as f64
@@ -56,7 +76,7 @@ impl Exposure {
 
 /// Cash as a float of quote units.
 #[inline]
-pub fn cash_mark(cash: i128) -> f64 {
+fn cash_mark(cash: i128) -> f64 {
     cash as f64 / 1e16
 }
 
@@ -69,14 +89,21 @@ pub fn value_mark(position: f64, price: i64) -> f64 {
 impl Ledger {
     /// An account with cash and no positions.
     pub fn new(cash: i128, n_pairs: usize) -> Self {
-        Ledger { cash, position: vec![0; n_pairs] }
+        Ledger { cash, position: vec![0; n_pairs], mark: cash_mark(cash) }
     }
 
     /// Folds one fill: `fee` in cash units, `fee_base` in base units (one of them is 0).
     pub fn book(&mut self, pair: usize, side: i64, qty: i64, price: i64, fee: i128, fee_base: i64) {
         let paid = i128::from(side) * times(qty, price) + fee;
         self.cash = add(self.cash, -paid);
+        self.mark = cash_mark(self.cash);
         self.position[pair] = add_units(self.position[pair], side * qty - fee_base);
+    }
+
+    /// Cash as a float of quote units.
+    #[inline]
+    pub fn cash_mark(&self) -> f64 {
+        self.mark
     }
 
     /// Exact equity at the bars' closes, 10^-16.
@@ -92,7 +119,7 @@ impl Ledger {
 
     /// Float equity, cash and gross, summed over pairs in name order; statistics use these very operations.
     pub fn marks(&self, bars: Bars<'_>) -> Marks {
-        let cash = cash_mark(self.cash);
+        let cash = self.mark;
         let (mut equity, mut gross) = (cash, 0.0);
         for (p, &q) in self.position.iter().enumerate() {
             if q != 0 {

@@ -69,7 +69,20 @@ pub fn floor_div(a: i128, b: i128) -> i128 {
     if let (Ok(small), Ok(by)) = (u64::try_from(a), u64::try_from(b)) {
         return i128::from(small / by);
     }
+    if b == WIDE_UNIT && (0..WIDE_UNIT << 64).contains(&a) {
+        return i128::from(by_unit(a as u128));
+    }
     a.div_euclid(b)
+}
+
+/// A number below `UNIT` 2^64 over `UNIT`, digit by digit in base 2^32.
+#[inline]
+fn by_unit(a: u128) -> u64 {
+    let by = UNIT as u64;
+    let (high, low) = ((a >> 64) as u64, a as u64);
+    let first = (high << 32) | (low >> 32);
+    let second = ((first % by) << 32) | (low & 0xffff_ffff);
+    ((first / by) << 32) + second / by
 }
 
 /// Quotient rounded up, `b` > 0.
@@ -114,6 +127,9 @@ mod tests {
         let wide = i128::from(i64::MAX) * 10_i128.pow(8);
         assert_eq!(floor_div(wide, WIDE_UNIT), i128::from(i64::MAX));
         assert_eq!(ceil_div(wide + 1, WIDE_UNIT), i128::from(i64::MAX) + 1);
+        for a in [WIDE_UNIT << 64, (WIDE_UNIT << 64) - 1, (7 << 64) + 12_345_678_901, 1 << 64, 3 * WIDE_UNIT - 1] {
+            assert_eq!((floor_div(a, WIDE_UNIT), ceil_div(-a, WIDE_UNIT)), (a / WIDE_UNIT, -(a / WIDE_UNIT)));
+        }
     }
 
     #[test]

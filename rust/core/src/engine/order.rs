@@ -40,11 +40,52 @@ pub struct Request {
     pub tag: i64,
 }
 
+/// Prices of a reduce-only group, 0 means not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bracket {
+    /// Stop price.
+    pub stop_loss: i64,
+    /// Target price.
+    pub take_profit: i64,
+    /// Distance of the trailing stop.
+    pub trail: i64,
+}
+
+impl Bracket {
+    /// What a request asks for, if anything.
+    fn of(request: &Request) -> Option<Self> {
+        let Request { stop_loss, take_profit, bracket_trail: trail, .. } = *request;
+        (stop_loss != 0 || take_profit != 0 || trail != 0).then_some(Bracket { stop_loss, take_profit, trail })
+    }
+}
+
+fn narrowed(index: i64) -> u32 {
+    u32::try_from(index).unwrap_or_else(|_| raise(Fault::Units))
+}
+
 /// One order. Prices and quantities 10^-8, times ns.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// What was asked for.
-    pub request: Request,
+    /// Index of the pair in name order.
+    pub pair: u32,
+    /// Index into the run's tags.
+    pub tag: u32,
+    /// +1 buys, -1 sells.
+    pub side: i8,
+    /// What makes it fill.
+    pub kind: OrderType,
+    /// How long it lives.
+    pub tif: Tif,
+    /// Whether it may only rest.
+    pub post_only: bool,
+    /// Whether it may only reduce the position.
+    pub reduce_only: bool,
+    /// Why it was sent.
+    pub reason: Reason,
+    /// End of a good-till-date order, ns.
+    pub expire_time: i64,
+    /// Prices of the group that lives from its fill on.
+    pub bracket: Option<Box<Bracket>>,
     /// Quantity sent.
     pub qty: i64,
     /// Quantity that funds cover; the rest is cancelled.
@@ -86,16 +127,25 @@ pub struct Order {
     /// Why `allowed` is below `qty`.
     pub cut_reason: Reason,
     /// Group it belongs to.
-    pub group: Option<usize>,
+    pub group: Option<u32>,
     /// Group that its fills made.
-    pub child: Option<usize>,
+    pub child: Option<u32>,
 }
 
 impl Order {
     /// A new order, pending.
     pub fn new(request: Request, qty: i64, time: i64, row: i64, own: bool) -> Self {
         Order {
-            request,
+            pair: narrowed(request.pair as i64),
+            tag: narrowed(request.tag),
+            side: if request.side > 0 { 1 } else { -1 },
+            kind: request.kind,
+            tif: request.tif,
+            post_only: request.post_only,
+            reduce_only: request.reduce_only,
+            reason: request.reason,
+            expire_time: request.expire_time,
+            bracket: Bracket::of(&request).map(Box::new),
             qty,
             allowed: qty,
             filled: 0,
@@ -121,16 +171,16 @@ impl Order {
         }
     }
 
+    /// Index of the pair in name order.
+    #[inline]
+    pub fn pair(&self) -> usize {
+        self.pair as usize
+    }
+
     /// Sign of the position change.
     #[inline]
     pub fn side(&self) -> i64 {
-        self.request.side
-    }
-
-    /// Its type.
-    #[inline]
-    pub fn kind(&self) -> OrderType {
-        self.request.kind
+        i64::from(self.side)
     }
 
     /// Quantity that can still fill.
@@ -154,14 +204,14 @@ impl Order {
     /// Whether the remainder is a market order: sent as one, or a triggered stop or trailing stop.
     #[inline]
     pub fn takes_market(&self) -> bool {
-        self.kind() == OrderType::Market
-            || (self.state == State::Triggered && matches!(self.kind(), OrderType::Stop | OrderType::Trailing))
+        self.kind == OrderType::Market
+            || (self.state == State::Triggered && matches!(self.kind, OrderType::Stop | OrderType::Trailing))
     }
 
     /// Whether the remainder rests in the book as a limit order.
     #[inline]
     pub fn rests_as_limit(&self) -> bool {
-        self.kind() == OrderType::Limit || (self.kind() == OrderType::StopLimit && self.state == State::Triggered)
+        self.kind == OrderType::Limit || (self.kind == OrderType::StopLimit && self.state == State::Triggered)
     }
 
     /// Whether it is a limit born at a market price that it can trade at: it takes that price.
@@ -174,7 +224,7 @@ impl Order {
     #[inline]
     pub fn waits_for_level(&self) -> bool {
         self.state != State::Triggered
-            && matches!(self.kind(), OrderType::Stop | OrderType::StopLimit | OrderType::Trailing)
+            && matches!(self.kind, OrderType::Stop | OrderType::StopLimit | OrderType::Trailing)
     }
 
     /// Changes the state; a change that the transition table does not allow is a fault of the engine.
@@ -187,9 +237,22 @@ impl Order {
     }
 }
 
-/// Reduce-only orders of which one's fill reduces the others.
-#[derive(Clone, Debug, Default)]
+/// Reduce-only orders of which one's fill reduces the others: at most a stop, a target and a trailing stop.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Group {
+    legs: [u32; 3],
+    len: u8,
+}
+
+impl Group {
+    /// Adds an order by its number.
+    pub fn push(&mut self, order: usize) {
+        self.legs[usize::from(self.len)] = order as u32;
+        self.len += 1;
+    }
+
     /// Order numbers, in the order in which they were made.
-    pub legs: Vec<usize>,
+    pub fn legs(self) -> impl Iterator<Item = usize> {
+        self.legs.into_iter().take(usize::from(self.len)).map(|leg| leg as usize)
+    }
 }

@@ -78,7 +78,7 @@ impl Simulator {
         if !order.alive() || order.state == State::Pending || order.takes_market() {
             return None;
         }
-        if order.request.tif == Tif::Gtd && order.request.expire_time < self.close_time {
+        if order.tif == Tif::Gtd && order.expire_time < self.close_time {
             return None;
         }
         if order.waits_for_level() {
@@ -99,7 +99,7 @@ impl Simulator {
 
     fn reached(&self, bars: Bars<'_>, id: usize, direction: i64) -> bool {
         self.level(id, direction).is_some_and(|level| {
-            let p = self.orders[id].request.pair;
+            let p = self.orders[id].pair();
             let extreme = if direction == UP { bars.high(p) } else { bars.low(p) };
             self.passes(id, level, extreme, direction)
         })
@@ -145,7 +145,7 @@ impl Simulator {
         self.ambiguous = outer || inside;
         if self.orders[id].waits_for_level() {
             self.advance(id, State::Triggered);
-            if self.orders[id].kind() == OrderType::StopLimit {
+            if self.orders[id].kind == OrderType::StopLimit {
                 let order = &mut self.orders[id];
                 order.born_inside = order.side() * (order.limit - price) < 0;
                 if !order.born_inside {

@@ -2,7 +2,7 @@
 
 use super::codes::{LogKind, OrderType, Reason, State};
 use super::number::{UNIT, WIDE_UNIT, ceil_div, floor_div, mul, narrow, times, to_lot};
-use super::order::{Group, Request};
+use super::order::{Bracket, Group, Request};
 use super::simulator::Simulator;
 
 /// What an order paid, and where the market stood: levels are distances from the former, and the latter is where the
@@ -27,7 +27,7 @@ impl Simulator {
     /// Keeps groups in step with the position after a fill: shrinks siblings, closes, opens, resizes, disarms.
     pub fn after_fill(&mut self, id: usize, qty: i64, paid: Paid, before: i64) {
         let order = &self.orders[id];
-        let (p, own, group, side) = (order.request.pair, order.own, order.group, order.side());
+        let (p, own, group, side) = (order.pair(), order.own, order.group, order.side());
         let lot = self.spec.instruments[p].lot;
         let after = self.ledger.position[p];
         if let Some(group) = group {
@@ -50,8 +50,7 @@ impl Simulator {
         } else if group.is_none() {
             self.resize(id, p, to_lot(after.abs(), lot));
         }
-        let request = &self.orders[id].request;
-        if request.stop_loss != 0 || request.take_profit != 0 || request.bracket_trail != 0 {
+        if self.orders[id].bracket.is_some() {
             let past = if turned { 0 } else { before.abs() };
             let grown = if side * after.signum() > 0 { after.abs() - past } else { 0 };
             if grown > 0 {
@@ -60,9 +59,8 @@ impl Simulator {
         }
     }
 
-    fn shrink_siblings(&mut self, id: usize, group: usize, qty: i64) {
-        for k in 0..self.groups[group].legs.len() {
-            let leg = self.groups[group].legs[k];
+    fn shrink_siblings(&mut self, id: usize, group: u32, qty: i64) {
+        for leg in self.groups[group as usize].legs() {
             if leg == id || !self.orders[leg].alive() {
                 continue;
             }
@@ -94,13 +92,13 @@ impl Simulator {
     }
 
     /// Attaches risk's stop, target and trail to a position that order `id` just opened at `price`.
-    fn protect(&mut self, id: usize, paid: Paid, qty: i64) -> Option<usize> {
+    fn protect(&mut self, id: usize, paid: Paid, qty: i64) -> Option<u32> {
         let rates = self.spec.protection;
         if rates.stop_loss == 0 && rates.take_profit == 0 && rates.trailing == 0 {
             return None;
         }
         let order = &self.orders[id];
-        let (tick, side) = (self.spec.instruments[order.request.pair].tick, -order.side());
+        let (tick, side) = (self.spec.instruments[order.pair()].tick, -order.side());
         let group = self.new_group();
         if rates.stop_loss != 0 {
             let stop = toward(times(paid.price, UNIT + side * rates.stop_loss), tick, side);
@@ -127,11 +125,12 @@ impl Simulator {
             return;
         }
         let order = &self.orders[id];
-        let (request, reason) = (order.request, order.request.reason);
+        let Some(Bracket { stop_loss, take_profit, trail }) = order.bracket.as_deref().copied() else { return };
+        let reason = order.reason;
         if let Some(group) = order.child {
-            let legs = self.groups[group].legs.clone();
-            if legs.iter().any(|&leg| self.orders[leg].alive()) {
-                for leg in legs {
+            let legs = self.groups[group as usize];
+            if legs.legs().any(|leg| self.orders[leg].alive()) {
+                for leg in legs.legs() {
                     let order = &mut self.orders[leg];
                     if order.alive() {
                         order.qty += qty;
@@ -145,42 +144,46 @@ impl Simulator {
         }
         let group = self.new_group();
         self.orders[id].child = Some(group);
-        if request.stop_loss != 0 {
-            let stop = request.stop_loss;
+        if stop_loss != 0 {
+            let stop = stop_loss;
             self.child(id, group, qty, paid, Leg { kind: OrderType::Stop, reason: Reason::StopLoss, stop, limit: 0 });
         }
-        if request.take_profit != 0 {
-            let limit = request.take_profit;
+        if take_profit != 0 {
+            let limit = take_profit;
             let leg = Leg { kind: OrderType::Limit, reason: Reason::TakeProfit, stop: 0, limit };
             self.child(id, group, qty, paid, leg);
         }
-        if request.bracket_trail != 0 {
+        if trail != 0 {
             let leg = Leg { kind: OrderType::Trailing, reason: Reason::TrailingStop, stop: 0, limit: 0 };
             let leg = self.child(id, group, qty, paid, leg);
-            self.orders[leg].trail = request.bracket_trail;
+            self.orders[leg].trail = trail;
             self.set_level(leg);
         }
     }
 
-    fn new_group(&mut self) -> usize {
+    fn new_group(&mut self) -> u32 {
         self.groups.push(Group::default());
-        self.groups.len() - 1
+        (self.groups.len() - 1) as u32
     }
 
-    fn child(&mut self, parent: usize, group: usize, qty: i64, paid: Paid, leg: Leg) -> usize {
+    fn child(&mut self, parent: usize, group: u32, qty: i64, paid: Paid, leg: Leg) -> usize {
         let order = &self.orders[parent];
         let (time, own) = (order.time, order.own);
         let request = Request {
-            pair: order.request.pair,
+            pair: order.pair(),
             side: -order.side(),
             qty,
             kind: leg.kind,
             limit_price: leg.limit.max(0),
             stop_price: leg.stop.max(0),
-            trail: if leg.kind == OrderType::Trailing { order.request.bracket_trail } else { 0 },
+            trail: if leg.kind == OrderType::Trailing {
+                order.bracket.as_ref().map_or(0, |bracket| bracket.trail)
+            } else {
+                0
+            },
             reduce_only: true,
             reason: leg.reason,
-            tag: order.request.tag,
+            tag: i64::from(order.tag),
             ..Request::default()
         };
         let id = self.new_order(request, qty, time, self.row, own);
@@ -190,7 +193,7 @@ impl Simulator {
         order.birth = paid.market;
         order.best = paid.price;
         order.born_inside = !self.open_phase;
-        self.groups[group].legs.push(id);
+        self.groups[group as usize].push(id);
         self.live[request.pair].push(id);
         self.touched[request.pair] = true;
         self.log(LogKind::Submit, id, time, qty, leg.reason);
@@ -200,9 +203,8 @@ impl Simulator {
     /// Makes the position's own group cover exactly the position.
     fn resize(&mut self, id: usize, p: usize, qty: i64) {
         let Some(group) = self.protection[p] else { return };
-        let reason = self.orders[id].request.reason;
-        for k in 0..self.groups[group].legs.len() {
-            let leg = self.groups[group].legs[k];
+        let reason = self.orders[id].reason;
+        for leg in self.groups[group as usize].legs() {
             let order = &mut self.orders[leg];
             if order.alive() && order.remaining() != qty {
                 order.allowed = order.filled + qty;

@@ -14,6 +14,7 @@ use super::simulator::{Simulator, trailing_level};
 pub struct Quiet {
     next: Vec<usize>,
     change: Vec<usize>,
+    appointment: usize,
     trail: Vec<Option<Ratchet>>,
 }
 
@@ -28,7 +29,7 @@ struct Ratchet {
 impl Quiet {
     /// Nothing is known yet.
     pub fn new(n_pairs: usize) -> Self {
-        Quiet { next: vec![0; n_pairs], change: vec![0; n_pairs], trail: vec![None; n_pairs] }
+        Quiet { next: vec![0; n_pairs], change: vec![0; n_pairs], appointment: 0, trail: vec![None; n_pairs] }
     }
 
     /// The first row from `row` on that may not be quiet for some pair; the number of rows if none is.
@@ -40,11 +41,8 @@ impl Quiet {
         forecast: &[Weights<'_>],
         row: usize,
     ) -> usize {
-        if market.detail.is_some() && sim.busy() {
-            return row;
-        }
-        let clock = next_appointment(sim, decider, market, row);
-        let mut first = clock;
+        self.appointment = next_appointment(sim, decider, market, row);
+        let mut first = self.appointment;
         for (p, weights) in forecast.iter().enumerate() {
             if sim.touched[p] || self.next[p] < row {
                 sim.touched[p] = false;
@@ -52,7 +50,12 @@ impl Quiet {
             }
             first = first.min(self.next[p]);
         }
-        first
+        if market.detail.is_some() && sim.busy() { row } else { first }
+    }
+
+    /// Whether a decision at `row` has more to look at than what happened to positions in its bar.
+    pub fn news(&self, sim: &Simulator, row: usize) -> bool {
+        sim.spec.scripted || self.appointment <= row || self.change.iter().any(|&change| change <= row)
     }
 
     /// Brings trailing stops to where the quiet rows before `stop` leave them.
@@ -127,7 +130,7 @@ fn next_appointment(sim: &Simulator, decider: &Decider, market: &Market<'_>, row
 }
 
 /// The next row at which a clock of the pair runs out: re-arming, time stop, an executor's patience.
-fn own_clock(sim: &Simulator, decider: &Decider, p: usize, row: usize) -> usize {
+pub fn own_clock(sim: &Simulator, decider: &Decider, p: usize, row: usize) -> usize {
     let now = row as i64;
     let mut first = i64::MAX;
     let stopped = sim.stopped_row[p];
@@ -145,7 +148,7 @@ fn own_clock(sim: &Simulator, decider: &Decider, p: usize, row: usize) -> usize 
     }
     if sim.spec.timeout >= 0 {
         for &id in &sim.live[p] {
-            if sim.orders[id].kind() == OrderType::Limit && is_own(sim, id) {
+            if sim.orders[id].kind == OrderType::Limit && is_own(sim, id) {
                 first = first.min(sim.orders[id].row + sim.spec.timeout);
             }
         }
@@ -200,12 +203,11 @@ impl Levels {
         let mut levels = Levels { up: i64::MAX, down: i64::MIN, trailing: None };
         for &id in &sim.live[p] {
             let order = &sim.orders[id];
-            let resting =
-                order.request.tif == Tif::Gtc && order.cancel_at < 0 && order.birth == 0 && !order.born_inside;
+            let resting = order.tif == Tif::Gtc && order.cancel_at < 0 && order.birth == 0 && !order.born_inside;
             if !resting || order.state == State::Pending || order.takes_market() {
                 return None;
             }
-            if order.kind() == OrderType::Trailing {
+            if order.kind == OrderType::Trailing {
                 if levels.trailing.is_some() {
                     return None;
                 }

@@ -48,13 +48,13 @@ pub const ORDER_FIELDS: [&str; 18] = [
 #[derive(Clone, Copy, Debug)]
 pub struct Fill {
     /// Grid row of its bar.
-    pub row: i64,
+    pub row: u32,
     /// Whether it happened in the open phase.
     pub open_phase: bool,
     /// Pair index.
-    pub pair: usize,
+    pub pair: u32,
     /// +1 bought, -1 sold.
-    pub side: i64,
+    pub side: i8,
     /// Quantity.
     pub qty: i64,
     /// Price.
@@ -68,7 +68,7 @@ pub struct Fill {
     /// Side of the book.
     pub liquidity: Liquidity,
     /// Order number.
-    pub order: usize,
+    pub order: u32,
     /// Whether the bar did not tell the order of events.
     pub ambiguous: bool,
 }
@@ -78,10 +78,10 @@ impl Fill {
     pub fn values(&self) -> [i64; 14] {
         let ((fee_hi, fee_lo), (slip_hi, slip_lo)) = (split(self.fee), split(self.slip));
         [
-            self.row,
+            i64::from(self.row),
             i64::from(self.open_phase),
-            self.pair as i64,
-            self.side,
+            i64::from(self.pair),
+            i64::from(self.side),
             self.qty,
             self.price,
             i64::from(self.fee_is_base),
@@ -90,7 +90,7 @@ impl Fill {
             slip_hi,
             slip_lo,
             self.liquidity.code(),
-            self.order as i64,
+            i64::from(self.order),
             i64::from(self.ambiguous),
         ]
     }
@@ -102,7 +102,7 @@ pub struct Line {
     /// Submit, amend or cancel.
     pub kind: LogKind,
     /// Order number.
-    pub order: usize,
+    pub order: u32,
     /// Decision time, ns.
     pub time: i64,
     /// Quantity.
@@ -114,32 +114,31 @@ pub struct Line {
 impl Line {
     /// The line as a row of [`LOG_FIELDS`].
     pub fn values(&self) -> [i64; 5] {
-        [self.kind.code(), self.order as i64, self.time, self.qty, self.reason.code()]
+        [self.kind.code(), i64::from(self.order), self.time, self.qty, self.reason.code()]
     }
 }
 
 /// An order as a row of [`ORDER_FIELDS`].
 pub fn order_values(order: &Order) -> [i64; 18] {
-    let request = &order.request;
     [
-        request.pair as i64,
-        request.side,
-        request.kind.code(),
-        request.tif.code(),
+        i64::from(order.pair),
+        order.side(),
+        order.kind.code(),
+        order.tif.code(),
         order.qty,
         order.filled,
         order.limit,
         order.stop,
         order.trail,
         order.trail_rate,
-        request.expire_time,
-        i64::from(request.post_only),
-        i64::from(request.reduce_only),
+        order.expire_time,
+        i64::from(order.post_only),
+        i64::from(order.reduce_only),
         order.state.code(),
-        request.reason.code(),
+        order.reason.code(),
         order.end_reason.code(),
         order.time,
-        request.tag,
+        i64::from(order.tag),
     ]
 }
 

@@ -32,7 +32,7 @@ pub struct Simulator {
     /// Consecutive synthetic rows per pair.
     pub gap: Vec<i64>,
     /// The group that covers the pair's whole position, if risk attached one.
-    pub protection: Vec<Option<usize>>,
+    pub protection: Vec<Option<u32>>,
     /// Row of the fill that opened the position.
     pub entry_row: Vec<i64>,
     /// Row of the last protective exit while disarmed, -1 when armed.
@@ -90,6 +90,14 @@ impl Simulator {
         }
     }
 
+    /// Makes room for the orders that `rows` rows may bring, so that the lists need not be moved while they grow.
+    pub fn expect(&mut self, rows: usize) {
+        let orders = (rows / 32).min(1 << 16);
+        self.orders.reserve(orders);
+        self.record.fills.reserve(orders);
+        self.record.lines.reserve(orders);
+    }
+
     /// Whether any order is working.
     pub fn busy(&self) -> bool {
         self.live.iter().any(|orders| !orders.is_empty())
@@ -120,7 +128,7 @@ impl Simulator {
     pub fn expire(&mut self) {
         let now = self.close_time;
         self.end_where(State::Expired, |order| {
-            (order.request.tif == Tif::Gtd && order.request.expire_time <= now).then_some(Reason::GtdExpired)
+            (order.tif == Tif::Gtd && order.expire_time <= now).then_some(Reason::GtdExpired)
         });
         self.clean();
     }
@@ -138,7 +146,7 @@ impl Simulator {
             let order = &mut self.orders[id];
             order.cancel_at = time + self.spec.latency_ns;
             order.cancel_reason = reason;
-            self.touched[order.request.pair] = true;
+            self.touched[order.pair()] = true;
         }
     }
 
@@ -154,7 +162,7 @@ impl Simulator {
     pub fn advance(&mut self, id: usize, state: State) {
         let order = &mut self.orders[id];
         order.advance(state);
-        self.touched[order.request.pair] = true;
+        self.touched[order.pair()] = true;
     }
 
     /// Numbers a new order.
@@ -165,7 +173,7 @@ impl Simulator {
 
     /// Writes one line of the order log.
     pub fn log(&mut self, kind: LogKind, order: usize, time: i64, qty: i64, reason: Reason) {
-        self.record.lines.push(Line { kind, order, time, qty, reason });
+        self.record.lines.push(Line { kind, order: order as u32, time, qty, reason });
     }
 
     fn open(&mut self, bars: Bars<'_>, detailed: Option<&[bool]>) {
@@ -194,13 +202,13 @@ impl Simulator {
         }
         let order = &self.orders[id];
         let pending = order.state == State::Pending;
-        if pending && order.request.tif == Tif::Gtd && order.request.expire_time <= self.open_time {
+        if pending && order.tif == Tif::Gtd && order.expire_time <= self.open_time {
             self.end(id, State::Expired, Reason::GtdExpired);
             return;
         }
         if bars.tradable(p) {
             self.meet_open(bars, id, bars.open(p), reducing);
-        } else if order.kind() == OrderType::Market && self.gap[p] > self.spec.max_gap {
+        } else if order.kind == OrderType::Market && self.gap[p] > self.spec.max_gap {
             self.end(id, if pending { State::Rejected } else { State::Cancelled }, Reason::StaleGap);
         }
     }
@@ -211,7 +219,7 @@ impl Simulator {
             for &id in orders {
                 let order = &self.orders[id];
                 let held = -order.side() * self.ledger.position[p];
-                let reducing = order.request.reduce_only || (0 < order.remaining() && order.remaining() <= held);
+                let reducing = order.reduce_only || (0 < order.remaining() && order.remaining() <= held);
                 queue.push((!reducing, p, id));
             }
         }
@@ -226,7 +234,7 @@ impl Simulator {
         if order.state != State::Pending || latency == 0 {
             return true;
         }
-        let fine = detailed.is_some_and(|has| has[order.request.pair]);
+        let fine = detailed.is_some_and(|has| has[order.pair()]);
         if latency < self.spec.timeframe_ns && !fine {
             order.late = true;
             return self.open_time >= order.time;
@@ -241,7 +249,7 @@ impl Simulator {
         let price = if first && order.late && order.rests_as_limit() { self.worsened(id, open) } else { open };
         if order.takes_market() {
             self.take(bars, id, price, true);
-        } else if order.kind() == OrderType::Trailing && first {
+        } else if order.kind == OrderType::Trailing && first {
             self.orders[id].best = price;
             self.set_level(id);
         } else if order.waits_for_level() {
@@ -250,7 +258,7 @@ impl Simulator {
             }
             let order = &self.orders[id];
             if order.alive() && side * (price - order.level) >= 0 {
-                let limited = order.kind() == OrderType::StopLimit;
+                let limited = order.kind == OrderType::StopLimit;
                 self.advance(id, State::Triggered);
                 if !limited {
                     self.take(bars, id, price, true);
@@ -265,7 +273,7 @@ impl Simulator {
         if order.alive() && order.state == State::Pending {
             self.advance(id, State::Active);
         }
-        let reason = match self.orders[id].request.tif {
+        let reason = match self.orders[id].tif {
             Tif::Ioc => Reason::IocRemainder,
             Tif::Fok => Reason::FokUnfilled,
             Tif::Gtc | Tif::Gtd => return,
@@ -278,7 +286,7 @@ impl Simulator {
         let limit = order.limit;
         let ahead = order.side() * (limit - price);
         if first && ahead >= 0 {
-            if order.request.post_only {
+            if order.post_only {
                 self.end(id, State::Rejected, Reason::PostOnlyCross);
             } else {
                 self.take(bars, id, price, false);
@@ -319,7 +327,7 @@ impl Simulator {
                 let id = self.live[p][k];
                 let order = &mut self.orders[id];
                 let side = order.side();
-                if order.kind() == OrderType::Trailing && order.state == State::Active {
+                if order.kind == OrderType::Trailing && order.state == State::Active {
                     let extreme = if side < 0 { bars.high(p) } else { bars.low(p) };
                     let seen = if order.born_inside { close } else { extreme };
                     order.best = if side < 0 { order.best.max(seen) } else { order.best.min(seen) };
@@ -348,7 +356,7 @@ impl Simulator {
     /// Sets a trailing stop's level from the best price seen, rounded to the tick adversely.
     pub fn set_level(&mut self, id: usize) {
         let order = &mut self.orders[id];
-        order.level = trailing_level(order, self.spec.instruments[order.request.pair].tick);
+        order.level = trailing_level(order, self.spec.instruments[order.pair()].tick);
     }
 
     fn capacity(&self, bars: Bars<'_>, p: usize) -> i64 {

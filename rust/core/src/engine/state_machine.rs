@@ -22,6 +22,9 @@ pub struct Instant<'a> {
     pub signals: Signals<'a>,
     /// Finer bars inside it.
     pub finer: Option<&'a Finer>,
+    /// Whether the decision has to look at every pair; false where no forecast changed, no rebalance is due and no
+    /// script goes on, so that only what happened to positions in this very bar can make it act.
+    pub news: bool,
 }
 
 /// The engine: exchange and decider.
@@ -70,7 +73,7 @@ impl Engine {
 
     /// The step after gaps were counted.
     pub(crate) fn advance(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Marks {
-        let Instant { row, open_time, bars, signals, finer } = *instant;
+        let Instant { row, open_time, bars, signals, finer, .. } = *instant;
         let sim = &mut self.sim;
         let close_time = open_time + sim.spec.timeframe_ns;
         sim.row = row;
@@ -91,7 +94,7 @@ impl Engine {
         let marks = sim.ledger.marks(bars);
         self.exposure.add(marks.equity, marks.gross);
         self.remember(signals);
-        if (0..bars.len()).any(|p| bars.real(p)) {
+        if (0..bars.len()).any(|p| bars.real(p)) && (instant.news || self.decider.concerned(&self.sim, row)) {
             let now = Now { row, time: close_time, bars, signals };
             self.decider.decide(&mut self.sim, now, calls);
         }
