@@ -12,11 +12,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from omegaconf import OmegaConf
 
+from kraken_flow.core.graph import Graph
+from kraken_flow.core.market import Market
+from kraken_flow.core.run import execute
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.spot import SpotExchange
+from strategies.scripted import ScriptedOrders
 from tests.engine_checks import check_all
 from tests.engines import RUST, WITHOUT_RUST, run_engine
 from tests.parity.draw import EXECUTORS, LIMITERS, SIZERS, Case, cases
+from tests.parity.draw_graphs import STRATEGIES, graphs
 from tests.parity.rules import REASONS, RULES, exercised
 from tests.parity.same import assert_same
 
@@ -83,9 +88,29 @@ def test_a_node_without_a_twin_gives_the_same_inside_the_rust_engine() -> None:
     play()
 
 
+@pytest.mark.skipif(not RUST, reason=WITHOUT_RUST)
+def test_whole_graphs_trade_the_same_from_features_to_fills() -> None:
+    traded: Counter[type] = Counter()
+
+    @seed(SHARDS + 1)
+    @settings(many, max_examples=max(200, RUNS // 2))
+    @given(graphs())
+    def play(drawn: tuple[Graph, Market]) -> None:
+        graph, market = drawn
+        ours, theirs = (execute(graph, market, engine) for engine in ("python", "rust"))
+        assert ours.signals.forecast.tobytes() == theirs.signals.forecast.tobytes()
+        assert_same(ours.result, theirs.result)
+        check_all(ours.spec, market, ours.result, ours.signals.forecast_fix)
+        traded[type(graph.strategy)] += bool(len(ours.result.fills["row"]))
+
+    play()
+    assert min(traded[kind] for kind in STRATEGIES) >= 5, traded
+
+
 @pytest.mark.parametrize(
     ("group", "drawn"),
     [
+        ("strategy", {*STRATEGIES, ScriptedOrders}),
         ("portfolio", set(SIZERS)),
         ("risk", set(LIMITERS)),
         ("execution", set(EXECUTORS)),
