@@ -34,7 +34,7 @@ def equity_statistics(run: FinishedRun) -> dict[str, Value]:
     total = run.final_equity / run.start_cash - 1.0
     drawdown = returns.max_drawdown(equity, start)
     stats: dict[str, Value] = {"total_return": total, "max_drawdown": drawdown}
-    if equity.min() <= 0:
+    if drawdown <= -1.0:
         stats |= dict.fromkeys(("cagr", "sharpe", "sortino", "calmar"), "ruined")
     else:
         daily = returns.daily_returns(equity, start, run.first_close, step)

@@ -14,6 +14,8 @@ Value: TypeAlias = float | str
 
 _BLOCK = 1024
 """Rows worked on at once, so that they stay in the cache."""
+_BLOCKS = 16
+"""Blocks worked on at once where they are read twice."""
 SHORT_SAMPLE_NS = 90 * DAY
 """Below this span an annualised growth rate says little, and is shown with a flag."""
 
@@ -91,10 +93,17 @@ def max_drawdown(equity: FloatArray, start: float) -> float:
     """
     if len(equity) == 0:
         return 0.0
-    whole = len(equity) // _BLOCK * _BLOCK
-    blocks, rest = equity[:whole].reshape(-1, _BLOCK), equity[whole:]
-    highest = np.append(blocks.max(axis=1), rest.max() if len(rest) else equity[-1])
-    lowest = np.append(blocks.min(axis=1), rest.min() if len(rest) else equity[-1])
+    count = -(-len(equity) // _BLOCK)
+    highest, lowest = np.empty(count), np.empty(count)
+    for first in range(0, count, _BLOCKS):
+        # Both extremes of some blocks at a time: the second one finds them in the cache.
+        last = min(first + _BLOCKS, len(equity) // _BLOCK)
+        rows = equity[first * _BLOCK : last * _BLOCK].reshape(-1, _BLOCK)
+        rows.max(axis=1, out=highest[first:last])
+        rows.min(axis=1, out=lowest[first:last])
+    if len(equity) % _BLOCK:
+        rest = equity[(count - 1) * _BLOCK :]
+        highest[-1], lowest[-1] = rest.max(), rest.min()
     before = np.maximum(np.maximum.accumulate(np.concatenate(([start], highest[:-1]))), start)
     sure = float((lowest / before).min())
     best = min(sure, 1.0)
