@@ -135,9 +135,9 @@ def _patched(
     n = len(state)
     start = int(random.integers(1, max(2, n // 4))) // finer * finer if random.random() < 0.25 else 0
     missing = random.random(n) < gaps
-    if gaps and random.random() < 0.6:
+    if gaps and random.random() < 0.8:
         at = int(random.integers(0, n))
-        missing[at : at + int(random.integers(2, 9)) * finer] = True
+        missing[at : at + int(random.integers(3, 10)) * finer] = True
     missing[start] = False
     for row in np.flatnonzero(missing & (np.arange(n) > start)):
         for column in columns[:4]:
@@ -299,7 +299,7 @@ def order_drawn(dice: Dice, market: Market, p: int, row: int) -> tuple[int, Orde
     """One scripted order near its pair's price at the time, its levels on the tape's grid or at a bar's extreme."""
     columns = market.pairs[p]
     base = int(columns.close[row]) or LEVEL * UNIT
-    kind = dice.pick(*OrderType, OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.MARKET)
+    kind = dice.pick(*OrderType, *[OrderType.LIMIT] * 3, OrderType.STOP_LIMIT, OrderType.MARKET)
     side, tif = dice.pick(*Side), dice.pick(Tif.GTC, *Tif)
     close = int(market.times[row]) + market.timeframe_ns
     expires = close + dice.below(7) * market.timeframe_ns - dice.pick(0, 0, 60 * SECOND)
