@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kraken_flow.config.composition import Composition, compose
 from kraken_flow.config.validation import build
+from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market
 from kraken_flow.core.result import Result
 from kraken_flow.modes.backtest import inputs, outputs, perform
@@ -112,7 +113,7 @@ def backtest(
     kraken_flow.core.errors.UserError
         With everything that is wrong with overrides and bars, one problem to a line.
     """
-    words = list(overrides)
+    words = _words(overrides)
     if bars is not None and not any(_key(word) == "pairs" for word in words):
         words.append(f"pairs=[{','.join(sorted(bars))}]")
     cfg = compose(words)
@@ -136,6 +137,16 @@ def backtest(
         tables = Tables(done.finished, strategy)
         metrics = write_run(record.folder, tables)
     return BacktestResult(tables, done.notes, record.folder, metrics)
+
+
+def _words(overrides: Sequence[str]) -> list[str]:
+    """Refuse what is not a list of `key=value`."""
+    if isinstance(overrides, str) or not all(isinstance(word, str) for word in overrides):
+        raise UserError(f"overrides={overrides!r}: must be a list of texts, as in ['strategy=sma_cross']")
+    flags = [word for word in overrides if word.startswith("-")]
+    if flags:
+        raise UserError(f"overrides: {', '.join(flags)}: flags are for the command line; give key=value only")
+    return list(overrides)
 
 
 def _key(word: str) -> str:

@@ -200,15 +200,8 @@ def assemble(
     inside = {
         pair: (int(np.searchsorted(b.times, first)), int(np.searchsorted(b.times, after))) for pair, b in bars.items()
     }
-    lacking = [
-        f"pairs: {pair} has no bar between start {iso(start if start is not None else first)} and end "
-        f"{iso(end if end is not None else after)}; its data runs from {iso(int(bars[pair].times[0]))} to "
-        f"{iso(int(bars[pair].times[-1]))}"
-        for pair, (low, high) in inside.items()
-        if low >= high
-    ]
-    if lacking:
-        raise UserError("\n".join(lacking))
+    if lacking := [pair for pair, (low, high) in inside.items() if low >= high]:
+        raise UserError("\n".join(_outside(lacking, bars, start, end)))
     cut = {pair: bars[pair].take(slice(max(0, low - lookback), high)) for pair, (low, high) in inside.items()}
     grid_first = min(first, *(int(b.times[0]) for b in cut.values()))
     times = np.arange(grid_first, after, timeframe_ns, dtype=np.int64)
@@ -230,6 +223,22 @@ def assemble(
         notes=sentences(notes, len(series)),
         counts=counts,
     )
+
+
+def _outside(pairs: Sequence[str], bars: Mapping[str, Bars], start: int | None, end: int | None) -> list[str]:
+    """Say that pairs have no bar in the span, one line for those whose data runs alike."""
+    if start is not None and end is not None:
+        span = f"between start {iso(start)} and end {iso(end)}"
+    else:
+        span = f"before end {iso(end)}" if end is not None else f"from start {iso(start or 0)} on"
+    alike: dict[str, list[str]] = {}
+    for pair in pairs:
+        times = bars[pair].times
+        alike.setdefault(f"from {iso(int(times[0]))} to {iso(int(times[-1]))}", []).append(pair)
+    return [
+        f"pairs: {', '.join(names)} {'has' if len(names) == 1 else 'have'} no bar {span}; the data runs {run}"
+        for run, names in alike.items()
+    ]
 
 
 def _detail(

@@ -85,8 +85,10 @@ def _header(head: bytes, where: str) -> tuple[list[str], str, int]:
     first = next(i for i, line in enumerate(lines) if line.strip())
     line = lines[first]
     try:
+        if b"\0" in head:
+            raise ValueError
         text = line.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
+    except ValueError:
         raise UserError(f"{where} is neither parquet nor UTF-8 text; save it as CSV in UTF-8 or as parquet") from None
     delimiter = max(",;\t", key=text.count)
     cells = [cell.strip().strip('"') for cell in text.split(delimiter)]

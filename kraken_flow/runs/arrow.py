@@ -4,6 +4,7 @@ Columns are made from buffers, because `pyarrow.array` imports pandas, which tak
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,12 @@ def words(enum: type[Word], values: Int64Array) -> pa.Array:
 
 def decimal_text(exact: pa.Array) -> pa.Array:
     """Write decimals without trailing zeros; null as an empty string."""
-    plain = pc.utf8_rtrim(pc.utf8_rtrim(exact.cast(pa.string()), "0"), ".")
+    written = exact.cast(pa.string())
+    if pc.any(pc.match_substring(written, "E")).as_py():
+        # Arrow writes 0.0000001 as 1.0E-7, and 0 with eight decimals as 0E-8.
+        coded = written.dictionary_encode()
+        written = strings([f"{Decimal(text):f}" for text in coded.dictionary.to_pylist()]).take(coded.indices)
+    plain = pc.utf8_rtrim(pc.utf8_rtrim(written, "0"), ".")
     return pc.coalesce(plain, literal(""))
 
 

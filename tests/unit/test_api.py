@@ -80,6 +80,12 @@ def test_what_is_wrong_is_said_at_once():
     assert "account.cash" in str(caught.value)
 
 
+@pytest.mark.parametrize("overrides", ["strategy=hold", [3], ["-m", "strategy.fast=2,3"]])
+def test_overrides_are_a_list_of_key_value(overrides):
+    with pytest.raises(UserError, match=r"^overrides"):
+        backtest(overrides=overrides)
+
+
 def test_an_unknown_name_is_no_attribute():
     import kraken_flow
 

@@ -82,14 +82,22 @@ def test_a_span_wider_than_the_data_is_cut_and_told() -> None:
 
 def test_a_pair_without_a_bar_in_the_span_is_an_error() -> None:
     bars = {"A/USD": candles([0, 1, 2, 9]), "B/USD": candles([0, 1])}
-    with pytest.raises(
-        UserError, match=r"B/USD has no bar between start 2024-01-01T02:00:00Z and end 2024-01-01T10:00"
-    ):
+    with pytest.raises(UserError, match=r"^pairs: B/USD has no bar from start 2024-01-01T02:00:00Z on; the data runs"):
         load(bars, "2024-01-01T02:00")
-    with pytest.raises(UserError, match=r"A/USD has no bar .* its data runs from 2024-01-01T00:00:00Z to"):
+    with pytest.raises(UserError, match=r"A/USD has no bar between .* the data runs from 2024-01-01T00:00:00Z to"):
         load({"A/USD": candles([0, 1])}, "2025-01-01", "2026-01-01")
+    with pytest.raises(UserError, match=r"A/USD has no bar before end 2020-01-01T00:00:00Z; the data"):
+        load({"A/USD": candles([0, 1])}, None, "2020-01-01")
     with pytest.raises(UserError, match=r"is not before end"):
         load(bars, "2024-01-01T02:00", "2024-01-01T02:00")
+
+
+def test_pairs_whose_data_runs_alike_share_a_line() -> None:
+    bars = {"A/USD": candles([0, 1]), "B/USD": candles([0, 1]), "C/USD": candles([0, 1, 2])}
+    with pytest.raises(UserError) as caught:
+        load(bars, "2025-01-01")
+    lines = str(caught.value).splitlines()
+    assert [line.partition(" no bar")[0] for line in lines] == ["pairs: A/USD, B/USD have", "pairs: C/USD has"]
 
 
 def test_coarser_data_is_an_error_and_finer_is_resampled() -> None:

@@ -156,6 +156,7 @@ def test_blank_lines_do_not_shift_the_line_number(tmp_path: Path) -> None:
         (b"date,open,high,lowest,close,volume\n1,1,1,1,1,1\n", r"no column low \(nearest: 'lowest'\)"),
         (b"a,b\nx,y\n", "no column time, open, high, low, close, volume; the columns are a, b"),
         (b"\xff\xfe\x00d\n1", "neither parquet nor UTF-8 text"),
+        (b"PK\x03\x04" + bytes(100), "neither parquet nor UTF-8 text"),
         (b"PAR1 and then nothing", "cannot be read as parquet"),
         (b"1704067200,1,1,1,1\n", "5 numbers and no header. Without one, a file must be a Kraken dump"),
     ],
