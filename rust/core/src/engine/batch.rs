@@ -61,7 +61,6 @@ impl<'a> Run<'a> {
             let until =
                 if opaque { row } else { quiet.until(&mut engine.sim, &engine.decider, market, self.forecast, row) };
             if until > row {
-                self.fetch(until.min(end - 1));
                 let stop = self.pass(engine, row, until, drifts);
                 quiet.catch_up(&mut engine.sim, market, row, stop);
                 row = stop;
@@ -92,7 +91,7 @@ impl<'a> Run<'a> {
                 *gap = run.count() as i64;
             }
         }
-        let open_time = self.market.times[row];
+        let open_time = self.market.open_time(row, engine.sim.spec.timeframe_ns);
         let detail = self.market.detail.as_ref().filter(|_| engine.sim.busy());
         let finer = detail.map(|detail| Finer::of(detail, bars, open_time));
         let signals = self.signals(row);
@@ -155,15 +154,6 @@ impl<'a> Run<'a> {
             }
         }
         until
-    }
-
-    /// Asks for the memory that the step of `row` and the one after it read, while the rows before are being marked.
-    fn fetch(&self, row: usize) {
-        for pair in self.market.pairs {
-            if let (Some(open), Some(volume)) = (pair.open.get(row + 1), pair.volume.get(row + 1)) {
-                std::hint::black_box((pair.state[row], *open, *volume));
-            }
-        }
     }
 }
 

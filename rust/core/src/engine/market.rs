@@ -169,3 +169,16 @@ pub struct Market<'a> {
     /// Finer bars, where the fill path uses them.
     pub detail: Option<Detail<'a>>,
 }
+
+impl Market<'_> {
+    /// Open of a row. On a regular grid it is computed: the column lies far from what a step reads otherwise.
+    #[inline]
+    pub fn open_time(&self, row: usize, timeframe_ns: i64) -> i64 {
+        let (first, last) = (self.times[0], self.times[self.times.len() - 1]);
+        if last - first == (self.times.len() - 1) as i64 * timeframe_ns {
+            first + row as i64 * timeframe_ns
+        } else {
+            self.times[row]
+        }
+    }
+}

@@ -14,6 +14,7 @@ use super::simulator::{Simulator, trailing_level};
 pub struct Quiet {
     next: Vec<usize>,
     change: Vec<usize>,
+    after: Vec<usize>,
     appointment: usize,
     trail: Vec<Option<Ratchet>>,
 }
@@ -29,7 +30,13 @@ struct Ratchet {
 impl Quiet {
     /// Nothing is known yet.
     pub fn new(n_pairs: usize) -> Self {
-        Quiet { next: vec![0; n_pairs], change: vec![0; n_pairs], appointment: 0, trail: vec![None; n_pairs] }
+        Quiet {
+            next: vec![0; n_pairs],
+            change: vec![0; n_pairs],
+            after: vec![0; n_pairs],
+            appointment: 0,
+            trail: vec![None; n_pairs],
+        }
     }
 
     /// The first row from `row` on that may not be quiet for some pair; the number of rows if none is.
@@ -71,6 +78,18 @@ impl Quiet {
         }
     }
 
+    /// Finds the next change of the forecast and the one after it, whose bars are asked for ahead of time.
+    fn find_change(&mut self, weights: &Weights<'_>, pair: &PairColumns<'_>, standing: i64, p: usize, row: usize) {
+        let known = self.after[p] >= row.max(1) && weights.at(self.change[p]) == standing;
+        let change = if known { self.after[p] } else { next_change(weights, pair.state, standing, row) };
+        let end = weights.len();
+        let after = if change < end { next_change(weights, pair.state, weights.at(change), change + 1) } else { end };
+        if after + 1 < end {
+            std::hint::black_box((pair.open[after + 1], pair.volume[after + 1], pair.state[after]));
+        }
+        (self.change[p], self.after[p]) = (change, after);
+    }
+
     fn look_ahead(
         &mut self,
         sim: &Simulator,
@@ -84,8 +103,8 @@ impl Quiet {
         self.trail[p] = None;
         let mut limit = market.times.len();
         if !sim.spec.scripted {
-            if self.change[p] < row || row == 0 {
-                self.change[p] = next_change(weights, pair.state, decider.forecast[p], row);
+            if self.change[p] < row || self.after[p] == 0 {
+                self.find_change(weights, pair, decider.forecast[p], p, row);
             }
             limit = self.change[p].min(own_clock(sim, decider, p, row));
         }
