@@ -71,12 +71,8 @@ def run(call: Call) -> int:
     strategy = call.choices.get("strategy") or type(graph.strategy).__name__
     config = Composition(dict(call.cfg), dict(call.choices), dict(call.origins)).yaml() + "\n"
     declared = Declared("backtest", strategy, config, call.overrides, call.cfg.get("run_dir"))
-    if engine == "auto" and native.native is None and not call.member:
-        Console(stderr=True, highlight=False).print(
-            f"warning: {native.REASON}; the Python engine runs, slower, with equal results",
-            markup=False,
-            soft_wrap=True,
-        )
+    if not call.member:
+        warn_of_fallback(engine)
     with recorded(declared) as record:
         record.add(inputs(graph, engine))
         done = perform(graph, engine)
@@ -84,6 +80,16 @@ def run(call: Call) -> int:
         metrics = write_run(record.folder, Tables(done.finished, strategy))
     show(call, done, metrics, record)
     return 0
+
+
+def warn_of_fallback(engine: str) -> None:
+    """Say in one line on stderr where `engine=auto` will not run in Rust, and why."""
+    if engine == "auto" and native.native is None:
+        Console(stderr=True, highlight=False).print(
+            f"warning: {native.REASON}; the Python engine runs, slower, with equal results",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def show(call: Call, done: Backtest, metrics: dict[str, Any], record: Run) -> None:

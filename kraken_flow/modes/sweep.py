@@ -1,5 +1,6 @@
 """A sweep: its members' outcomes, kept whatever happens to any of them, and the leaderboard."""
 
+import contextlib
 import csv
 import json
 import shutil
@@ -15,11 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.modes.backtest import warn_of_fallback
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
     Claim,
     claim,
+    explained,
     new_folder,
     point_latest,
     read_manifest,
@@ -70,7 +73,9 @@ class Sweep:
             mode, strategy = (name if name.replace("_", "").isalnum() else "sweep" for name in names)
             self.folder = new_folder(Path("runs"), mode, strategy, sha256("\n".join(overrides).encode()).hexdigest())
         self._claim: Claim = claim(self.folder)
-        self._manifest("running")
+        with explained(self.folder):
+            self._manifest("running")
+        warn_of_fallback(given.get("engine", "auto"))
         if given.get("run_dir", "null") == "null":
             point_latest(Path("runs"), self.folder)
 
@@ -83,7 +88,10 @@ class Sweep:
         folder = self.folder / str(outcome.number)
         if folder.is_dir() and read_manifest(folder) is None:
             content = {"made_by": MADE_BY, "status": "failed", "error": outcome.error}
-            write_json(folder / MANIFEST, content | {"overrides": [f"{k}={v}" for k, v in outcome.overrides.items()]})
+            # Where the disk is full, the leaderboard is all that can say it.
+            with contextlib.suppress(OSError):
+                overrides = [f"{key}={value}" for key, value in outcome.overrides.items()]
+                write_json(folder / MANIFEST, content | {"overrides": overrides})
 
     def close(self) -> None:
         """Write and print the leaderboard of what has run; a sweep in which nothing could start leaves no folder."""
@@ -96,10 +104,14 @@ class Sweep:
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()
         else:
-            self.write()
             failed = any(outcome.error for outcome in self.outcomes)
-            self._manifest("interrupted" if self.interrupted else "failed" if failed else "finished")
-            self.show()
+            try:
+                with explained(self.folder):
+                    self.write()
+                    self._manifest("interrupted" if self.interrupted else "failed" if failed else "finished")
+            finally:
+                self.show()
+            self.console.print(f"leaderboard: {self.folder / 'leaderboard.csv'}", markup=False, soft_wrap=True)
         self._claim.release()
 
     def member(self, number: int, overrides: Sequence[str], run: Callable[[], int]) -> float | None:
@@ -127,8 +139,9 @@ class Sweep:
             self.synthetic = self.synthetic or bool(manifest.get("synthetic_sample"))
         done = f"{len(self.outcomes)}/{self.total}" if self.total else f"{len(self.outcomes)}"
         said = f"failed: {outcome.error.splitlines()[0]}" if outcome.error else _said(outcome.metrics)
+        changed = " ".join(word for word in overrides if word not in self.overrides)
         self.console.print(
-            f"[{done}] {' '.join(word for word in overrides if word not in self.overrides)}: {said}",
+            f"[{done}] {changed + ': ' if changed else ''}{said}",
             markup=False,
             soft_wrap=True,
         )
@@ -164,7 +177,8 @@ class Sweep:
     def show(self) -> None:
         """Print the leaderboard."""
         keys = self.swept()
-        title = f"{len(self.outcomes)} runs{' (synthetic sample market)' if self.synthetic else ''}"
+        number = len(self.outcomes)
+        title = f"{number} run{'s' * (number != 1)}{' (synthetic sample market)' * self.synthetic}"
         short = [key.rpartition(".")[2] for key in keys]
         names = short if len(set(short)) == len(short) else keys
         table = Table("member", *names, *METRICS.values(), title=title, title_justify="left", box=SIMPLE)
@@ -173,7 +187,6 @@ class Sweep:
             cells = [_cell(name, outcome.metrics.get(name)) for name in METRICS] if not outcome.error else ["failed"]
             table.add_row(str(outcome.number), *shown, *cells)
         self.console.print(table)
-        self.console.print(f"leaderboard: {self.folder / 'leaderboard.csv'}", markup=False, soft_wrap=True)
 
     def exit_code(self) -> int:
         """Return 0 where every member is done, 1 where one failed; all wrong for the user's input is a `UserError`."""

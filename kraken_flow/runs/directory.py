@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ FILES = (
     *("equity.parquet", "orders.log", "ledger.log", "report.html", "leaderboard.csv", "leaderboard.json", MANIFEST),
 )
 """What we may have written into a folder, besides `run.log` with its rotations and the numbered members of a sweep."""
+_LEFT_OVER = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+")
+"""Files whose writer was killed before it could give them their name."""
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -37,8 +40,21 @@ def write_json(path: Path, content: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of one."""
     text = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(text)
-    fresh.replace(path)
+    try:
+        fresh.write_bytes(text)
+        fresh.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+
+
+def overwrite_json(path: Path, content: Any) -> None:
+    """Write JSON into the very blocks of a file, for a disk that has no room for a second copy; blanks fill it up."""
+    text = orjson.dumps(content)
+    with path.open("r+b") as file:
+        file.write(text.ljust(path.stat().st_size - 1) + b"\n")
+        file.truncate()
 
 
 @contextmanager
@@ -122,7 +138,7 @@ def claim(folder: Path) -> Claim:
         try:
             if read_manifest(folder) is not None:
                 _clear(folder)
-            elif any(not name.name.startswith(".manifest.json.") for name in folder.iterdir()):
+            elif any(not _LEFT_OVER.match(name.name) for name in folder.iterdir()):
                 raise UserError(
                     f"run_dir={folder}: the folder is not empty and holds no earlier run of ours; "
                     "choose an empty or a new folder"
@@ -138,5 +154,7 @@ def _clear(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.is_symlink() and path.name.isdecimal() and read_manifest(path) is not None:
             shutil.rmtree(path)
-        elif path.name.startswith("run.log") or (path.name in FILES and path.name != MANIFEST):
+        elif path.name != MANIFEST and (
+            path.name in FILES or path.name.startswith("run.log") or _LEFT_OVER.match(path.name)
+        ):
             path.unlink()

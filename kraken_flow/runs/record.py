@@ -14,7 +14,17 @@ from typing import Any
 import orjson
 
 from kraken_flow.core.errors import CheckFailed, UserError
-from kraken_flow.runs.directory import MADE_BY, MANIFEST, Claim, claim, explained, new_folder, point_latest, write_json
+from kraken_flow.runs.directory import (
+    MADE_BY,
+    MANIFEST,
+    Claim,
+    claim,
+    explained,
+    new_folder,
+    overwrite_json,
+    point_latest,
+    write_json,
+)
 from kraken_flow.runs.log import attached, run_log
 from kraken_flow.runs.sources import git_commit, loaded_sources, versions
 
@@ -141,7 +151,11 @@ def _end(run: Run, status: str, error: BaseException | None) -> None:
     run.manifest |= {"status": status, "finished": _now(), "sources": loaded_sources()}
     if error is not None:
         run.manifest["error"] = {"type": type(error).__name__, "message": str(error)}
-    # A full disk is often why the run ended: then its manifest keeps saying that it runs.
-    with contextlib.suppress(OSError, UserError, CheckFailed):
+    with contextlib.suppress(OSError):
         logger.error("the run %s", status, exc_info=error)
-        run.save()
+        try:
+            run.save()
+        except (UserError, CheckFailed):
+            # A full disk is often why the run ended: then the least that has to be said takes the manifest's place.
+            least = {key: run.manifest[key] for key in ("made_by", "format", "status", "mode", "strategy", "finished")}
+            overwrite_json(run.folder / MANIFEST, least | {"error": run.manifest.get("error")})

@@ -133,3 +133,37 @@ def test_sharing_a_composition_changes_nothing(program, monkeypatch):
     assert len(seen) == 8
     assert seen[:4] == seen[4:]
     assert seen[1][2] == ["strategy=sma_cross", "portfolio.fraction=0.6", "pairs=[ETH/USD,BTC/USD]"]
+
+
+def test_a_full_disk_loses_neither_the_leaderboard_on_the_screen_nor_the_members_after_it(program, quick, monkeypatch):
+    import errno
+    from pathlib import Path
+
+    write_bytes = Path.write_bytes
+
+    def full(path, data):
+        if b'"failed"' in data:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write_bytes(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert program("-m", "strategy.fast=5,13,6", *FAST) == 1
+    assert "[3/3] strategy.fast=6: sharpe 6.000" in program.out
+    assert "3 runs" in program.out
+    assert [row["strategy.fast"] for row in board(program)] == ["6", "5", "13"]
+    assert "the disk is full; the run is not complete" in program.err
+
+
+@pytest.mark.parametrize(("engine", "warnings"), [("auto", 1), ("python", 0)])
+def test_a_sweep_says_once_that_the_extension_is_missing(program, quick, monkeypatch, engine, warnings):
+    from kraken_flow import native
+
+    monkeypatch.setattr(native, "native", None)
+    assert program("-m", "strategy.fast=5,6", f"engine={engine}", *FAST) == 0
+    assert program.err.count("warning: ") == warnings
+
+
+def test_a_sweep_of_one_says_so(program, quick):
+    assert program("-m", "strategy.fast=5", *FAST) == 0
+    assert "[1/1] sharpe 5.000" in program.out
+    assert "1 run (synthetic sample market)" in program.out

@@ -126,3 +126,11 @@ def test_a_file_system_without_links_goes_without(tmp_path, monkeypatch):
 def test_a_manifest_is_read_back(tmp_path):
     assert read_manifest(ours(tmp_path))["status"] == "finished"
     assert read_manifest(tmp_path / "none") is None
+
+
+def test_what_a_killed_writer_left_over_is_cleared(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"made_by": "kraken-flow"}')
+    (tmp_path / ".metrics.json.123").write_text("{")
+    (tmp_path / ".hidden.json.123").write_text("keep")
+    claim(tmp_path).release()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden.json.123", "manifest.json"]

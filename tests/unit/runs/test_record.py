@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 from hashlib import sha256
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kraken_flow.core.errors import UserError
+from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.runs import record
 from kraken_flow.runs.record import Declared, recorded
 from kraken_flow.runs.sources import file_hash, git_commit, loaded_sources
@@ -129,3 +130,24 @@ def test_a_log_that_cannot_be_written_does_not_stop_a_run(tmp_path, capsys):
         logging.getLogger("kraken_flow").warning("lost")
     assert manifest(tmp_path / "run")["status"] == "finished"
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_filled_the_disk_says_failed_where_its_manifest_was(tmp_path, monkeypatch):
+    def full(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    def fill_the_disk():
+        with recorded(declared(tmp_path / "run")) as run:
+            monkeypatch.setattr(Path, "write_bytes", full)
+            run.save()
+
+    with pytest.raises(CheckFailed):
+        fill_the_disk()
+    left = manifest(tmp_path / "run")
+    assert (left["status"], left["error"]["type"]) == ("failed", "CheckFailed")
+    assert not list((tmp_path / "run").glob(".*"))
+    monkeypatch.undo()
+    with recorded(declared(tmp_path / "run")):
+        pass
+    assert manifest(tmp_path / "run")["status"] == "finished"
