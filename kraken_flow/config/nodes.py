@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kraken_flow.config.nearest import hint as did_you_mean
+from kraken_flow.config.paths import GROUPS, options, target_of
 from kraken_flow.config.schema import allowed, dataclass_in, fields_of, hint_at, takes_bool
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import Node
@@ -114,7 +115,17 @@ def _refuse_bools(value: Any, hint: Any, path: str, problems: list[str]) -> None
 def _unknown(key: str, cls: type[Any], path: str) -> str:
     known = list(fields_of(cls))
     listed = ", ".join(known) if known else "no keys"
-    return f"no such key; {cls.__name__} has {listed}{did_you_mean(key, known, prefix=f'{path}.')}"
+    near = did_you_mean(key, known, prefix=f"{path}.") or _owners(key, path)
+    return f"no such key; {cls.__name__} has {listed}{near}"
+
+
+def _owners(key: str, group: str) -> str:
+    """Say which other options of a group have the key, as `data=files` has `data.path`."""
+    if group not in GROUPS:
+        return ""
+    classes = {name: node_class(target_of(path), group, None, []) for name, path in options(group).items()}
+    owners = [f"{group}={name}" for name, cls in classes.items() if cls is not None and key in fields_of(cls)]
+    return f"; it is a key of {', '.join(owners)}" if owners else ""
 
 
 def _messages(

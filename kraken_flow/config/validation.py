@@ -168,7 +168,8 @@ def _across(nodes: Mapping[str, Any], problems: list[str]) -> None:
     """Check what two groups must agree on."""
     portfolio, risk = nodes["portfolio"], nodes["risk"]
     if portfolio.needs_stop and not risk.protection().stop_loss:
+        name = type(portfolio).__module__.rpartition(".")[2]
         problems.append(
-            f"portfolio={type(portfolio).__name__} sizes by the distance of the stop loss, and risk sets none: "
+            f"portfolio={name} sizes by the distance of the stop loss, and risk sets none: "
             "set risk.position.stop_loss, as in risk.position.stop_loss=0.03"
         )

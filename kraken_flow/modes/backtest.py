@@ -52,7 +52,7 @@ def perform(graph: Graph, engine: str = "auto") -> Backtest:
     elapsed = time.perf_counter() - began
     finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed)
     logger.info("%d orders, %d fills", len(ran.result.orders["pair"]), len(ran.result.fills["pair"]))
-    return Backtest(finished, (*ran.notes, *_risk_notes(graph)))
+    return Backtest(finished, (*ran.notes, *_idle_notes(graph), *_risk_notes(graph)))
 
 
 def _risk_notes(graph: Graph) -> tuple[str, ...]:
@@ -60,6 +60,19 @@ def _risk_notes(graph: Graph) -> tuple[str, ...]:
     if graph.risk.protection() == Protection() and graph.risk.parameters().get("max_fraction", -1) < 0:
         return ("risk limits are off: no stop, no target and no size limit protects a position",)
     return ()
+
+
+def _idle_notes(graph: Graph) -> tuple[str, ...]:
+    """Name the keys that were set and that nothing reads, for they look like costs that were charged."""
+    slippage, fill = getattr(graph.exchange, "slippage", None), getattr(graph.exchange, "fill", None)
+    notes = [
+        f"exchange.slippage.{name} has no effect: exchange.slippage.model is {slippage.model}, not {name}"
+        for name in ("bps", "half_spread")
+        if slippage is not None and getattr(slippage, name) > 0 and slippage.model != name
+    ]
+    if fill is not None and fill.detail is not None and fill.path != "detail":
+        notes.append(f"exchange.fill.detail has no effect: exchange.fill.path is {fill.path}, not detail")
+    return tuple(notes)
 
 
 def run(call: Call) -> int:

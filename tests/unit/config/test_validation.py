@@ -22,6 +22,10 @@ def problems(*overrides):
             "strategy.fats=3",
             "strategy.fats=3: no such key; SmaCross has fast, slow, side; did you mean strategy.fast?",
         ),
+        (
+            "data.path=candles.csv",
+            "data.path=candles.csv: no such key; Sample has seed, max_gap, feed_delay; it is a key of data=files",
+        ),
         ("strategy.fast=abc", "strategy.fast=abc: must be a whole number above 0"),
         ("strategy.fast=-1", "strategy.fast=-1: must be a whole number above 0"),
         ("strategy.fast=2.5", "strategy.fast=2.5: must be a whole number above 0"),

@@ -131,3 +131,12 @@ def test_an_interrupted_run_ends_with_130_and_says_so(folder):
     assert json.loads(manifest.read_text())["status"] == "interrupted"
     assert main([*S01, "run_dir=out", "report=json"]) == 0
     assert json.loads(manifest.read_text())["status"] == "finished"
+
+
+def test_a_cost_that_is_set_and_not_charged_is_named(folder, capsys):
+    assert main([*S01, "exchange.slippage.bps=5", "exchange.fill.detail=15m"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "note: exchange.slippage.bps has no effect: exchange.slippage.model is none, not bps" in said
+    assert "note: exchange.fill.detail has no effect: exchange.fill.path is pessimistic, not detail" in said
+    assert main([*S01, "exchange.slippage.model=bps", "exchange.slippage.bps=5"]) == 0
+    assert "no effect" not in capsys.readouterr().out
