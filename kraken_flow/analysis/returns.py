@@ -14,7 +14,7 @@ Value: TypeAlias = float | str
 
 _BLOCK = 1024
 """Rows worked on at once, so that they stay in the cache."""
-_BLOCKS = 16
+_BLOCKS = 128
 """Blocks worked on at once where they are read twice."""
 SHORT_SAMPLE_NS = 90 * DAY
 """Below this span an annualised growth rate says little, and is shown with a flag."""
