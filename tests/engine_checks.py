@@ -184,7 +184,8 @@ def exposure_stays_affordable(spec: Spec, market: Market, result: Result) -> Non
         return
     for fill, _, cash, position, before in replay(spec, result):
         p = fill["pair"]
-        if abs(position[p]) <= abs(before) and before * position[p] >= 0:
+        traded = before + fill["side"] * fill["qty"]
+        if abs(traded) <= abs(before) and before * traded >= 0:
             continue
         marks = [int(pair.open[fill["row"]]) for pair in market.pairs]
         marks[p] = fill["price"]

@@ -180,11 +180,11 @@ def _forgotten(fine: PairColumns, n: int, finer: int, random: np.random.Generato
     return PairColumns(fine.pair, *columns, state)
 
 
-def market_drawn(dice: Dice, detail: bool) -> tuple[Market, np.random.Generator]:
+def market_drawn(dice: Dice, detail: bool, rows: tuple[int, int] = (8, 60)) -> tuple[Market, np.random.Generator]:
     """One to three pairs on one grid, and the generator that goes on making what belongs to them."""
     dice.fresh()
     random = np.random.default_rng(dice.below(Dice.CHUNK))
-    n = dice.between(8, 60)
+    n = dice.between(*rows)
     gaps, calm = dice.pick(0.0, 0.1, 0.25), dice.chance(50)
     tapes = [tape(NAMES[p], n, random, 4 if detail else 1, gaps, calm) for p in range(dice.between(1, 3))]
     timeframe = HOUR if detail else dice.pick(HOUR, DAY)
@@ -378,12 +378,17 @@ def columns_read(spec: Spec, market: Market, random: np.random.Generator) -> dic
 
 
 @st.composite
-def cases(draw: st.DrawFn, wrap: Callable[[Any], Any] = lambda node: node, scripted: bool | None = None) -> Case:
+def cases(
+    draw: st.DrawFn,
+    wrap: Callable[[Any], Any] = lambda node: node,
+    scripted: bool | None = None,
+    rows: tuple[int, int] = (8, 60),
+) -> Case:
     """Any run: given orders, or forecasts through every sizer, limit and executor; `wrap` may change the nodes."""
     dice = Dice(draw)
     detail = dice.chance(20)
     given = dice.chance(50) if scripted is None else scripted
-    market, random = market_drawn(dice, detail)
+    market, random = market_drawn(dice, detail, rows)
     nodes: dict[str, Any] = {
         "exchange": exchange_drawn(dice, market.timeframe_ns, detail),
         "account": account_drawn(dice),

@@ -89,6 +89,19 @@ def test_a_node_without_a_twin_gives_the_same_inside_the_rust_engine() -> None:
 
 
 @pytest.mark.skipif(not RUST, reason=WITHOUT_RUST)
+def test_the_engines_agree_over_many_blocks_of_rows() -> None:
+    """Runs longer than any block in which an engine takes its rows."""
+
+    @seed(SHARDS + 2)
+    @settings(many, max_examples=max(8, RUNS // 100), phases=[Phase.generate])
+    @given(cases(rows=(4100, 6000)))
+    def play(case: Case) -> None:
+        run_everywhere(case)
+
+    play()
+
+
+@pytest.mark.skipif(not RUST, reason=WITHOUT_RUST)
 def test_whole_graphs_trade_the_same_from_features_to_fills() -> None:
     traded: Counter[type] = Counter()
 
