@@ -1,10 +1,8 @@
 //! The account's float columns, made from the fills when somebody asks for them.
 
-use super::batch::mark;
+use super::batch::{BLOCK, mark};
 use super::ledger::Ledger;
 use super::market::PairColumns;
-
-const BLOCK: usize = 512;
 
 /// What one fill did to the account.
 #[derive(Clone, Copy, Debug)]

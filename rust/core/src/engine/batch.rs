@@ -4,7 +4,7 @@ use super::callback::Callbacks;
 use super::detail::Finer;
 use super::drift::{Marked, steady};
 use super::fault::Fault;
-use super::ledger::{Ledger, value_mark};
+use super::ledger::{Ledger, value_marks};
 use super::market::{Bars, Market, PairColumns, REAL, SYNTHETIC, Signals, Weights};
 use super::portfolio::Portfolio;
 use super::quiet::Quiet;
@@ -12,7 +12,7 @@ use super::spec::Spec;
 use super::state_machine::{Engine, Instant};
 
 /// Rows marked at a time: few enough that they stay in the processor's cache.
-const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// Runs `spec` over a market. Row t is decided with what is known at its close and filled from row t+1 on.
 ///
@@ -29,7 +29,7 @@ pub fn run(
 ) -> Result<Engine, Fault> {
     let first = usize::try_from(spec.first_row).unwrap_or(0);
     let mut engine = Engine::new(spec);
-    engine.sim.expect(equity.len());
+    engine.sim.expect(equity.len() * market.pairs.len());
     engine.sim.record.detail_fallback_bars = fallback_bars(market, first);
     let mut run = Run { market, forecast, aux, first, equity, gross: [0.0; BLOCK] };
     if quick {
@@ -120,10 +120,10 @@ impl<'a> Run<'a> {
                 let closes = pair.close[row..until].chunks(BLOCK);
                 for (equity, closes) in equity.chunks_mut(BLOCK).zip(closes) {
                     let gross = &mut self.gross[..equity.len()];
-                    for ((equity, gross), &price) in equity.iter_mut().zip(gross.iter_mut()).zip(closes) {
-                        let value = value_mark(position as f64, price);
-                        *equity = cash + value;
-                        *gross = value.abs();
+                    value_marks(position, closes, gross);
+                    for (equity, gross) in equity.iter_mut().zip(gross.iter_mut()) {
+                        *equity = cash + *gross;
+                        *gross = gross.abs();
                     }
                     engine.exposure.add_rows(equity, gross);
                 }
@@ -157,15 +157,16 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Marks rows from `start` on in which neither cash nor positions change: the operations of `Ledger::marks`.
+/// Marks at most `BLOCK` rows from `start` on in which neither cash nor positions change: the operations of `Ledger::marks`.
 pub(crate) fn mark(ledger: &Ledger, pairs: &[PairColumns<'_>], start: usize, equity: &mut [f64], gross: &mut [f64]) {
     equity.fill(ledger.cash_mark());
     gross.fill(0.0);
+    let mut values = [0.0; BLOCK];
+    let values = &mut values[..equity.len()];
     for (&position, pair) in ledger.position.iter().zip(pairs) {
         if position != 0 {
-            let held = position as f64;
-            for ((equity, gross), &price) in equity.iter_mut().zip(gross.iter_mut()).zip(&pair.close[start..]) {
-                let value = value_mark(held, price);
+            value_marks(position, &pair.close[start..start + equity.len()], values);
+            for ((equity, gross), value) in equity.iter_mut().zip(gross.iter_mut()).zip(values.iter()) {
                 *equity += value;
                 *gross += value.abs();
             }

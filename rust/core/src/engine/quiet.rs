@@ -297,7 +297,6 @@ impl Levels {
 
 /// Bars of a run of rows.
 struct Prices<'a> {
-    open: &'a [i64],
     high: &'a [i64],
     low: &'a [i64],
     close: &'a [i64],
@@ -309,7 +308,6 @@ impl<'a> Prices<'a> {
     fn of(pair: &PairColumns<'a>, row: usize, limit: usize) -> Self {
         let rows = row..limit;
         Prices {
-            open: &pair.open[rows.clone()],
             high: &pair.high[rows.clone()],
             low: &pair.low[rows.clone()],
             close: &pair.close[rows.clone()],
@@ -322,11 +320,10 @@ impl<'a> Prices<'a> {
         self.close.len()
     }
 
-    /// Lowest and highest price of a bar, whatever column says it.
+    /// Lowest and highest price of a bar.
     #[inline]
     fn range(&self, i: usize) -> (i64, i64) {
-        let (open, close) = (self.open[i], self.close[i]);
-        (self.low[i].min(open).min(close), self.high[i].max(open).max(close))
+        (self.low[i], self.high[i])
     }
 
     #[inline]
