@@ -44,10 +44,13 @@ class Decider:
         due = every > 0 and (view.row - first_row) % every == 0
         changed = [state[p] == REAL and view.forecast[p] != self.forecast[p] for p in range(n)]
         rearmed = [self._rearm(p, changed[p]) if state[p] == REAL else False for p in range(n)]
-        expired = [state[p] == REAL and self._time_stop(p) for p in range(n)]
         timed = [state[p] == REAL and self._timed_out(p) for p in range(n)]
         drifts = self.spec.band >= 0 and self.spec.portfolio.drifts
         wanted = self._wanted() if due or drifts or any(changed) or any(rearmed) else [None] * n
+        expired = [
+            state[p] == REAL and not (changed[p] and self._leaves(p, wanted[p])) and self._time_stop(p)
+            for p in range(n)
+        ]
         requests: list[OrderRequest] = []
         for p in range(n):
             if state[p] != REAL:
@@ -98,6 +101,10 @@ class Decider:
             return True
         return False
 
+    def _leaves(self, p: int, target: int | None) -> bool:
+        """Return whether a target gives the position up: then its signal closes it, and no time stop."""
+        return target is not None and target * self.sim.ledger.position[p] <= 0
+
     def _time_stop(self, p: int) -> bool:
         bars = self.spec.protection.max_bars
         position = self.sim.ledger.position[p]
@@ -135,7 +142,7 @@ class Decider:
             if not order.own or not order.alive or order.cancel_at >= 0 or (order.group and not order.takes_market):
                 continue
             signed = order.side * order.remaining
-            if order.reduce_only:
+            if order.reduce_only or order.closes_only:
                 signed = max(-held, min(signed, 0)) if held > 0 else min(-held, max(signed, 0))
                 held += signed
             total += signed

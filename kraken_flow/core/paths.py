@@ -3,6 +3,7 @@
 `run_pessimistic` assumes the worst admissible order: the side that hurts the position first, on each side the level
 nearest to the open first, protective orders of an entry inside the bar against the whole bar, their targets only when
 the close is beyond. `run_path` walks a given path open -> extreme -> extreme -> close and needs no such assumption.
+In both, a protective order born where the market is already past its level acts there and then.
 """
 
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ UP, DOWN = 1, -1
 def run_pessimistic(sim: "Simulator", p: int) -> None:
     """Fill the pair's orders inside the bar in the worst admissible order."""
     bars = sim.bars
+    _settle_births(sim, p)
     reached = {side: [o for o in sim.live[p] if _reached(sim, o, side)] for side in (UP, DOWN)}
     sim.ambiguous = bool(reached[UP] and reached[DOWN])
     if reached[UP] or reached[DOWN]:
@@ -32,11 +34,15 @@ def run_pessimistic(sim: "Simulator", p: int) -> None:
         _sweep(sim, p, first, born_only=False)
         _sweep(sim, p, -first, born_only=False)
         _sweep(sim, p, first, born_only=True)
+        if _make_at_close(sim, p):
+            _sweep(sim, p, first, born_only=True)
+            _sweep(sim, p, -first, born_only=True)
     sim.ambiguous = False
 
 
 def run_path(sim: "Simulator", p: int, points: tuple[int, int, int, int]) -> None:
     """Fill the pair's orders along the path through `points`."""
+    _settle_births(sim, p)
     sim.ambiguous = all(any(_reached(sim, o, side) for o in sim.live[p]) for side in (UP, DOWN))
     here = points[0]
     done: set[int] = set()
@@ -59,8 +65,48 @@ def run_path(sim: "Simulator", p: int, points: tuple[int, int, int, int]) -> Non
             if chosen.rests_as_limit:
                 done.add(chosen.number)
             _execute(sim, chosen, here, inside=chosen.born_inside)
+            _settle_births(sim, p)
         here = target
     sim.ambiguous = False
+
+
+def _settle_births(sim: "Simulator", p: int) -> None:
+    """Let orders act that were born where the market is past their level, stops first: that price is an ordered point.
+
+    A stop fills as after a gap (spec F2), a limit takes the price (spec F3, F4).
+    """
+    while True:
+        born = [order for order in sim.live[p] if _past_level(order)]
+        if not born:
+            return
+        order = min(born, key=lambda o: (o.rests_as_limit, o.number))
+        price, order.birth = order.birth, 0
+        if order.rests_as_limit:
+            sim.take(order, price, slip=False)
+        else:
+            _execute(sim, order, price, inside=order.born_inside)
+
+
+def _past_level(order: "Order") -> bool:
+    if order.birth == 0 or not order.alive:
+        return False
+    if order.waits_for_level:
+        return order.side * (order.birth - order.level) >= 0
+    return order.rests_as_limit and order.side * (order.limit - order.birth) >= 0
+
+
+def _make_at_close(sim: "Simulator", p: int) -> bool:
+    """Fill limits that began to rest inside the bar and that its close is beyond (spec F5); return whether any did."""
+    close = sim.bars.close[p]
+    found = False
+    for order in list(sim.live[p]):
+        if order.born_inside and order.alive and order.rests_as_limit:
+            beyond = order.side * (order.limit - close)
+            if beyond > 0 or (beyond == 0 and sim.spec.limit_touch):
+                sim.ambiguous = found = True
+                sim.make(order)
+                _settle_births(sim, p)
+    return found
 
 
 def _level(sim: "Simulator", order: "Order", direction: int) -> int | None:
@@ -74,15 +120,8 @@ def _level(sim: "Simulator", order: "Order", direction: int) -> int | None:
     return order.limit if order.side == -direction else None
 
 
-def _at_once(order: "Order") -> bool:
-    """Return whether a limit was born at a market price that it can trade at: it takes that price (spec F3)."""
-    return order.birth != 0 and order.rests_as_limit and order.side * (order.limit - order.birth) >= 0
-
-
 def _passes(sim: "Simulator", order: "Order", level: int, extreme: int, direction: int) -> bool:
     """Return whether a move to `extreme` reaches a stop's level, or trades through a limit's price."""
-    if _at_once(order):
-        return True
     beyond = direction * (extreme - level)
     if order.waits_for_level or sim.spec.limit_touch:
         return beyond >= 0
@@ -105,7 +144,7 @@ def _sweep(sim: "Simulator", p: int, direction: int, born_only: bool) -> None:
         for order in sim.live[p]:
             if (
                 order.number in done
-                or (order.born_inside and order.rests_as_limit and not _at_once(order))
+                or (order.born_inside and order.rests_as_limit)
                 or (born_only and not order.born_inside)
             ):
                 continue
@@ -119,9 +158,8 @@ def _sweep(sim: "Simulator", p: int, direction: int, born_only: bool) -> None:
             return
         done.add(chosen.number)
         level = chosen.level if chosen.waits_for_level else chosen.limit
-        if chosen.birth and chosen.waits_for_level and direction * (chosen.birth - level) > 0:
-            level = chosen.birth
         _execute(sim, chosen, level, inside=chosen.born_inside)
+        _settle_births(sim, p)
 
 
 def _execute(sim: "Simulator", order: "Order", price: int, inside: bool) -> None:
@@ -136,8 +174,6 @@ def _execute(sim: "Simulator", order: "Order", price: int, inside: bool) -> None
                 sim.take(order, price, slip=False)
         else:
             sim.take(order, price, slip=True)
-    elif _at_once(order):
-        sim.take(order, order.birth, slip=False)
     else:
         sim.make(order)
     sim.ambiguous = outer

@@ -25,6 +25,7 @@ def after_fill(sim: "Simulator", order: Order, qty: int, market: int, price: int
         _shrink_siblings(sim, order, qty)
         if order.own:
             sim.stopped_row[p] = sim.row
+            _disarm(sim, order)
     turned = (before > 0 > after) or (before < 0 < after)
     if abs(after) < lot or turned:
         _close_groups(sim, order)
@@ -53,6 +54,17 @@ def _shrink_siblings(sim: "Simulator", order: Order, qty: int) -> None:
                 leg.allowed -= qty
                 leg.qty -= qty
                 sim.record.log(LogKind.AMEND, leg, sim.close_time, leg.remaining, Reason.OCO)
+
+
+def _disarm(sim: "Simulator", leg: Order) -> None:
+    """Leave orders under way nothing but to close the position: after a protective exit the pair's target is 0.
+
+    Without this a reversal, sent for the position and the new target together, would take twice its target.
+    """
+    for order in sim.live[leg.pair]:
+        if order.own and order.group is None and order.alive and not (order.reduce_only or order.closes_only):
+            order.closes_only = True
+            sim.record.log(LogKind.AMEND, order, sim.close_time, order.remaining, leg.reason)
 
 
 def _close_groups(sim: "Simulator", order: Order) -> None:

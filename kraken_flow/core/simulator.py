@@ -171,6 +171,8 @@ class Simulator:
             if order.alive and order.side * (price - order.level) >= 0:
                 self.trigger(order)
                 if order.type is OrderType.STOP_LIMIT:
+                    if first and order.late:
+                        price = self._price(order, price, slip=False)
                     if order.side * (order.limit - price) >= 0:
                         self.take(order, price, slip=False)
                 else:
@@ -189,6 +191,7 @@ class Simulator:
                 self.make(order)
         if order.alive and order.state is State.PENDING:
             order.move(State.ACTIVE)
+        order.late = False
         if order.alive and order.request.tif in (Tif.IOC, Tif.FOK):
             reason = Reason.IOC_REMAINDER if order.request.tif is Tif.IOC else Reason.FOK_UNFILLED
             self.end(order, State.CANCELLED, reason)
@@ -221,17 +224,9 @@ class Simulator:
                     if order.side * (close - order.level) >= 0:
                         self.trigger(order)
                         self.take(order, order.level, slip=True)
-                elif order.born_inside and order.alive and order.rests_as_limit:
-                    beyond = order.side * (order.limit - close)
-                    if self.spec.path in (FillPath.PESSIMISTIC, FillPath.DETAIL) and (
-                        beyond > 0 or (beyond == 0 and self.spec.limit_touch)
-                    ):
-                        self.ambiguous = True
-                        self.make(order)
             for order in orders:
                 order.born_inside = False
                 order.birth = 0
-            self.ambiguous = False
 
     # fills
 
@@ -249,7 +244,7 @@ class Simulator:
         self._fill(order, order.limit, order.limit, Liquidity.MAKER)
 
     def _price(self, order: Order, price: int, slip: bool) -> int:
-        late = order.late and order.state is State.PENDING
+        late = order.late
         tick = self.spec.instruments[order.pair].tick
         if not slip:
             offset = price * self.spec.latency_rate if late else 0
@@ -275,7 +270,7 @@ class Simulator:
         rates = self.fees.rates(self.time)
         want = order.remaining
         cut = Reason.NONE
-        if order.reduce_only and want > held:
+        if (order.reduce_only or order.closes_only) and want > held:
             want, cut = held // lot * lot, Reason.REDUCE_ONLY
         elif not self.spec.short and order.side < 0 and want > held:
             want, cut = held // lot * lot, Reason.SHORT_FORBIDDEN

@@ -7,9 +7,10 @@ class Order:
     """One order. Prices and quantities 10^-8, times ns; the fields not taken from the request are the engine's.
 
     `allowed` is the quantity that funds cover (the rest is cancelled); `birth` the market price at which a protective
-    order was born in this bar, 0 afterwards and for orders that were sent; `born_inside` that it was born inside the
-    current bar; `late` that latency worsens its first open; `best` the best price that a trailing stop has seen. An
-    order is PENDING until it has met a tradable open.
+    order was born in this bar, 0 once it acted there, afterwards and for orders that were sent; `born_inside` that it
+    was born inside the current bar; `late` that latency worsens its first open; `best` the best price that a trailing
+    stop has seen; `closes_only` that a protective exit left it nothing but to close the position. An order is PENDING
+    until it has met a tradable open.
     """
 
     __slots__ = (
@@ -20,6 +21,7 @@ class Order:
         "cancel_at",
         "cancel_reason",
         "child",
+        "closes_only",
         "cut_reason",
         "end_reason",
         "filled",
@@ -69,6 +71,7 @@ class Order:
         self.row = row
         self.own = own
         self.late = False
+        self.closes_only = False
         self.birth = 0
         self.born_inside = False
         self.cancel_at = -1

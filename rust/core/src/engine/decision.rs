@@ -96,9 +96,6 @@ impl Decider {
             }
         }
         for p in 0..n {
-            self.flags[p].expired = self.flags[p].real && time_stop(sim, p, now.row);
-        }
-        for p in 0..n {
             self.flags[p].timed = self.flags[p].real && timed_out(sim, p, now);
         }
         if news {
@@ -106,6 +103,10 @@ impl Decider {
         } else {
             self.wanted.clear();
             self.wanted.resize(n, None);
+        }
+        for p in 0..n {
+            let leaves = self.flags[p].changed && leaves(sim, p, self.wanted[p]);
+            self.flags[p].expired = self.flags[p].real && !leaves && time_stop(sim, p, now.row);
         }
         self.requests.clear();
         for p in 0..n {
@@ -323,7 +324,7 @@ fn open_remainder(sim: &Simulator, p: usize, position: i64) -> i64 {
             continue;
         }
         let mut signed = order.side() * order.remaining();
-        if order.reduce_only {
+        if order.reduce_only || order.closes_only {
             signed = if held > 0 { signed.min(0).max(-held) } else { signed.max(0).min(-held) };
             held += signed;
         }
@@ -349,6 +350,11 @@ fn rearm(sim: &mut Simulator, p: usize, changed: bool, row: i64) -> bool {
         sim.stopped_row[p] = -1;
     }
     armed
+}
+
+/// Whether a target gives the position up: then its signal closes it, and no time stop.
+fn leaves(sim: &Simulator, p: usize, target: Option<i64>) -> bool {
+    target.is_some_and(|target| target.signum() * sim.ledger.position[p].signum() <= 0)
 }
 
 fn time_stop(sim: &mut Simulator, p: usize, row: i64) -> bool {

@@ -30,7 +30,7 @@ impl Simulator {
 
     fn slipped(&mut self, bars: Bars<'_>, id: usize, price: i64) -> i64 {
         let order = &self.orders[id];
-        let late = order.late && order.state == State::Pending;
+        let late = order.late;
         if self.spec.slippage == Slippage::None && !late {
             return price;
         }
@@ -62,7 +62,7 @@ impl Simulator {
         let rate = if liquidity == Liquidity::Maker { maker } else { taker };
         let mut want = order.remaining();
         let mut cut = Reason::None;
-        if order.reduce_only && want > held {
+        if (order.reduce_only || order.closes_only) && want > held {
             (want, cut) = (to_lot(held, lot), Reason::ReduceOnly);
         } else if !self.spec.short && side < 0 && want > held {
             (want, cut) = (to_lot(held, lot), Reason::ShortForbidden);

@@ -116,8 +116,11 @@ pub struct Order {
     pub own: bool,
     /// Whether latency worsens its first open.
     pub late: bool,
-    /// Market price at which a protective order was born in this bar, 0 afterwards and for orders that were sent.
+    /// Market price at which a protective order was born in this bar, 0 once it acted there, afterwards and for orders
+    /// that were sent.
     pub birth: i64,
+    /// Whether a protective exit left it nothing but to close the position.
+    pub closes_only: bool,
     /// Whether it was born inside the current bar.
     pub born_inside: bool,
     /// When a cancel reaches the exchange, -1 when none is under way.
@@ -162,6 +165,7 @@ impl Order {
             own,
             late: false,
             birth: 0,
+            closes_only: false,
             born_inside: false,
             cancel_at: -1,
             cancel_reason: Reason::None,
@@ -214,10 +218,16 @@ impl Order {
         self.kind == OrderType::Limit || (self.kind == OrderType::StopLimit && self.state == State::Triggered)
     }
 
-    /// Whether it is a limit born at a market price that it can trade at: it takes that price.
+    /// Whether it was born where the market is past its level already.
     #[inline]
-    pub fn at_once(&self) -> bool {
-        self.birth != 0 && self.rests_as_limit() && self.side() * (self.limit - self.birth) >= 0
+    pub fn past_level(&self) -> bool {
+        if self.birth == 0 || !self.alive() {
+            return false;
+        }
+        if self.waits_for_level() {
+            return self.side() * (self.birth - self.level) >= 0;
+        }
+        self.rests_as_limit() && self.side() * (self.limit - self.birth) >= 0
     }
 
     /// Whether it is a stop whose level was not reached yet.

@@ -1,6 +1,7 @@
 //! How prices ran inside a bar: in which order levels are reached.
 //!
 //! `run_pessimistic` assumes the worst admissible order; `run_path` walks a given path open, extreme, extreme, close.
+//! In both, a protective order born where the market is already past its level acts there and then.
 
 use super::codes::{OrderType, State, Tif};
 use super::market::Bars;
@@ -12,6 +13,7 @@ const DOWN: i64 = -1;
 impl Simulator {
     /// Fills the pair's orders inside the bar in the worst admissible order.
     pub fn run_pessimistic(&mut self, bars: Bars<'_>, p: usize) {
+        self.settle_births(bars, p);
         let reached = |direction| self.live[p].iter().any(|&id| self.reached(bars, id, direction));
         let (up, down) = (reached(UP), reached(DOWN));
         self.ambiguous = up && down;
@@ -30,12 +32,17 @@ impl Simulator {
             self.sweep(bars, p, first, false);
             self.sweep(bars, p, -first, false);
             self.sweep(bars, p, first, true);
+            if self.make_at_close(bars, p) {
+                self.sweep(bars, p, first, true);
+                self.sweep(bars, p, -first, true);
+            }
         }
         self.ambiguous = false;
     }
 
     /// Fills the pair's orders along the path through `points`.
     pub fn run_path(&mut self, bars: Bars<'_>, p: usize, points: [i64; 4]) {
+        self.settle_births(bars, p);
         let reached = |direction| self.live[p].iter().any(|&id| self.reached(bars, id, direction));
         self.ambiguous = reached(UP) && reached(DOWN);
         let mut here = points[0];
@@ -66,10 +73,46 @@ impl Simulator {
                     done.push(id);
                 }
                 self.execute(bars, id, here, inside);
+                self.settle_births(bars, p);
             }
             here = target;
         }
         self.ambiguous = false;
+    }
+
+    /// Lets orders act that were born where the market is past their level, stops first: that price is an ordered point.
+    fn settle_births(&mut self, bars: Bars<'_>, p: usize) {
+        loop {
+            let born = self.live[p].iter().copied().filter(|&id| self.orders[id].past_level());
+            let Some(id) = born.min_by_key(|&id| (self.orders[id].rests_as_limit(), id)) else { return };
+            let price = std::mem::take(&mut self.orders[id].birth);
+            if self.orders[id].rests_as_limit() {
+                self.take(bars, id, price, false);
+            } else {
+                let inside = self.orders[id].born_inside;
+                self.execute(bars, id, price, inside);
+            }
+        }
+    }
+
+    /// Fills limits that began to rest inside the bar and that its close is beyond; returns whether any did.
+    fn make_at_close(&mut self, bars: Bars<'_>, p: usize) -> bool {
+        let close = bars.close(p);
+        let mut found = false;
+        for k in 0..self.live[p].len() {
+            let id = self.live[p][k];
+            let order = &self.orders[id];
+            if order.born_inside && order.alive() && order.rests_as_limit() {
+                let beyond = order.side() * (order.limit - close);
+                if beyond > 0 || (beyond == 0 && self.spec.limit_touch) {
+                    self.ambiguous = true;
+                    found = true;
+                    self.make(bars, id);
+                    self.settle_births(bars, p);
+                }
+            }
+        }
+        found
     }
 
     /// The price at which the order acts when prices move in `direction`, if they concern it.
@@ -90,9 +133,6 @@ impl Simulator {
 
     /// Whether a move to `extreme` reaches a stop's level, or trades through a limit's price.
     fn passes(&self, id: usize, level: i64, extreme: i64, direction: i64) -> bool {
-        if self.orders[id].at_once() {
-            return true;
-        }
         let beyond = direction * (extreme - level);
         if self.spec.limit_touch || self.orders[id].waits_for_level() { beyond >= 0 } else { beyond > 0 }
     }
@@ -114,7 +154,7 @@ impl Simulator {
             for &id in &self.live[p] {
                 let order = &self.orders[id];
                 if done.contains(&id)
-                    || (order.born_inside && order.rests_as_limit() && !order.at_once())
+                    || (order.born_inside && order.rests_as_limit())
                     || (born_only && !order.born_inside)
                     || !self.reached(bars, id, direction)
                 {
@@ -129,13 +169,10 @@ impl Simulator {
             let Some((_, id)) = best else { return };
             done.push(id);
             let order = &self.orders[id];
-            let waits = order.waits_for_level();
-            let mut level = if waits { order.level } else { order.limit };
-            if order.birth != 0 && waits && direction * (order.birth - level) > 0 {
-                level = order.birth;
-            }
+            let level = if order.waits_for_level() { order.level } else { order.limit };
             let inside = order.born_inside;
             self.execute(bars, id, level, inside);
+            self.settle_births(bars, p);
         }
     }
 
@@ -154,9 +191,6 @@ impl Simulator {
             } else {
                 self.take(bars, id, price, true);
             }
-        } else if self.orders[id].at_once() {
-            let price = self.orders[id].birth;
-            self.take(bars, id, price, false);
         } else {
             self.make(bars, id);
         }

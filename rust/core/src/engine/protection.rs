@@ -34,6 +34,7 @@ impl Simulator {
             self.shrink_siblings(id, group, qty);
             if own {
                 self.stopped_row[p] = self.row;
+                self.disarm(id, p);
             }
         }
         let turned = (before > 0 && after < 0) || (before < 0 && after > 0);
@@ -72,6 +73,22 @@ impl Simulator {
                 order.qty -= qty;
                 let left = order.remaining();
                 self.log(LogKind::Amend, leg, self.close_time, left, Reason::Oco);
+            }
+        }
+    }
+
+    /// Leaves orders under way nothing but to close the position: after a protective exit the pair's target is 0.
+    ///
+    /// Without this a reversal, sent for the position and the new target together, would take twice its target.
+    fn disarm(&mut self, leg: usize, p: usize) {
+        let reason = self.orders[leg].reason;
+        for k in 0..self.live[p].len() {
+            let id = self.live[p][k];
+            let order = &mut self.orders[id];
+            if order.own && order.group.is_none() && order.alive() && !order.reduce_only && !order.closes_only {
+                order.closes_only = true;
+                let left = order.remaining();
+                self.log(LogKind::Amend, id, self.close_time, left, reason);
             }
         }
     }

@@ -260,10 +260,13 @@ impl Simulator {
             if order.alive() && side * (price - order.level) >= 0 {
                 let limited = order.kind == OrderType::StopLimit;
                 self.advance(id, State::Triggered);
-                if !limited {
+                if limited {
+                    let price = if first && self.orders[id].late { self.worsened(id, price) } else { price };
+                    if side * (limit - price) >= 0 {
+                        self.take(bars, id, price, false);
+                    }
+                } else {
                     self.take(bars, id, price, true);
-                } else if side * (limit - price) >= 0 {
-                    self.take(bars, id, price, false);
                 }
             }
         } else {
@@ -273,6 +276,7 @@ impl Simulator {
         if order.alive() && order.state == State::Pending {
             self.advance(id, State::Active);
         }
+        self.orders[id].late = false;
         let reason = match self.orders[id].tif {
             Tif::Ioc => Reason::IocRemainder,
             Tif::Fok => Reason::FokUnfilled,
@@ -317,7 +321,6 @@ impl Simulator {
 
     /// Raises trailing levels with the bar's extreme, then tests the close against the new level.
     fn trail(&mut self, bars: Bars<'_>) {
-        let assumed = matches!(self.spec.path, FillPath::Pessimistic | FillPath::Detail);
         for p in 0..self.live.len() {
             if self.live[p].is_empty() || !bars.tradable(p) {
                 continue;
@@ -337,19 +340,12 @@ impl Simulator {
                         self.advance(id, State::Triggered);
                         self.take(bars, id, level, true);
                     }
-                } else if order.born_inside && order.alive() && order.rests_as_limit() {
-                    let beyond = side * (order.limit - close);
-                    if assumed && (beyond > 0 || (beyond == 0 && self.spec.limit_touch)) {
-                        self.ambiguous = true;
-                        self.make(bars, id);
-                    }
                 }
             }
             for &id in &self.live[p] {
                 self.orders[id].born_inside = false;
                 self.orders[id].birth = 0;
             }
-            self.ambiguous = false;
         }
     }
 
