@@ -11,9 +11,10 @@ from kraken_flow.config.validation import build
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market
 from kraken_flow.core.result import Result
-from kraken_flow.modes.backtest import inputs, outputs, perform
+from kraken_flow.core.times import timeframe_name
+from kraken_flow.modes.backtest import Backtest, inputs, outputs, perform
 from kraken_flow.runs.record import Declared, recorded
-from kraken_flow.runs.tables import Tables
+from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.write import full_metrics, write_run
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _MEMORY = "kraken_flow.data.memory.Memory"
 _KEPT = ("on_bad", "max_gap", "feed_delay")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BacktestResult:
     """A backtest that has run; each table is made when it is first read.
 
@@ -35,7 +36,7 @@ class BacktestResult:
     tables
         The run's tables as Arrow.
     notes
-        Sentences about the terms of the run.
+        Sentences about the data and the terms of the run.
     run_dir
         The folder that was written, None where none was asked for.
     """
@@ -43,7 +44,18 @@ class BacktestResult:
     tables: Tables
     notes: tuple[str, ...] = ()
     run_dir: Path | None = None
-    _metrics: dict[str, Any] = field(default_factory=dict, repr=False)
+    _metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Say in one line what ran and how it ended: the columns would fill the screen."""
+        market, metrics = self.market, self.metrics
+        pairs = ", ".join(market.names) if len(market.names) < 4 else f"{len(market.names)} pairs"
+        sample = f" of the {SAMPLE}" if market.synthetic_sample else ""
+        growth = "undefined" if metrics["total_return"] is None else f"{metrics['total_return']:+.2%}"
+        return (
+            f"<{self.tables.strategy} on {pairs}{sample}, {timeframe_name(market.timeframe_ns)}: "
+            f"{metrics['trades']} trades, total return {growth}>"
+        )
 
     @property
     def result(self) -> Result:
@@ -129,14 +141,18 @@ def backtest(
     strategy = strategy or type(graph.strategy).__module__.rpartition(".")[2]
     if folder is None:
         done = perform(graph, engine)
-        return BacktestResult(Tables(done.finished, strategy), done.notes)
+        return BacktestResult(Tables(done.finished, strategy), _notes(done))
     with recorded(Declared("backtest", strategy, described.yaml() + "\n", words, folder)) as record:
         record.add(inputs(graph, engine))
         done = perform(graph, engine)
         record.manifest |= outputs(graph, done)
         tables = Tables(done.finished, strategy)
         metrics = write_run(record.folder, tables)
-    return BacktestResult(tables, done.notes, record.folder, metrics)
+    return BacktestResult(tables, _notes(done), record.folder, metrics)
+
+
+def _notes(done: Backtest) -> tuple[str, ...]:
+    return (*done.finished.market.notes, *done.notes)
 
 
 def _words(overrides: Sequence[str]) -> list[str]:

@@ -17,10 +17,10 @@ from kraken_flow.core.run import execute
 from kraken_flow.core.signal import required_lookback
 from kraken_flow.core.times import iso
 from kraken_flow.modes import Call
-from kraken_flow.runs.console import SAMPLE, Report, print_json
+from kraken_flow.runs.console import Report, print_json
 from kraken_flow.runs.record import Declared, Run, recorded
 from kraken_flow.runs.sources import file_hash
-from kraken_flow.runs.tables import Tables
+from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.write import write_run
 
 logger = logging.getLogger(__name__)

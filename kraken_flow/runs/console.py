@@ -15,8 +15,8 @@ from kraken_flow.core.times import iso, timeframe_name
 from kraken_flow.core.units import CASH_UNIT
 from kraken_flow.runs import summary
 from kraken_flow.runs.summary import Line
+from kraken_flow.runs.tables import SAMPLE
 
-SAMPLE = "synthetic sample market"
 _PLAIN: dict[str, Any] = {
     "box": box.SIMPLE_HEAD,
     "title_justify": "left",

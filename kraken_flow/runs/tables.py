@@ -20,6 +20,9 @@ from kraken_flow.runs import arrow
 _ENDINGS = {State.FILLED: "filled", State.CANCELLED: "cancelled", State.REJECTED: "rejected", State.EXPIRED: "expired"}
 _STATUS = [_ENDINGS.get(state, "open") for state in State]
 
+SAMPLE = "synthetic sample market"
+"""What every table and report of the sample market says."""
+
 
 def status(orders: dict[str, Int64Array]) -> pa.Array:
     """Return filled, partial (ended with 0 < filled < qty), cancelled, rejected, expired or open (still alive)."""

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from kraken_flow.analysis.metrics import Hashes, complete, measure
 from kraken_flow.runs.directory import explained, write_json
 from kraken_flow.runs.logs import data_hash, ledger_log, order_log, text_hash
-from kraken_flow.runs.tables import Tables
+from kraken_flow.runs.tables import SAMPLE, Tables
 
 TABLES = ("orders", "fills", "trades", "equity")
 
@@ -29,7 +29,10 @@ def write_run(folder: Path, tables: Tables) -> dict[str, Any]:
         for name, text in texts.items():
             (folder / name).write_bytes(text.encode())
         for name in TABLES:
-            _write_parquet(getattr(tables, name), folder / f"{name}.parquet")
+            table: pa.Table = getattr(tables, name)
+            if tables.run.market.synthetic_sample:
+                table = table.replace_schema_metadata({"market": SAMPLE})
+            _write_parquet(table, folder / f"{name}.parquet")
         metrics = full_metrics(tables, texts["orders.log"], texts["ledger.log"])
         write_json(folder / "metrics.json", metrics)
     return metrics

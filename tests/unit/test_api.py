@@ -86,6 +86,25 @@ def test_overrides_are_a_list_of_key_value(overrides):
         backtest(overrides=overrides)
 
 
+def test_a_result_is_shown_in_one_line_and_names_the_sample_market(tmp_path):
+    import pyarrow.parquet as pq
+
+    result = backtest(overrides=["strategy=hold", "pairs=[BTC/USD]", "timeframe=1d"], run_dir=tmp_path / "run")
+    assert repr(result).startswith("<hold on BTC/USD of the synthetic sample market, 1d: 1 trades, total return ")
+    assert any("synthetic sample market" in note for note in result.notes)
+    for name in ("orders", "fills", "trades", "equity"):
+        metadata = pq.read_schema(tmp_path / "run" / f"{name}.parquet").metadata
+        assert metadata == {b"market": b"synthetic sample market"}
+
+
+def test_a_user_s_own_market_is_not_called_synthetic(bars, tmp_path):
+    import pyarrow.parquet as pq
+
+    result = backtest(overrides=OVERRIDES, bars=bars, run_dir=tmp_path / "run")
+    assert "synthetic" not in repr(result)
+    assert pq.read_schema(tmp_path / "run" / "equity.parquet").metadata is None
+
+
 def test_an_unknown_name_is_no_attribute():
     import kraken_flow
 
