@@ -131,7 +131,7 @@ impl Decider {
             }
         }
         let mut requests = std::mem::take(&mut self.requests);
-        requests.sort_by_key(|request| (!request.reduce_only, request.pair));
+        requests.sort_unstable_by_key(|request| (!request.reduce_only, request.pair));
         for request in &requests {
             submit(sim, now, *request, true);
         }

@@ -1,9 +1,9 @@
 //! Fills: what an order pays, how much of it fills, and what becomes of the rest.
 
-use super::codes::{Liquidity, OrderType, Reason, Slippage, State, Tif};
+use super::codes::{Liquidity, Reason, Slippage, State, Tif};
 use super::costs::{Taking, fee_of, moved, slipped};
 use super::market::Bars;
-use super::number::{FIX_NAN, WIDE_UNIT, mul, narrow, times, to_lot};
+use super::number::{FIX_NAN, WIDE_UNIT, add, mul, narrow, times, to_lot};
 use super::protection::Paid;
 use super::recorder::Fill;
 use super::simulator::Simulator;
@@ -113,6 +113,11 @@ impl Simulator {
         let fee_base = if in_base { narrow(fee_of(i128::from(qty), rate)) } else { 0 };
         let fee = if in_base { 0 } else { fee_of(notional, rate) };
         self.ledger.book(p, side, qty, price, fee, fee_base);
+        if let Some((signed, absolute)) = &mut self.worth {
+            let (was, is) = (times(before, bars.open(p)), times(self.ledger.position[p], bars.open(p)));
+            *signed += is - was;
+            *absolute += is.abs() - was.abs();
+        }
         self.fees.add(self.time, notional);
         self.cap_left[p] -= qty;
         order.filled += qty;
@@ -159,19 +164,33 @@ impl Simulator {
         }
     }
 
+    /// Value of all positions at the bars' opens: (signed, absolute).
+    fn worth(&mut self, bars: Bars<'_>) -> (i128, i128) {
+        *self.worth.get_or_insert_with(|| {
+            let (mut signed, mut absolute) = (0, 0);
+            for (j, &position) in self.ledger.position.iter().enumerate() {
+                if position != 0 {
+                    let value = times(position, bars.open(j));
+                    signed = add(signed, value);
+                    absolute = add(absolute, value.abs());
+                }
+            }
+            (signed, absolute)
+        })
+    }
+
     /// Cash reserved by resting orders other than `skip`: (notional, fees).
     fn reserved(&mut self, skip: usize) -> (i128, i128) {
         let (mut notional, mut fees) = (0, 0);
+        if !self.reserving {
+            return (0, 0);
+        }
         let mut rate = None;
         for (p, live) in self.live.iter().enumerate() {
             let position = self.ledger.position[p];
             for &id in live {
                 let order = &self.orders[id];
-                if id == skip
-                    || order.kind == OrderType::Market
-                    || order.reduce_only
-                    || !matches!(order.state, State::Active | State::Triggered)
-                {
+                if id == skip || !order.may_reserve() || !matches!(order.state, State::Active | State::Triggered) {
                     continue;
                 }
                 let growing = order.remaining() - (-order.side() * position).max(0);
@@ -197,17 +216,15 @@ impl Simulator {
         let order = &self.orders[id];
         let (p, side) = (order.pair(), order.side());
         let (notional, fees) = self.reserved(id);
-        let mut equity = self.ledger.cash - fees;
-        let mut gross = notional;
-        for (j, &position) in self.ledger.position.iter().enumerate() {
-            if position != 0 && j != p {
-                let value = times(position, bars.open(j));
-                equity += value;
-                gross += value.abs();
-            }
-        }
         let own = self.ledger.position[p];
-        equity += times(own, price);
+        let (mut worth, mut gross) = self.worth(bars);
+        if own != 0 {
+            let value = times(own, bars.open(p));
+            worth -= value;
+            gross -= value.abs();
+        }
+        let equity = self.ledger.cash - fees + worth + times(own, price);
+        let gross = gross + notional;
         let funds = Funds {
             price,
             rate,

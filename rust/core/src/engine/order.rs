@@ -205,6 +205,12 @@ impl Order {
         if self.limit != 0 { self.limit } else { self.stop }
     }
 
+    /// Whether it reserves funds while it rests; protective orders never do.
+    #[inline]
+    pub fn may_reserve(&self) -> bool {
+        self.kind != OrderType::Market && !self.reduce_only
+    }
+
     /// Whether the remainder is a market order: sent as one, or a triggered stop or trailing stop.
     #[inline]
     pub fn takes_market(&self) -> bool {

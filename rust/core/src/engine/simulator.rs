@@ -10,7 +10,7 @@ use super::market::Bars;
 use super::number::{UNIT, WIDE_UNIT, ceil_div, down_to_tick, floor_div, times, to_lot, up_to_tick};
 use super::order::{Group, Order, Request};
 use super::recorder::{Line, Recorder};
-use super::spec::Spec;
+use super::spec::{Protection, Spec};
 
 /// Exchange, ledger and working orders of one run.
 #[derive(Clone, Debug)]
@@ -57,6 +57,10 @@ pub struct Simulator {
     pub ambiguous: bool,
     /// Quantity that own fills may still take in this bar.
     pub cap_left: Vec<i64>,
+    /// Value of all positions at this bar's opens, signed and absolute, once somebody asked for it.
+    pub(super) worth: Option<(i128, i128)>,
+    /// Whether an order works that reserves funds while it rests.
+    pub(super) reserving: bool,
     queue: Vec<(bool, usize, usize)>,
 }
 
@@ -85,6 +89,8 @@ impl Simulator {
             open_phase: true,
             ambiguous: false,
             cap_left: vec![0; n],
+            worth: None,
+            reserving: false,
             queue: Vec::new(),
             spec,
         }
@@ -92,10 +98,13 @@ impl Simulator {
 
     /// Makes room for the orders that `rows` rows may bring, so that the lists need not be moved while they grow.
     pub fn expect(&mut self, rows: usize) {
-        let orders = (rows / 32).min(1 << 16);
-        self.orders.reserve(orders);
-        self.record.fills.reserve(orders);
-        self.record.lines.reserve(orders);
+        let Protection { stop_loss, take_profit, trailing, .. } = self.spec.protection;
+        let legs = [stop_loss, take_profit, trailing].into_iter().filter(|&rate| rate != 0).count();
+        let fills = (rows / 32).min(1 << 16);
+        self.orders.reserve(fills * (2 + legs) / 2);
+        self.groups.reserve(fills / 2 * usize::from(legs > 0));
+        self.record.fills.reserve(fills);
+        self.record.lines.reserve(fills * (1 + legs));
     }
 
     /// Whether any order is working.
@@ -105,9 +114,11 @@ impl Simulator {
 
     /// Runs the phases of one (finer) bar over all pairs; `detailed` tells which pairs have finer bars here.
     pub fn play(&mut self, bars: Bars<'_>, detailed: Option<&[bool]>) {
+        (self.worth, self.reserving) = (None, false);
         for p in 0..self.live.len() {
             if !self.live[p].is_empty() {
                 self.cap_left[p] = self.capacity(bars, p);
+                self.reserving |= self.live[p].iter().any(|&id| self.orders[id].may_reserve());
             }
         }
         self.open_phase = true;
