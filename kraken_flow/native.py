@@ -36,12 +36,12 @@ def load(expected: str = __version__) -> tuple[ModuleType | None, str]:
     except ImportError as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == MODULE
         why = "is not installed" if missing else f"cannot be loaded ({error})"
-        return None, f"the Rust extension {why}; build it with `make build` or `pip install ./rust`"
+        return None, f"the Rust extension {why}; `make build` or `pip install ./rust` in a checkout builds it"
     found = str(module.version())
     if found != expected:
         return None, (
             f"the Rust extension is version {found} but kraken-flow is {expected}; "
-            "rebuild it with `make build` or `pip install ./rust`"
+            "`make build` or `pip install ./rust` in a checkout builds the right one"
         )
     return module, ""
 

@@ -154,6 +154,9 @@ class Row:
             raise UserError(f"tif={request.tif.word} is for market and limit orders, and this is a {word} order")
         if request.post_only and (request.type is not OrderType.LIMIT or request.tif in (Tif.IOC, Tif.FOK)):
             raise UserError("post_only is for limit orders that rest (gtc, gtd)")
+        if request.stop_loss and request.take_profit and request.side * (request.take_profit - request.stop_loss) <= 0:
+            above, below = ("take_profit", "stop_loss") if request.side > 0 else ("stop_loss", "take_profit")
+            raise UserError(f"{above} must be above {below} on a {request.side.word} order")
         if (request.tif is Tif.GTD) != ("expire_time" in self.cells):
             raise UserError("tif=gtd and expire_time go together: give both or neither")
         if request.tif is Tif.GTD and request.expire_time <= time:

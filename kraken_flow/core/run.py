@@ -10,6 +10,7 @@ from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.market import Market
+from kraken_flow.core.orders import Reason
 from kraken_flow.core.result import Result
 from kraken_flow.core.signal import Signals, compute
 from kraken_flow.core.spec import Spec
@@ -45,12 +46,19 @@ def execute(graph: Graph, market: Market, engine: str = "auto") -> Outcome:
         result = twin.run(native, spec, market, signals.forecast, signals.aux)
         asked = twin.callbacks(spec)
     logging.getLogger(__name__).debug("ran %d rows", market.n_rows)
-    return Outcome(result, instruments, spec, signals, _notes(instruments, graph), asked)
+    return Outcome(result, instruments, spec, signals, _notes(spec, result, graph), asked)
 
 
-def _notes(instruments: tuple[Instrument, ...], graph: Graph) -> tuple[str, ...]:
+def _notes(spec: Spec, result: Result, graph: Graph) -> tuple[str, ...]:
     """Say what a user should know about the terms of the run."""
     notes = []
+    instruments = spec.instruments
+    unsent = len(spec.requests) - int((result.orders["reason"] == Reason.SCRIPTED).sum())
+    if unsent:
+        notes.append(
+            f"scripted orders never sent: {unsent} of {len(spec.requests)}; "
+            "no decision came at or after their time, or their pair had no bar from then on"
+        )
     from_data = [i.pair for i in instruments if i.origin == "data"]
     if from_data:
         notes.append(

@@ -28,6 +28,7 @@ from kraken_flow.runs.directory import (
     read_manifest,
     write_json,
 )
+from kraken_flow.runs.tables import SAMPLE
 
 METRICS = {
     "sharpe": "sharpe",
@@ -49,6 +50,7 @@ class Outcome:
     metrics: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     wrong_input: bool = False
+    synthetic: bool = False
 
 
 class Sweep:
@@ -64,7 +66,6 @@ class Sweep:
         self.total = total
         self.outcomes: list[Outcome] = []
         self.interrupted = False
-        self.synthetic = False
         self.console = Console(width=None if sys.stdout.isatty() else 160)
         if given.get("run_dir", "null") != "null":
             self.folder = Path(given["run_dir"])
@@ -136,7 +137,7 @@ class Sweep:
         else:
             outcome.metrics = json.loads((self.folder / str(number) / "metrics.json").read_text("utf-8"))
             manifest = read_manifest(self.folder / str(number)) or {}
-            self.synthetic = self.synthetic or bool(manifest.get("synthetic_sample"))
+            outcome.synthetic = bool(manifest.get("synthetic_sample"))
         done = f"{len(self.outcomes)}/{self.total}" if self.total else f"{len(self.outcomes)}"
         said = f"failed: {outcome.error.splitlines()[0]}" if outcome.error else _said(outcome.metrics)
         changed = " ".join(word for word in overrides if word not in self.overrides)
@@ -163,22 +164,25 @@ class Sweep:
         return sorted(self.outcomes, key=rank)
 
     def write(self) -> None:
-        """Write `leaderboard.csv`: rank, member, swept keys, metrics, error; an undefined metric is empty."""
+        """Write `leaderboard.csv`: rank, member, swept keys, metrics, market, error; an undefined metric is empty."""
         keys = self.swept()
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "leaderboard.csv").open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
-            table.writerow(["rank", "member", *keys, *METRICS, "error"])
+            table.writerow(["rank", "member", *keys, *METRICS, "market", "error"])
             for rank, outcome in enumerate(self.ranked(), 1):
                 values = [outcome.overrides.get(key, "") for key in keys]
                 metrics = ["" if outcome.metrics.get(name) is None else outcome.metrics[name] for name in METRICS]
-                table.writerow([rank, outcome.number, *values, *metrics, " | ".join(outcome.error.splitlines())])
+                error = " | ".join(outcome.error.splitlines())
+                table.writerow([rank, outcome.number, *values, *metrics, SAMPLE if outcome.synthetic else "", error])
 
     def show(self) -> None:
         """Print the leaderboard."""
         keys = self.swept()
         number = len(self.outcomes)
-        title = f"{number} run{'s' * (number != 1)}{' (synthetic sample market)' * self.synthetic}"
+        title = (
+            f"{number} run{'s' * (number != 1)}{f' ({SAMPLE})' * any(outcome.synthetic for outcome in self.outcomes)}"
+        )
         short = [key.rpartition(".")[2] for key in keys]
         names = short if len(set(short)) == len(short) else keys
         table = Table("member", *names, *METRICS.values(), title=title, title_justify="left", box=SIMPLE)

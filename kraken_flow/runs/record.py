@@ -90,16 +90,25 @@ def recorded(declared: Declared) -> Iterator[Run]:
     try:
         run = Run(folder, _first_manifest(declared))
         run.save()
-        with explained(folder):
-            (folder / "config.yaml").write_text(declared.config, "utf-8")
-            lines = [f"- {orjson.dumps(word).decode()}\n" for word in declared.overrides]
-            (folder / "overrides.yaml").write_text("".join(lines) or "[]\n", "utf-8")
-            handler = run_log(folder / "run.log")
+        handler = _described(run, declared)
         with attached(handler), _ending(run):
             logger.info("%s of %s starts", declared.mode, declared.strategy)
             yield run
     finally:
         held.release()
+
+
+def _described(run: Run, declared: Declared) -> logging.Handler:
+    """Write what the run was asked to do; return the handler of its log."""
+    try:
+        with explained(run.folder):
+            (run.folder / "config.yaml").write_text(declared.config, "utf-8")
+            lines = [f"- {orjson.dumps(word).decode()}\n" for word in declared.overrides]
+            (run.folder / "overrides.yaml").write_text("".join(lines) or "[]\n", "utf-8")
+            return run_log(run.folder / "run.log")
+    except BaseException as error:
+        _end(run, "failed", error)
+        raise
 
 
 def _take(declared: Declared) -> tuple[Path, Claim]:

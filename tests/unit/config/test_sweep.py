@@ -49,6 +49,7 @@ def test_members_are_ranked_and_one_that_fails_loses_nothing(program, quick):
     assert [row["strategy.fast"] for row in rows] == ["7", "6", "5", "12", "13", "40"]
     assert [row["member"] for row in rows] == ["1", "5", "0", "2", "3", "4"]
     assert rows[3]["sharpe"] == ""
+    assert {row["market"] for row in rows[:4]} == {"synthetic sample market"}
     assert rows[4]["error"] == "unexpected RuntimeError: unlucky"
     assert rows[5]["error"] == "strategy: fast (40) must be below slow (30)"
     assert status(program) == "failed"

@@ -131,3 +131,9 @@ def test_a_missing_file_is_named():
 
 def test_the_manifest_learns_which_file_was_read():
     assert ScriptedOrders("orders.csv").files() == ("orders.csv",)
+
+
+@pytest.mark.parametrize(("side", "above"), [("buy", "take_profit"), ("sell", "stop_loss")])
+def test_a_stop_on_the_side_of_the_target_is_refused(tmp_path, side, above):
+    with pytest.raises(UserError, match=f"{above} must be above"):
+        one(tmp_path, side=side, **dict(zip(("stop_loss", "take_profit"), ("9", "9"), strict=True)))

@@ -140,3 +140,9 @@ def test_a_cost_that_is_set_and_not_charged_is_named(folder, capsys):
     assert "note: exchange.fill.detail has no effect: exchange.fill.path is pessimistic, not detail" in said
     assert main([*S01, "exchange.slippage.model=bps", "exchange.slippage.bps=5"]) == 0
     assert "no effect" not in capsys.readouterr().out
+
+
+def test_orders_after_the_last_decision_are_told(folder, capsys):
+    (folder / "orders.csv").write_text(ORDERS.replace("2024-01-01T03", "2025-01-01T03"))
+    assert main(S01) == 0
+    assert "scripted orders never sent: 1 of 2" in capsys.readouterr().out

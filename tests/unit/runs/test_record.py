@@ -151,3 +151,13 @@ def test_a_run_that_filled_the_disk_says_failed_where_its_manifest_was(tmp_path,
     with recorded(declared(tmp_path / "run")):
         pass
     assert manifest(tmp_path / "run")["status"] == "finished"
+
+
+def test_a_disk_that_is_full_before_the_run_begins_is_a_failed_run(tmp_path, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, "full", str(path))
+
+    monkeypatch.setattr(record, "run_log", full)
+    with pytest.raises(CheckFailed, match="disk is full"), recorded(declared(tmp_path / "run")):
+        raise AssertionError("the run began")
+    assert manifest(tmp_path / "run")["status"] == "failed"
