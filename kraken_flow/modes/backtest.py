@@ -25,8 +25,6 @@ from kraken_flow.runs.write import write_run
 
 logger = logging.getLogger(__name__)
 
-_ACCOUNT_HALF = ("exchange", "portfolio", "risk", "execution")
-
 
 @dataclass(frozen=True)
 class Backtest:
@@ -34,6 +32,8 @@ class Backtest:
 
     finished: FinishedRun
     notes: tuple[str, ...]
+    callbacks: tuple[str, ...] = ()
+    """Account nodes that the Rust engine asked in Python."""
 
 
 def perform(graph: Graph, engine: str = "auto") -> Backtest:
@@ -52,7 +52,7 @@ def perform(graph: Graph, engine: str = "auto") -> Backtest:
     elapsed = time.perf_counter() - began
     finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed)
     logger.info("%d orders, %d fills", len(ran.result.orders["pair"]), len(ran.result.fills["pair"]))
-    return Backtest(finished, (*ran.notes, *_idle_notes(graph), *_risk_notes(graph)))
+    return Backtest(finished, (*ran.notes, *_idle_notes(graph), *_risk_notes(graph)), ran.callbacks)
 
 
 def _risk_notes(graph: Graph) -> tuple[str, ...]:
@@ -134,13 +134,9 @@ def outputs(graph: Graph, done: Backtest) -> dict[str, Any]:
     """Return what the manifest says about a run that is done."""
     market, result = done.finished.market, done.finished.result
     files = [dict(record) for record in market.files]
-    script = getattr(graph.strategy, "path", None)
-    if script is not None and Path(str(script)).is_file():
-        files.append({"role": "orders", "path": str(script), "sha256": file_hash(Path(str(script)))})
+    files += [{"role": "strategy", "path": path, "sha256": file_hash(Path(path))} for path in graph.strategy.files()]
     closes = done.finished.closes
     span = [iso(int(closes[0]) - market.timeframe_ns), iso(int(closes[-1]))] if len(closes) else None
-    account_half = {name: getattr(graph, name) for name in _ACCOUNT_HALF}
-    callbacks = [f"{name}: {type(node).__name__}" for name, node in account_half.items() if node.kernel is None]
     return {
         "engine": result.engine,
         "data": files,
@@ -148,6 +144,6 @@ def outputs(graph: Graph, done: Backtest) -> dict[str, Any]:
         "synthetic_sample": market.synthetic_sample,
         "data_notes": list(market.notes),
         "notes": list(done.notes),
-        "callbacks": callbacks if result.engine == "rust" else [],
+        "callbacks": list(done.callbacks),
         "counts": dict(sorted(result.counts.items())),
     } | ({"market": SAMPLE} if market.synthetic_sample else {})
