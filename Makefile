@@ -105,6 +105,7 @@ $(VENV)/.created:
 	@test -n "$(PYTHON)" || { echo "Kraken Flow needs Python 3.11 or newer; none was found (set PYTHON=/path/to/python)"; exit 2; }
 	@echo "making $(VENV) with $(PYTHON)"
 	@$(NEW_VENV)
+	@$(RUN) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "kraken-flow.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 
 $(VENV)/.%: requirements/%.txt | $(VENV)/.created
