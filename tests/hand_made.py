@@ -8,7 +8,7 @@ from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.market import REAL, Market, PairColumns
 from kraken_flow.core.orders import Liquidity, LogKind, OrderType, Reason, Side, State, Tif
-from kraken_flow.core.result import Result, split128
+from kraken_flow.core.result import Result, join128, split128
 from kraken_flow.core.times import SECOND, parse_time
 from kraken_flow.core.units import parse, to_units
 
@@ -86,11 +86,10 @@ def finished(
         while rest and rest[0]["row"] == row:
             done = rest.pop(0)
             pair = done.get("pair", 0)
-            base_fee = done["fee_lo"] if done.get("fee_is_base") else 0
-            position[pair] += done["side"] * done["qty"] - base_fee
-            money -= done["side"] * done["qty"] * done["price"]
-            if not done.get("fee_is_base"):
-                money -= (done["fee_hi"] << 62) + done["fee_lo"]
+            fee = join128(done.get("fee_hi", 0), done["fee_lo"])
+            in_base = bool(done.get("fee_is_base"))
+            position[pair] += done["side"] * done["qty"] - fee * in_base
+            money -= done["side"] * done["qty"] * done["price"] + fee * (not in_base)
         marks = [int(p.close[row]) for p in tape.pairs]
         held = [q * m for q, m in zip(position, marks, strict=True)]
         equity.append((money + sum(held)) / 10**16)

@@ -82,8 +82,11 @@ class _Rows:
 
 
 def base_fees(fills: Columns) -> Int64Array:
-    """Return every fill's fee in its base currency, units of 10^-8; 0 where it was paid in the quote currency."""
-    fees: Int64Array = np.where(fills["fee_is_base"] != 0, fills["fee_lo"], 0)
+    """Return every fill's fee in its base currency, units of 10^-8; 0 where it was paid in the quote currency.
+
+    A rebate is negative: then the high half of the split number is -1, not 0.
+    """
+    fees: Int64Array = np.where(fills["fee_is_base"] != 0, (fills["fee_hi"] << 62) + fills["fee_lo"], 0)
     return fees
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kraken_flow.core.market import SYNTHETIC
+from kraken_flow.core.result import split128
 from kraken_flow.core.units import parse
 from tests.hand_made import BARS_A, T0, fill, finished, market, pair_columns, s01
 
@@ -56,6 +57,15 @@ def test_s29_a_position_without_exit_is_no_closed_trade():
     gross = run.trips.pnl.total() + run.trips.fees.total()
     assert money(gross) == Decimal("69.5")
     assert run.trips.entry_price.tolist() == [parse("100.72")]
+
+
+def test_a_rebate_in_base_adds_to_what_was_bought():
+    hi, lo = split128(-parse("0.001"))
+    bought = fill(1, 1, "1", "100", fee_is_base=1) | {"fee_hi": hi, "fee_lo": lo}
+    run = finished(one_pair(), [bought, fill(2, -1, "1.001", "110", order=1)])
+    assert [money(v) for v in run.trades.pnl.ints()] == [Decimal("10.11")]
+    assert [money(v) for v in run.trades.fees.ints()] == [Decimal("-0.1")]
+    assert money(run.final_equity) == Decimal("10010.11")
 
 
 def test_s33_a_fee_in_base_is_taken_from_what_was_bought():
