@@ -348,7 +348,11 @@ def orders_drawn(dice: Dice, market: Market) -> list[tuple[int, OrderRequest]]:
             break
         if not sent or dice.chance(50):
             place = dice.below(len(market.pairs)), dice.below(market.n_rows - 1)
-        sent.append(order_drawn(dice, market, *place))
+        time, request = order_drawn(dice, market, *place)
+        sent.append((time, request))
+        if dice.chance(8):
+            sides = (Side.BUY, Side.SELL)
+            sent += [(time, OrderRequest(request.pair, side, request.qty, reason=request.reason)) for side in sides]
     return sorted(sent, key=lambda item: item[0])
 
 

@@ -56,8 +56,11 @@ def run_everywhere(case: Case, others: tuple[str, ...] = OTHERS) -> Counter[str]
 
 
 def assert_all_seen(seen: Counter[str]) -> None:
-    """Every rule and every reason code occurred often enough to mean something."""
-    missed = {n: seen[n] for n in (*RULES, *(r.name for r in REASONS)) if seen[n] < SEEN_AT_LEAST}
+    """Every rule and every reason code occurred often enough to mean something.
+
+    Each shard has to see its share: what is drawn varies with the modules that happen to be imported.
+    """
+    missed = {n: seen[n] for n in (*RULES, *(r.name for r in REASONS)) if seen[n] * SHARDS < SEEN_AT_LEAST}
     assert not missed, f"too rarely in {RUNS} runs: {missed}"
 
 
