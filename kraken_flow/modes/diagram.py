@@ -86,6 +86,10 @@ def _layers(drawn: Mapping[str, Box]) -> list[list[str]]:
     return [[name for name, box in drawn.items() if box.layer == layer] for layer in range(depth + 1)]
 
 
+def _title(name: str, box: Box) -> str:
+    return name if box.kind == "strategy" else box.kind
+
+
 def terminal(drawn: Mapping[str, Box]) -> Group:
     """Return the boxes layer by layer, with arrows between, for a rich console."""
     rows: list[Any] = []
@@ -95,7 +99,7 @@ def terminal(drawn: Mapping[str, Box]) -> Group:
         panels = [
             Panel(
                 Text(drawn[name].label),
-                title=Text(name if drawn[name].kind == "strategy" else drawn[name].kind),
+                title=Text(_title(name, drawn[name])),
                 subtitle=Text(f"reads {len(drawn[name].reads)}") if len(drawn[name].reads) > 1 else None,
                 border_style=COLOURS[drawn[name].kind],
                 expand=False,
@@ -110,7 +114,8 @@ def svg(drawn: Mapping[str, Box]) -> str:
     """Return the boxes as an SVG image: data at the top, the exchange at the bottom, an arrow per thing read."""
     height, gap_x, gap_y, margin = 56, 24, 56, 24
     widths = {
-        name: 24 + 7 * max(len(box.kind), *(len(line) for line in box.label.split("\n"))) for name, box in drawn.items()
+        name: 24 + 7 * max(len(line) for line in (_title(name, box), *box.label.split("\n")))
+        for name, box in drawn.items()
     }
     layers = _layers(drawn)
     spans = [sum(widths[name] for name in layer) + gap_x * (len(layer) - 1) for layer in layers]
@@ -141,7 +146,7 @@ def svg(drawn: Mapping[str, Box]) -> str:
             )
     for name, box in drawn.items():
         x, y = place[name]
-        colour, title = COLOURS[box.kind], name if box.kind == "strategy" else box.kind
+        colour, title = COLOURS[box.kind], _title(name, box)
         lines.append(
             f'<rect x="{x}" y="{y}" width="{widths[name]}" height="{height}" rx="6" fill="#f8fafc" stroke="{colour}"/>'
         )

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import json
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.redact import redact
 from kraken_flow.modes.backtest import warn_of_fallback
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
     Claim,
     claim,
+    discard,
     explained,
     new_folder,
     point_latest,
@@ -81,13 +82,13 @@ class Sweep:
             point_latest(Path("runs"), self.folder)
 
     def _manifest(self, status: str) -> None:
-        content = {"made_by": MADE_BY, "kind": "sweep", "status": status, "overrides": self.overrides}
+        content = {"made_by": MADE_BY, "kind": "sweep", "status": status, "overrides": [*map(redact, self.overrides)]}
         write_json(self.folder / MANIFEST, content | {"members": len(self.outcomes)})
 
     def _record_failure(self, outcome: Outcome) -> None:
-        """Leave a manifest in the folder of a member that failed before its run began."""
+        """Leave a manifest in the empty folder of a member that failed before its run began."""
         folder = self.folder / str(outcome.number)
-        if folder.is_dir() and read_manifest(folder) is None:
+        if folder.is_dir() and not any(folder.iterdir()):
             content = {"made_by": MADE_BY, "status": "failed", "error": outcome.error}
             # Where the disk is full, the leaderboard is all that can say it.
             with contextlib.suppress(OSError):
@@ -100,7 +101,7 @@ class Sweep:
         started = any((self.folder / str(outcome.number) / "run.log").is_file() for outcome in self.outcomes)
         if wrong and not started:
             for outcome in self.outcomes:
-                shutil.rmtree(self.folder / str(outcome.number), ignore_errors=True)
+                discard(self.folder / str(outcome.number))
             (self.folder / MANIFEST).unlink()
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()
@@ -117,7 +118,7 @@ class Sweep:
 
     def member(self, number: int, overrides: Sequence[str], run: Callable[[], int]) -> float | None:
         """Run one member and keep its outcome; return its Sharpe ratio, None where it has none."""
-        outcome = Outcome(number, _by_key(overrides))
+        outcome = Outcome(number, _by_key([*map(redact, overrides)]))
         self.outcomes.append(outcome)
         try:
             code = run()
@@ -132,6 +133,7 @@ class Sweep:
             outcome.error = "interrupted"
             self.interrupted = True
             raise
+        outcome.error = redact(outcome.error)
         if outcome.error:
             self._record_failure(outcome)
         else:
@@ -140,7 +142,7 @@ class Sweep:
             outcome.synthetic = bool(manifest.get("synthetic_sample"))
         done = f"{len(self.outcomes)}/{self.total}" if self.total else f"{len(self.outcomes)}"
         said = f"failed: {outcome.error.splitlines()[0]}" if outcome.error else _said(outcome.metrics)
-        changed = " ".join(word for word in overrides if word not in self.overrides)
+        changed = redact(" ".join(word for word in overrides if word not in self.overrides))
         self.console.print(
             f"[{done}] {changed + ': ' if changed else ''}{said}",
             markup=False,

@@ -127,3 +127,17 @@ def test_what_a_field_allows_is_said_in_words():
     assert all(
         field.doc for node in (graph.exchange, graph.account, graph.risk) for field in fields_of(type(node)).values()
     )
+
+
+def test_every_text_of_the_drawing_fits_its_box():
+    graph = build(compose(["mode=backtest", "strategy=combined"]))
+    root = ElementTree.fromstring(svg(boxes(graph)))  # noqa: S314 - made by the call before
+    space = "{http://www.w3.org/2000/svg}"
+    rects = [r.attrib for r in root.findall(f"{space}rect") if "x" in r.attrib]
+    boxed = [{key: float(rect[key]) for key in ("x", "y", "width", "height")} for rect in rects]
+    texts = root.findall(f"{space}text")
+    assert texts
+    for text in texts:
+        x, y = float(text.attrib["x"]), float(text.attrib["y"])
+        (box,) = [b for b in boxed if 0 <= x - b["x"] <= b["width"] and 0 <= y - b["y"] <= b["height"]]
+        assert x + 6.7 * len(text.text or "") <= box["x"] + box["width"]

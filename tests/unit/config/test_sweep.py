@@ -168,3 +168,21 @@ def test_a_sweep_of_one_says_so(program, quick):
     assert program("-m", "strategy.fast=5", *FAST) == 0
     assert "[1/1] sharpe 5.000" in program.out
     assert "1 run (synthetic sample market)" in program.out
+
+
+@pytest.mark.parametrize("fast", ["5,6", "40,50"])
+def test_a_folder_of_the_user_in_a_member_s_place_is_left_alone(program, quick, fast):
+    assert program("-m", "strategy.fast=5", *FAST) == 0
+    program.write("out/1/thesis.txt", "keep")
+    assert program("-m", f"strategy.fast={fast}", *FAST) in {1, 2}
+    assert [path.name for path in (program.folder / "out/1").iterdir()] == ["thesis.txt"]
+
+
+def test_no_file_of_a_sweep_holds_a_secret(program, quick, monkeypatch):
+    monkeypatch.setenv("KF_API_KEY", "abcdef123456")
+    assert program("-m", "strategy.fast=5,40", "data.feed_delay=abcdef123456", *FAST) in {1, 2}
+    assert program("-m", "strategy.fast=5,13", "risk.rearm=next_bar,abcdef123456", *FAST) == 1
+    assert "abcdef" not in program.out + program.err
+    files = [path for path in (program.folder / "out").rglob("*") if path.is_file()]
+    assert files
+    assert [path for path in files if b"abcdef" in path.read_bytes()] == []

@@ -37,6 +37,7 @@ def problems(*overrides):
         ("account.cash=lots", "account.cash=lots: must be a number above 0"),
         ("account.cash=0", "account.cash=0: must be a number above 0"),
         ("account.cash=.inf", "account.cash=.inf: must be a number above 0"),
+        ("portfolio.cash_buffer=1", "portfolio.cash_buffer=1: must be a number at least 0 and below 1"),
         ("account.short=perhaps", "account.short=perhaps: must be true or false"),
         ("risk.position.stop_loss=1.5", "risk.position.stop_loss=1.5: must be a number above 0 and at most 1 or null"),
         (
@@ -183,3 +184,13 @@ def test_the_environment_is_left_as_it_was():
     before = dict(os.environ)
     compose(["strategy.fast=5"])
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("fault", ["raise KeyError('x')", "import sys; sys.exit(7)", "open('/no/such/file')", "1 / 0"])
+def test_a_strategy_file_that_fails_as_it_is_imported_is_one_sentence(tmp_path, monkeypatch, fault):
+    name = f"broken_{sum(fault.encode())}"
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "strategies" / f"{name}.py").write_text(fault)
+    monkeypatch.syspath_prepend(tmp_path)
+    (said,) = [text for text in problems(f"strategy._target_=strategies.{name}.X") if "_target_" in text]
+    assert f"strategies.{name} cannot be imported: " in said
