@@ -5,7 +5,6 @@ import errno
 import fcntl
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ FILES = (
 """What we may have written into a folder, besides `run.log` with its rotations and the numbered members of a sweep."""
 _LEFT_OVER = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+")
 """Files whose writer was killed before it could give them their name."""
+_OURS = re.compile(rf"run\.log(\.\d+)?|{_LEFT_OVER.pattern}")
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -138,7 +138,7 @@ def claim(folder: Path) -> Claim:
         try:
             if read_manifest(folder) is not None:
                 _clear(folder)
-            elif any(not _LEFT_OVER.match(name.name) for name in folder.iterdir()):
+            elif any(not _LEFT_OVER.fullmatch(name.name) for name in folder.iterdir()):
                 raise UserError(
                     f"run_dir={folder}: the folder is not empty and holds no earlier run of ours; "
                     "choose an empty or a new folder"
@@ -149,12 +149,20 @@ def claim(folder: Path) -> Claim:
     return held
 
 
+def discard(folder: Path) -> None:
+    """Remove a run of ours, or an empty folder; files that we did not write stay, and then the folder does too."""
+    if read_manifest(folder) is not None:
+        _clear(folder)
+        (folder / MANIFEST).unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def _clear(folder: Path) -> None:
     """Remove what an earlier run wrote, its manifest last, so that the folder stays ours if interrupted."""
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink() and path.name.isdecimal() and read_manifest(path) is not None:
-            shutil.rmtree(path)
-        elif path.name != MANIFEST and (
-            path.name in FILES or path.name.startswith("run.log") or _LEFT_OVER.match(path.name)
-        ):
-            path.unlink()
+        if path.is_symlink() or not path.is_dir():
+            if path.name != MANIFEST and (path.name in FILES or _OURS.fullmatch(path.name)):
+                path.unlink()
+        elif path.name.isdecimal() and read_manifest(path) is not None:
+            discard(path)

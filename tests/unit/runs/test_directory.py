@@ -11,6 +11,7 @@ from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
     claim,
+    discard,
     explained,
     new_folder,
     point_latest,
@@ -134,3 +135,26 @@ def test_what_a_killed_writer_left_over_is_cleared(tmp_path):
     (tmp_path / ".hidden.json.123").write_text("keep")
     claim(tmp_path).release()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden.json.123", "manifest.json"]
+
+
+def test_nothing_of_the_user_is_cleared_with_a_run(tmp_path):
+    folder = ours(tmp_path / "run")
+    ours(folder / "0")
+    for name in ("run.logbook.md", ".metrics.json.5.keep", "0/notes.txt", "run.log.1"):
+        (folder / name).write_text("x")
+    (folder / "run.log").mkdir()
+    (folder / "1").symlink_to(ours(tmp_path / "elsewhere"))
+    claim(folder).release()
+    kept = {"run.logbook.md", ".metrics.json.5.keep", "0", "0/notes.txt", "1", "run.log", MANIFEST}
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} - {f"1/{MANIFEST}"} == kept
+    assert read_manifest(tmp_path / "elsewhere") is not None
+
+
+def test_a_run_is_discarded_and_a_folder_of_others_is_not(tmp_path):
+    for folder in (ours(tmp_path / "run"), tmp_path / "empty", tmp_path / "theirs"):
+        folder.mkdir(exist_ok=True)
+    (tmp_path / "theirs" / "thesis.txt").write_text("keep")
+    for name in ("run", "empty", "theirs", "absent"):
+        discard(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+    assert (tmp_path / "theirs" / "thesis.txt").read_text() == "keep"
