@@ -17,7 +17,6 @@ from kraken_flow.config import paths
 from kraken_flow.config.arguments import Arguments, read, typed
 from kraken_flow.config.environment import log_level, read_dotenv
 from kraken_flow.config.manual import manual
-from kraken_flow.config.redact import redact
 
 if TYPE_CHECKING:
     from kraken_flow.config.composition import Composition
@@ -66,6 +65,8 @@ def _report(error: Exception) -> int:
 
 
 def _fail(code: int, message: str, prefix: str = "error: ") -> int:
+    from kraken_flow.core.redact import redact
+
     with contextlib.suppress(BrokenPipeError):
         for line in redact(message).splitlines():
             print(f"{prefix}{line}", file=sys.stderr)

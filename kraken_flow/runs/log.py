@@ -11,6 +11,8 @@ from pathlib import Path
 
 import orjson
 
+from kraken_flow.core.redact import redact
+
 ROTATE_BYTES = 10 * 2**20
 KEPT = 3
 _ROOT = "kraken_flow"
@@ -31,7 +33,7 @@ class JsonLines(logging.Formatter):
             line["data"] = data
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        return redact(orjson.dumps(line, default=str).decode())
 
 
 class RunLog(RotatingFileHandler):

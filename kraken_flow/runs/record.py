@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.redact import redact
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
@@ -103,7 +104,7 @@ def _described(run: Run, declared: Declared) -> logging.Handler:
     try:
         with explained(run.folder):
             (run.folder / "config.yaml").write_text(declared.config, "utf-8")
-            lines = [f"- {orjson.dumps(word).decode()}\n" for word in declared.overrides]
+            lines = [f"- {orjson.dumps(redact(word)).decode()}\n" for word in declared.overrides]
             (run.folder / "overrides.yaml").write_text("".join(lines) or "[]\n", "utf-8")
             return run_log(run.folder / "run.log")
     except BaseException as error:
@@ -134,7 +135,7 @@ def _first_manifest(declared: Declared) -> dict[str, Any]:
         "versions": versions(),
         "git_commit": git_commit(package),
         "project_git_commit": git_commit(Path.cwd()),
-        "command": [Path(sys.argv[0]).name, *declared.overrides],
+        "command": [Path(sys.argv[0]).name, *map(redact, declared.overrides)],
     }
 
 
@@ -159,7 +160,7 @@ def _ending(run: Run) -> Iterator[None]:
 def _end(run: Run, status: str, error: BaseException | None) -> None:
     run.manifest |= {"status": status, "finished": _now(), "sources": loaded_sources()}
     if error is not None:
-        run.manifest["error"] = {"type": type(error).__name__, "message": str(error)}
+        run.manifest["error"] = {"type": type(error).__name__, "message": redact(str(error))}
     with contextlib.suppress(OSError):
         logger.error("the run %s", status, exc_info=error)
         try:

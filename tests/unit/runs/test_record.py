@@ -161,3 +161,19 @@ def test_a_disk_that_is_full_before_the_run_begins_is_a_failed_run(tmp_path, mon
     with pytest.raises(CheckFailed, match="disk is full"), recorded(declared(tmp_path / "run")):
         raise AssertionError("the run began")
     assert manifest(tmp_path / "run")["status"] == "failed"
+
+
+def test_no_file_of_a_run_holds_a_secret(tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "abcdef123456")
+    asked = Declared("backtest", "sma_cross", CONFIG, ["data.path=abcdef123456"], tmp_path / "run")
+
+    def run() -> None:
+        with recorded(asked):
+            logging.getLogger("kraken_flow").warning("read %s", "abcdef123456")
+            raise RuntimeError("abcdef123456")
+
+    with pytest.raises(RuntimeError):
+        run()
+    for path in (tmp_path / "run").iterdir():
+        assert "abcdef" not in path.read_text(), path
+    assert manifest(tmp_path / "run")["error"]["message"] == "<MY_API_KEY>"
