@@ -72,7 +72,7 @@ def node_class(target: Any, path: str, kind: str | None, problems: list[str]) ->
         else:
             problems.append(f"{path}={target}: {module_name} needs {error.name}, which is not installed")
         return None
-    except (SyntaxError, ImportError, NameError, TypeError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's own file may raise anything when it is imported
         problems.append(f"{path}={target}: {module_name} cannot be imported: {type(error).__name__}: {error}")
         return None
     nodes = {n: c for n, c in vars(module).items() if isinstance(c, type) and issubclass(c, Node) and c is not Node}

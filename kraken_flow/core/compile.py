@@ -3,6 +3,7 @@
 from math import isqrt
 
 from kraken_flow.core.account import Protection
+from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.market import Market
@@ -10,7 +11,10 @@ from kraken_flow.core.signal import account_features
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.strategy import Scripted
 from kraken_flow.core.times import YEAR, parse_timeframe
-from kraken_flow.core.units import CASH_DECIMALS, parse, rate
+from kraken_flow.core.units import CASH_DECIMALS, CASH_UNIT, parse, rate
+
+MOST_CASH = 10**12 * CASH_UNIT
+"""Cash that leaves room in 128 bits for the products of the sizers."""
 
 
 def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, ...]) -> Spec:
@@ -20,6 +24,9 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
     requests = tuple(graph.strategy.requests(market, list(instruments))) if isinstance(graph.strategy, Scripted) else ()
     timeframe_ns = parse_timeframe(graph.timeframe)
     terms = vars(exchange.terms())
+    cash = parse(repr(graph.account.cash), CASH_DECIMALS, "account.cash")
+    if cash > MOST_CASH:
+        raise UserError(f"account.cash={graph.account.cash:g}: must be at most {MOST_CASH // CASH_UNIT:,}")
     return Spec(
         **(terms | {"latency_ns": terms["latency_ns"] + graph.source.feed_delay_ns}),
         timeframe_ns=timeframe_ns,
@@ -28,7 +35,7 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
         risk=risk,
         execution=execution,
         protection=Protection() if scripted else risk.protection(),
-        cash=parse(repr(graph.account.cash), CASH_DECIMALS, "account.cash"),
+        cash=cash,
         short=graph.account.short,
         leverage=rate(graph.account.leverage),
         max_gap=market.max_gap,

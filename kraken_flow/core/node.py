@@ -15,6 +15,8 @@ NonNegative = Annotated[T, annotated_types.Ge(0)]
 """A number of at least 0."""
 Fraction = Annotated[float, annotated_types.Gt(0), annotated_types.Le(1)]
 """A share in (0, 1]."""
+Reserve = Annotated[float, annotated_types.Ge(0), annotated_types.Lt(1)]
+"""A share in [0, 1) that is kept back."""
 
 _CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 

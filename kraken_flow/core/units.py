@@ -28,6 +28,8 @@ TOO_LARGE = (
     "lower account.cash or leave out pairs of such low prices"
 )
 """What a user is told when a quantity leaves 64 bits."""
+LARGEST_RATE = 1_000_000
+"""Rates, factors and basis points up to this keep every product within the engines' 128 bits."""
 FIX_NAN = -(2**63)
 """The integer that stands for "no value" in a column of fixed weights."""
 
@@ -96,12 +98,16 @@ def parse(text: str | float | Decimal, decimals: int = PRICE_DECIMALS, what: str
 
 
 def rate(value: float) -> int:
-    """Return a fraction (0.0026 = 26 bps) as an integer of 10^-8, half to even."""
+    """Return a fraction (0.0026 = 26 bps) as an integer of 10^-8, half to even; one beyond a million is an error."""
+    if abs(value) > LARGEST_RATE:
+        raise UserError(f"{value:g}: a share, a factor or a multiple is at most {LARGEST_RATE:,}; set a lower one")
     return round(value * UNIT)
 
 
 def rate_bps(bps: float) -> int:
-    """Return basis points as an integer rate of 10^-8, half to even."""
+    """Return basis points as an integer rate of 10^-8, half to even; more than a million is an error."""
+    if abs(bps) > LARGEST_RATE:
+        raise UserError(f"{bps:g} basis points: at most {LARGEST_RATE:,}; set fewer")
     return int(Decimal(repr(bps)).scaleb(4).to_integral_value())
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from kraken_flow.core.account import Portfolio, View
 from kraken_flow.core.feature import Source
-from kraken_flow.core.node import NonNegative, Positive, node
+from kraken_flow.core.node import NonNegative, Positive, Reserve, node
 from kraken_flow.core.times import parse_duration
 from kraken_flow.core.units import FIX_NAN, rate
 from kraken_flow.portfolio.sizing import budget, signed
@@ -29,7 +29,7 @@ class InverseVol(Portfolio):
     """Share of equity that all pairs together may use; capped at leverage x (1 - cash_buffer)."""
     band: NonNegative[float] | None = 0.1
     """A target is recomputed when it drifted by more than this share of the standing target; null switches it off."""
-    cash_buffer: NonNegative[float] = 0.01
+    cash_buffer: Reserve = 0.01
     """Share of equity never used."""
 
     def features(self) -> Mapping[str, Source]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from kraken_flow.core.account import Portfolio, View
 from kraken_flow.core.feature import Source
-from kraken_flow.core.node import NonNegative, Positive, node
+from kraken_flow.core.node import NonNegative, Positive, Reserve, node
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, rate
 from kraken_flow.portfolio.inverse_vol import FLOOR
 from kraken_flow.portfolio.sizing import budget, signed
@@ -22,7 +22,7 @@ class VolTarget(Portfolio):
     """Annual volatility wanted, as a fraction (365 days)."""
     band: NonNegative[float] | None = 0.1
     """A target is recomputed when it drifted by more than this share of the standing target; null switches it off."""
-    cash_buffer: NonNegative[float] = 0.01
+    cash_buffer: Reserve = 0.01
     """Share of equity never used; exposure is capped at leverage x (1 - cash_buffer)."""
 
     def features(self) -> Mapping[str, Source]:

@@ -1,6 +1,8 @@
 """Limits on single positions: stop, target, trail, time, size."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+import annotated_types
 
 from kraken_flow.core.account import Protection, Risk, View
 from kraken_flow.core.errors import UserError
@@ -14,7 +16,7 @@ class PositionLimits:
 
     stop_loss: Fraction | None = 0.03
     """Distance of the stop (market) order; null switches it off."""
-    take_profit: Positive[float] | None = 0.06
+    take_profit: Annotated[float, annotated_types.Gt(0), annotated_types.Le(1000)] | None = 0.06
     """Distance of the target (limit) order; null switches it off."""
     trailing: Fraction | None = None
     """Distance of the trailing stop from the best price since entry; null switches it off."""

@@ -15,6 +15,7 @@ from kraken_flow.core.units import (
     fix,
     fix_column,
     parse,
+    rate,
     rate_bps,
     text,
     to_floats,
@@ -78,3 +79,9 @@ def test_numbers_that_do_not_fit_are_refused(wrong: str) -> None:
 def test_volume_beyond_the_range_is_clipped() -> None:
     """A volume of a coin with 10^15 units traded becomes the largest integer, not an overflow."""
     assert int(to_units(np.array([1e15, 5.0]))[0]) > 9 * 10**18
+
+
+@pytest.mark.parametrize(("read", "value"), [(rate, 1e7), (rate, -1e7), (rate_bps, 1e12)])
+def test_a_rate_that_no_engine_can_hold_is_refused(read, value):
+    with pytest.raises(UserError, match="at most 1,000,000"):
+        read(value)
