@@ -39,11 +39,18 @@ def _unchanged_file_hash(path: str, size: int, modified_ns: int) -> str:
 
 
 def loaded_sources() -> dict[str, str]:
-    """Return module name -> SHA-256 of the file of every loaded module of ours and of the user's strategies."""
+    """Return module name -> SHA-256 of the file of every loaded module of ours and of the user's.
+
+    The user's are strategies, and what they import from below the working directory (installed packages apart).
+    """
     found: dict[str, str] = {}
+    here = Path.cwd()
     for name, module in sorted(sys.modules.items()):
         path = getattr(module, "__file__", None)
-        if name.partition(".")[0] in _OURS and path and Path(path).is_file():
+        if not path:
+            continue
+        own = name.partition(".")[0] in _OURS
+        if (own or (Path(path).is_relative_to(here) and "site-packages" not in path)) and Path(path).is_file():
             state = Path(path).stat()
             found[name] = _unchanged_file_hash(path, state.st_size, state.st_mtime_ns)
     return found

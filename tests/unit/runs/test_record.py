@@ -2,6 +2,7 @@ import errno
 import json
 import logging
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,8 @@ def test_a_log_level_that_shows_more(tmp_path, monkeypatch):
     assert "seen" in (tmp_path / "run" / "run.log").read_text()
 
 
-def test_sources_name_modules_of_ours_only():
+def test_sources_name_modules_of_ours_only(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names = {name.partition(".")[0] for name in loaded_sources()}
     assert "kraken_flow" in names
     assert names <= {"kraken_flow", "strategies", "hydra_plugins", "kraken_flow_native"}
@@ -177,3 +179,13 @@ def test_no_file_of_a_run_holds_a_secret(tmp_path, monkeypatch):
     for path in (tmp_path / "run").iterdir():
         assert "abcdef" not in path.read_text(), path
     assert manifest(tmp_path / "run")["error"]["message"] == "<MY_API_KEY>"
+
+
+def test_a_module_that_a_strategy_imports_is_a_source(tmp_path, monkeypatch):
+    (tmp_path / "levels_of_mine.py").write_text("LEVEL = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    import_module("levels_of_mine")
+    assert "levels_of_mine" not in loaded_sources()
+    monkeypatch.chdir(tmp_path)
+    assert loaded_sources()["levels_of_mine"] == file_hash(tmp_path / "levels_of_mine.py")
+    assert not {"numpy", "pydantic"} & set(loaded_sources())
