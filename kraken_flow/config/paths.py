@@ -26,7 +26,7 @@ SETTINGS = {
     "timeframe": "the decision bar: 1m, 5m, 15m, 1h, 4h, 1d",
     "start": "first bar, inclusive, by its open: 2019-01-01 or 2019-01-01T12:00:00Z",
     "end": "last bar, exclusive, by its open",
-    "seed": "seed of everything random in the run",
+    "seed": "seed of what is random in the run; the sample market has its own, data.seed",
     "engine": "auto, rust or python",
     "run_dir": "the run's folder; with -m the sweep's",
 }
