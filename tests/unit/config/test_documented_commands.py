@@ -1,0 +1,42 @@
+"""Every command that the pages show is one that the program takes, and the errors they show are the ones it gives."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from kraken_flow.modes import Backtest
+
+ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES_TEXT = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in PAGES}
+COMMAND = re.compile(r"^ +(?:\.venv/bin/)?python -m kraken_flow (?!\[)(.+)$", re.M)
+
+
+def shown() -> list[str]:
+    """The arguments of every command of the pages, continued lines joined."""
+    return [words for text in PAGES_TEXT.values() for words in COMMAND.findall(text.replace("\\\n", " "))]
+
+
+def test_the_pages_show_commands():
+    assert len(shown()) >= 7
+
+
+@pytest.mark.parametrize("command", shown())
+def test_a_shown_command_is_taken(program, monkeypatch, command):
+    """Composed and validated as a whole; what a backtest does with it is tested elsewhere."""
+    taken = []
+    monkeypatch.setattr(Backtest, "run", lambda self, call: taken.append(call.graph) or 0)
+    program.write("my.yaml", re.findall(r"```yaml\n# my.yaml\n(.+?)```", PAGES_TEXT["docs/configuration.md"], re.S)[0])
+    words = [re.sub(r"^(strategy\.\w+=\d+)(,\d+)+$", r"\1", word) for word in shlex.split(command) if word != "-m"]
+    assert program(*words) == 0, program.err
+    assert program.err == ""
+    assert taken or "mode=new" in words
+
+
+def test_the_errors_of_the_example_are_those_that_it_gives(program):
+    example = re.compile(r"^    \$ python -m kraken_flow (.+)\n((?:    error: .+\n)+)", re.M)
+    ((command, told),) = example.findall(PAGES_TEXT["docs/cli.md"])
+    assert program(*shlex.split(command)) == 2
+    assert program.err.splitlines() == [line.strip() for line in told.splitlines()]
