@@ -15,6 +15,7 @@ from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.config.schema import REQUIRED, fields_of, written
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import node
+from kraken_flow.core.redact import redact
 from kraken_flow.modes import Call, Mode
 from kraken_flow.modes.diagram import SIGNATURE, boxes, svg, terminal
 
@@ -81,7 +82,7 @@ def _table(title: str, rows: list[Row], wide: bool) -> Table:
     if wide:
         table.add_column("meaning", overflow="fold", style="dim")
     for row in rows:
-        cells = [row.key, row.value, "same" if row.default == row.value else row.default, row.origin]
+        cells = [row.key, redact(row.value), "same" if row.default == row.value else row.default, row.origin]
         table.add_row(*map(Text, [*cells, row.doc] if wide else cells))
     return table
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from kraken_flow.config.schema import fields_of, short, written
 from kraken_flow.core.feature import Feature
 from kraken_flow.core.graph import Graph
+from kraken_flow.core.redact import redact
 
 COLOURS = {
     "data": "#0f766e",
@@ -59,7 +60,7 @@ def boxes(graph: Graph) -> dict[str, Box]:
 
 def _add(found: dict[str, Box], name: str, kind: str, label: str, reads: list[str]) -> str:
     layer = 1 + max((found[other].layer for other in reads), default=-1)
-    found[name] = Box(kind, label, list(dict.fromkeys(reads)), layer)
+    found[name] = Box(kind, redact(label), list(dict.fromkeys(reads)), layer)
     return name
 
 

@@ -152,6 +152,8 @@ def test_a_secret_is_not_printed(program, monkeypatch):
     monkeypatch.setenv("KF_API_KEY", "abcdef123456")
     assert program("account.cash=${oc.env:KF_API_KEY}") == 2
     assert program.err == "error: account.cash=<KF_API_KEY>: must be a number above 0\n"
+    assert program("mode=describe", "exchange.name=${oc.env:KF_API_KEY}") == 0
+    assert "abcdef" not in program.err + program.out + (program.folder / "graph.svg").read_text()
     assert program("--cfg=job", "risk.rearm=${oc.env:KF_API_KEY}") == 2
     assert "abcdef" not in program.err + program.out
 
