@@ -44,6 +44,13 @@ class Feature(Node):
     """All the values the output takes besides NaN, where they are few; a strategy that reads nothing else is then asked
     about each of them once."""
 
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Give a class with a state of its own no Rust twin but its own: its parent's computes something else."""
+        super().__init_subclass__(**kwargs)
+        if "state" in vars(cls):
+            cls.kernel = vars(cls).get("kernel")
+            cls.levels = vars(cls).get("levels")
+
     def inputs(self) -> "tuple[Source, ...]":
         """Return the market columns and features that each update reads, in the order of its arguments."""
         return (getattr(self, "source"),)  # noqa: B009 - the field belongs to subclasses

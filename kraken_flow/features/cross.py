@@ -53,7 +53,9 @@ class Cross(Feature):
     def fused(self) -> Fused | None:
         """Return the one-pass kernel for two simple averages of the same column."""
         fast, slow = self.fast, self.slow
-        if isinstance(fast, Sma) and isinstance(slow, Sma) and fast.source == slow.source:
+        if not (isinstance(fast, Sma) and isinstance(slow, Sma)):
+            return None
+        if fast.kernel == slow.kernel == Sma.kernel and fast.source == slow.source:
             return "sma_cross", (fast.window, slow.window), (fast.source,)
         return None
 

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 import kraken_flow.features as shipped
 from kraken_flow.core.feature import CrossSection, Derived, Feature, HigherTimeframe, WindowFeature
 from kraken_flow.core.frame import run_steps
+from kraken_flow.core.node import node
 from kraken_flow.core.signal import compute
 from kraken_flow.core.signal_stream import SignalStream
 from kraken_flow.features import Bollinger, Cross, LogReturnStd, Returns, RollingStd, Sma, VolumeZ, ZScore
+from kraken_flow.features.average import SmaState
 from kraken_flow.native import native
 from strategies.combined import Combined
 from strategies.donchian_breakout import DonchianBreakout
@@ -158,3 +160,28 @@ def test_forecasts_are_equal_in_all_faces(strategy, gaps, seed):
         stream = SignalStream(graph(strategy), market.names, market.timeframe_ns, market.max_gap, engine)
         held = [stream.update(int(market.times[row]), bars_of(market, row)) for row in range(market.n_rows)]
         assert same(np.array(held).T, reference.forecast)
+
+
+class Mirrored(SmaState):
+    """The mean with its sign turned."""
+
+    def update(self, x: float) -> float:
+        return -super().update(x)
+
+
+@node
+class OwnState(Sma):
+    """A user's change of a shipped feature, which knows nothing of twins."""
+
+    def state(self) -> Mirrored:
+        return Mirrored(self.window)
+
+
+@needs_rust
+@pytest.mark.parametrize("feature", [OwnState("close", 3), Cross(OwnState("close", 3), OwnState("close", 9))], ids=str)
+def test_a_subclass_with_a_state_of_its_own_is_not_computed_by_its_parent_s_twin(feature):
+    market = random_market(100, 3)
+    ours, theirs = (compute(reads(feature), market, engine).columns(feature) for engine in ("python", "rust"))
+    assert same(ours, theirs)
+    if isinstance(feature, Sma):
+        assert same(theirs, -compute(reads(Sma("close", 3)), market, "rust").columns(Sma("close", 3)))
