@@ -52,7 +52,8 @@ def perform(graph: Graph, engine: str = "auto") -> Backtest:
     elapsed = time.perf_counter() - began
     finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed)
     logger.info("%d orders, %d fills", len(ran.result.orders["pair"]), len(ran.result.fills["pair"]))
-    return Backtest(finished, (*ran.notes, *_idle_notes(graph), *_risk_notes(graph)), ran.callbacks)
+    notes = (*ran.notes, *_idle_notes(graph), *_risk_notes(graph), *_stranded_notes(finished))
+    return Backtest(finished, notes, ran.callbacks)
 
 
 def _risk_notes(graph: Graph) -> tuple[str, ...]:
@@ -60,6 +61,17 @@ def _risk_notes(graph: Graph) -> tuple[str, ...]:
     if graph.risk.protection() == Protection() and graph.risk.parameters().get("max_fraction", -1) < 0:
         return ("risk limits are off: no stop, no target and no size limit protects a position",)
     return ()
+
+
+def _stranded_notes(run: FinishedRun) -> tuple[str, ...]:
+    """Name the positions of pairs whose bars ended long before the run did: equity counts them at a price of then."""
+    market, notes = run.market, []
+    for pair, held in zip(market.pairs, run.result.final_positions.tolist(), strict=True):
+        last = int(pair.real[-1]) if len(pair.real) else 0
+        if held and market.n_rows - 1 - last > market.max_gap:
+            ended = iso(int(market.times[last]))
+            notes.append(f"{pair.pair}: its bars end at {ended}; the position still held counts at the close of then")
+    return tuple(notes)
 
 
 def _idle_notes(graph: Graph) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kraken_flow import backtest
 from kraken_flow.app import main
 from kraken_flow.runs.sources import file_hash
 
@@ -146,3 +147,18 @@ def test_orders_after_the_last_decision_are_told(folder, capsys):
     (folder / "orders.csv").write_text(ORDERS.replace("2024-01-01T03", "2025-01-01T03"))
     assert main(S01) == 0
     assert "scripted orders never sent: 1 of 2" in capsys.readouterr().out
+
+
+def test_a_position_in_a_pair_whose_bars_ended_is_told():
+    def candles(count):
+        time = [1_700_000_000 // 3600 * 3600 + 3600 * k for k in range(count)]
+        return {"time": time, "volume": [1000.0] * count} | dict.fromkeys(
+            ("open", "high", "low", "close"), [5.0] * count
+        )
+
+    words = ["strategy=hold", "exchange=bare", "risk=none"]
+    told = backtest(words, {"AAA/USD": candles(60), "BBB/USD": candles(30)}).notes
+    assert [note for note in told if "still held" in note] == [
+        "BBB/USD: its bars end at 2023-11-16T03:00:00Z; the position still held counts at the close of then"
+    ]
+    assert not any("still held" in note for note in backtest(words, {"AAA/USD": candles(60)}).notes)
