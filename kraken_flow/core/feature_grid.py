@@ -48,7 +48,9 @@ class FeatureColumns:
         market = self.market
         across = partial(self._across_real, index)
         if pair.all_real:
-            return Frame(pair.floats, market.times, market.timeframe_ns, market.max_gap, native, across, regular=True)
+            columns = partial(getattr, pair)
+            grid = (market.times, market.timeframe_ns, market.max_gap)
+            return Frame(pair.floats, *grid, native, across, regular=True, units=columns)
         kept: dict[str, FloatArray] = {}
 
         def column(name: str) -> FloatArray:

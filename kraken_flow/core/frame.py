@@ -50,6 +50,8 @@ class Frame:
     across: Callable[[CrossSection], FloatArray] | None = None
     regular: bool = False
     """Whether no bar is missing, so that no gap has to be looked for."""
+    units: Callable[[str], Int64Array] | None = None
+    """Gives a market column in units of 10^-8, where these are the rows of the market and `regular`."""
     _known: dict[Feature, tuple[FloatArray, ...]] = field(default_factory=dict)
     _higher: "dict[int, tuple[Frame, Int64Array]]" = field(default_factory=dict)
     _resets: Int64Array | None = None
@@ -106,8 +108,13 @@ class Frame:
 
     def _run_kernel(self, native: ModuleType, kernel: str, feature: Feature, table: FloatArray) -> None:
         name, parameters, sources = feature.fused() or (kernel, feature.parameters(), feature.inputs())
+        columns = [source for source in sources if not isinstance(source, Feature)]
+        clean = len(columns) == len(sources)
+        if self.units is not None and clean and feature.reads_units:
+            units = [np.ascontiguousarray(self.units(column)) for column in columns]
+            native.run_feature_units(name, parameters, units, table)
+            return
         inputs = [self.value(source) for source in sources]
-        clean = not any(isinstance(source, Feature) for source in sources)
         native.run_feature(name, parameters, inputs, self.resets, table, clean)
 
     def _from_above(self, feature: HigherTimeframe) -> tuple[FloatArray, ...]:

@@ -36,7 +36,7 @@ class Signals:
         The market it was computed on.
     forecast
         float64 of shape (n_pairs, n_rows), in [-1, 1], held: a row without a new forecast repeats the one before,
-        0 before the first. Row t uses rows up to t.
+        0 before the first. Row t uses rows up to t. Of a strategy that reads nothing it is one row, broadcast.
     aux
         Columns that account nodes declared, by name: float64 of shape (n_pairs, n_rows), NaN where undefined.
     """
@@ -82,11 +82,21 @@ def compute(graph: "Graph", market: Market, engine: str = "auto") -> Signals:
     features = FeatureColumns(market, pick_native(engine))
     if isinstance(graph.strategy, Scripted):
         forecast = np.zeros((len(market.pairs), market.n_rows))
+    elif says_the_same(graph, market):
+        row = np.empty(market.n_rows)
+        _held(graph.strategy, features, 0, graph.features, row)
+        forecast = np.broadcast_to(row, (len(market.pairs), market.n_rows))
     else:
         forecast = np.empty((len(market.pairs), market.n_rows))
         features.each_pair(lambda pair: _held(graph.strategy, features, pair, graph.features, forecast[pair]))
     aux = {name: features.table(name, source) for name, source in account_features(graph).items()}
     return Signals(market, forecast, aux, features)
+
+
+def says_the_same(graph: "Graph", market: Market) -> bool:
+    """Return whether a strategy reads nothing, in a market without missing bars: then one row serves all pairs."""
+    reads = graph.features or graph.strategy.features() or graph.strategy.parts()
+    return not reads and len(market.pairs) > 0 and all(pair.all_real for pair in market.pairs)
 
 
 def account_features(graph: "Graph") -> dict[str, Source]:

@@ -51,8 +51,8 @@ def run(
             arguments(spec),
             np.ascontiguousarray(market.times),
             pairs,
-            np.ascontiguousarray(forecast),
-            [np.ascontiguousarray(aux[name]) for name in spec.aux],
+            _rows(forecast),
+            [_rows(aux[name]) for name in spec.aux],
             equity,
             fine,
             Nodes(spec) if callbacks(spec) else None,
@@ -209,6 +209,11 @@ def _node(node: Portfolio | Risk | Execution) -> tuple[str, dict[str, int]]:
 def _arrays(pair: PairColumns) -> tuple[NDArray[Any], ...]:
     columns = (pair.open, pair.high, pair.low, pair.close, pair.volume, pair.state)
     return tuple(np.ascontiguousarray(column) for column in columns)
+
+
+def _rows(table: NDArray[Any]) -> NDArray[Any]:
+    """Return a table whose rows are contiguous each; one row broadcast to all pairs stays one row in memory."""
+    return table if table.strides[1] == table.itemsize else np.ascontiguousarray(table)
 
 
 def _request(request: OrderRequest, tags: Mapping[str, int]) -> list[int]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import annotated_types
 
@@ -113,6 +113,7 @@ class LogReturnStd(Feature):
     """
 
     kernel = "log_return_std"
+    reads_units: ClassVar[bool] = True
 
     window: Sample = 20
     """Returns in the sample."""

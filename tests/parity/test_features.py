@@ -11,6 +11,7 @@ from kraken_flow.core.frame import run_steps
 from kraken_flow.core.node import node
 from kraken_flow.core.signal import compute
 from kraken_flow.core.signal_stream import SignalStream
+from kraken_flow.core.units import UNIT, to_floats
 from kraken_flow.features import Bollinger, Cross, LogReturnStd, Returns, RollingStd, Sma, VolumeZ, ZScore
 from kraken_flow.features.average import SmaState
 from kraken_flow.native import native
@@ -94,6 +95,19 @@ def test_rust_batch_and_rust_stream_agree_to_the_bit(feature: Feature, drawn):
         result = stream.update(*inputs[:, i].tolist())
         rows.append(result if isinstance(result, tuple) else (result,))
     assert same(np.array(rows).T, out)
+
+
+@needs_rust
+@pytest.mark.parametrize("feature", KERNELS, ids=str)
+@given(drawn=columns())
+def test_integer_columns_give_the_bits_of_their_floats(feature: Feature, drawn):
+    table = np.nan_to_num(drawn[0][: len(feature.inputs())])
+    units = np.clip(np.rint(table * UNIT), -9e18, 9e18).astype(np.int64)
+    fresh, rows = np.zeros(0, np.int64), (len(feature.names), units.shape[1])
+    ours, theirs = np.empty(rows), np.empty(rows)
+    native.run_feature_units(feature.kernel, feature.parameters(), list(units), ours)
+    native.run_feature(feature.kernel, feature.parameters(), [to_floats(x) for x in units], fresh, theirs, False)
+    assert same(ours, theirs)
 
 
 @needs_rust

@@ -21,13 +21,7 @@ fn run_feature(
 ) -> PyResult<()> {
     let mut kernel = make(name, &parameters)?;
     let rows = out.shape()[1];
-    if inputs.len() != kernel.inputs() || out.shape()[0] != kernel.outputs() || inputs.iter().any(|x| x.len() != rows) {
-        return Err(PyValueError::new_err(format!(
-            "kernel {name} takes {} columns and gives {}, all of one length",
-            kernel.inputs(),
-            kernel.outputs()
-        )));
-    }
+    check(name, kernel.as_ref(), inputs.iter().map(|x| x.len()), out.shape())?;
     let columns = inputs.iter().map(|x| x.as_slice()).collect::<Result<Vec<_>, _>>()?;
     let (resets, table) = (resets.as_slice()?, out.as_slice_mut()?);
     if rows == 0 {
@@ -35,6 +29,45 @@ fn run_feature(
     }
     let mut outputs: Vec<&mut [f64]> = table.chunks_exact_mut(rows).collect();
     py.detach(|| features::run(kernel.as_mut(), &columns, resets, clean, &mut outputs));
+    Ok(())
+}
+
+/// Run a kernel as `run_feature` does over int64 columns in units of 10^-8, all real bars without a gap: the bits are
+/// those of their floats, without columns of floats between.
+#[pyfunction]
+fn run_feature_units(
+    py: Python<'_>,
+    name: &str,
+    parameters: Vec<f64>,
+    inputs: Vec<PyReadonlyArray1<'_, i64>>,
+    mut out: PyReadwriteArray2<'_, f64>,
+) -> PyResult<()> {
+    let mut kernel = make(name, &parameters)?;
+    let rows = out.shape()[1];
+    check(name, kernel.as_ref(), inputs.iter().map(|x| x.len()), out.shape())?;
+    let columns = inputs.iter().map(|x| x.as_slice()).collect::<Result<Vec<_>, _>>()?;
+    let table = out.as_slice_mut()?;
+    if rows == 0 {
+        return Ok(());
+    }
+    let mut outputs: Vec<&mut [f64]> = table.chunks_exact_mut(rows).collect();
+    py.detach(|| features::run_units(kernel.as_mut(), &columns, &mut outputs));
+    Ok(())
+}
+
+/// Refuses columns of another number or length than a kernel and its table have.
+fn check(
+    name: &str,
+    kernel: &dyn Kernel,
+    lengths: impl ExactSizeIterator<Item = usize>,
+    out: &[usize],
+) -> PyResult<()> {
+    let (inputs, outputs) = (kernel.inputs(), kernel.outputs());
+    if lengths.len() != inputs || out[0] != outputs || lengths.into_iter().any(|rows| rows != out[1]) {
+        return Err(PyValueError::new_err(format!(
+            "kernel {name} takes {inputs} columns and gives {outputs}, all of one length"
+        )));
+    }
     Ok(())
 }
 
@@ -128,6 +161,7 @@ impl FeatureStream {
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<FeatureStream>()?;
     m.add_function(wrap_pyfunction!(run_feature, m)?)?;
+    m.add_function(wrap_pyfunction!(run_feature_units, m)?)?;
     m.add_function(wrap_pyfunction!(hold, m)?)?;
     m.add_function(wrap_pyfunction!(hold_levels, m)?)?;
     m.add_function(wrap_pyfunction!(fix_floats, m)?)

@@ -4,7 +4,8 @@ use kraken_flow_core::engine::account::Booking;
 use kraken_flow_core::engine::market::{PairColumns, Weights};
 use kraken_flow_core::engine::order::Order;
 use kraken_flow_core::engine::recorder::{self, FILL_FIELDS, Fill, LOG_FIELDS, Line, ORDER_FIELDS};
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use numpy::ndarray::Axis;
+use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -101,14 +102,17 @@ impl WeightArray<'_> {
             return Err(PyValueError::new_err(format!("weights need the shape ({pairs}, {rows}), not {shape:?}")));
         }
         Ok(match self {
-            WeightArray::Floats(array) => split(array.as_slice()?, pairs, rows).map(Weights::Floats).collect(),
-            WeightArray::Fixed(array) => split(array.as_slice()?, pairs, rows).map(Weights::Fixed).collect(),
+            WeightArray::Floats(array) => split(array)?.into_iter().map(Weights::Floats).collect(),
+            WeightArray::Fixed(array) => split(array)?.into_iter().map(Weights::Fixed).collect(),
         })
     }
 }
 
-fn split<T>(values: &[T], pairs: usize, rows: usize) -> impl Iterator<Item = &[T]> {
-    (0..pairs).map(move |p| &values[p * rows..(p + 1) * rows])
+/// The rows of a table, which have to be contiguous each; one row may stand for all.
+fn split<'a, T: Element>(table: &'a PyReadonlyArray2<'_, T>) -> PyResult<Vec<&'a [T]>> {
+    let view = table.as_array();
+    let rows = (0..view.nrows()).map(|row| view.index_axis_move(Axis(0), row).to_slice());
+    rows.collect::<Option<_>>().ok_or_else(|| PyValueError::new_err("the rows of weights need to be contiguous"))
 }
 
 type Table<'py> = Bound<'py, PyArray2<i64>>;

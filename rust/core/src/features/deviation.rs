@@ -1,6 +1,6 @@
 //! Dispersion of a window.
 
-use super::{Kernel, Ring};
+use super::{Kernel, Ring, units};
 
 /// Windows between two recomputations of the running moments.
 const ANCHOR_EVERY: usize = 8;
@@ -292,6 +292,14 @@ impl LogReturnStd {
     pub(crate) fn new(window: usize, ddof: f64) -> Self {
         Self { inner: Std::new(window, ddof), before: 0.0 }
     }
+
+    /// Writes the deviations of the returns between all bars of a segment.
+    fn spread(&mut self, returns: &[f64], out: &mut [&mut [f64]]) {
+        let [out] = out else { return };
+        let (first, rest) = out.split_at_mut(1);
+        first.fill(f64::NAN);
+        self.inner.segment(&[returns], &mut [rest]);
+    }
 }
 
 impl Kernel for LogReturnStd {
@@ -311,9 +319,24 @@ impl Kernel for LogReturnStd {
             return self.step_through(x, out);
         }
         let returns: Vec<f64> = prices.iter().zip(&prices[1..]).map(|(before, price)| (price / before).ln()).collect();
-        let [out] = out else { return };
-        let (first, rest) = out.split_at_mut(1);
-        first.fill(f64::NAN);
-        self.inner.segment(&[&returns], &mut [rest]);
+        self.spread(&returns, out);
+    }
+
+    fn segment_units(&mut self, x: &[&[i64]], out: &mut [&mut [f64]]) {
+        let prices = x[0];
+        // The sign bit of x | (x - 1) is set where x <= 0.
+        if prices.iter().fold(0, |any, &price| any | price | price.wrapping_sub(1)) < 0 {
+            return self.step_through(&[&units::floats(prices)], out);
+        }
+        // A block, with the price before it at its head, is converted where it stays in the cache.
+        let mut floats = [0.0; units::BLOCK + 1];
+        let mut returns = Vec::with_capacity(prices.len());
+        for at in (1..prices.len()).step_by(units::BLOCK) {
+            let block = &prices[at - 1..(at + units::BLOCK).min(prices.len())];
+            let floats = &mut floats[..block.len()];
+            units::convert(block, floats);
+            returns.extend(floats.windows(2).map(|pair| (pair[1] / pair[0]).ln()));
+        }
+        self.spread(&returns, out);
     }
 }

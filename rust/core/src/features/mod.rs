@@ -9,6 +9,7 @@ mod channel;
 mod cross;
 mod deviation;
 mod hold;
+mod units;
 mod wilder;
 
 pub use hold::{OutOfRange, fix, hold, hold_levels};
@@ -34,6 +35,13 @@ pub trait Kernel: Send + Sync {
     /// Runs over a whole run of bars from a fresh state.
     fn segment(&mut self, x: &[&[f64]], out: &mut [&mut [f64]]) {
         self.step_through(x, out);
+    }
+
+    /// Runs over whole prices or quantities, units of 10^-8, from a fresh state: the bits of `segment` over their floats.
+    fn segment_units(&mut self, x: &[&[i64]], out: &mut [&mut [f64]]) {
+        let floats: Vec<Vec<f64>> = x.iter().map(|units| units::floats(units)).collect();
+        let columns: Vec<&[f64]> = floats.iter().map(Vec::as_slice).collect();
+        self.segment(&columns, out);
     }
 
     /// Runs over bars by one update each.
@@ -103,6 +111,12 @@ pub fn run(kernel: &mut dyn Kernel, x: &[&[f64]], resets: &[i64], clean: bool, o
         }
         a = b;
     }
+}
+
+/// Runs a kernel over columns of equal length in units of 10^-8, without a reset.
+pub fn run_units(kernel: &mut dyn Kernel, x: &[&[i64]], out: &mut [&mut [f64]]) {
+    kernel.reset();
+    kernel.segment_units(x, out);
 }
 
 fn run_segment(kernel: &mut dyn Kernel, x: &[&[f64]], a: usize, b: usize, out: &mut [&mut [f64]]) {

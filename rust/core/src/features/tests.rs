@@ -64,6 +64,25 @@ fn a_batch_is_a_loop_over_updates() {
 }
 
 #[test]
+fn units_give_the_bits_of_their_floats() {
+    let small: Vec<i64> = prices(1000).iter().map(|price| (price * 1e8) as i64).collect();
+    let mut large = small.clone();
+    large[700] = (1 << 61) + 12345;
+    let mut lost = small.clone();
+    lost[300] = 0;
+    for column in [&small[..], &small[..1], &small[..2], &large, &lost] {
+        let floats: Vec<f64> = column.iter().map(|&x| x as f64 / 1e8).collect();
+        for (name, parameters) in [("log_return_std", &[20.0, 1.0][..]), ("sma", &[7.0])] {
+            let (mut from_units, mut from_floats) = (vec![0.0; column.len()], vec![0.0; column.len()]);
+            run_units(make(name, parameters).unwrap().as_mut(), &[column], &mut [&mut from_units]);
+            run(make(name, parameters).unwrap().as_mut(), &[&floats], &[], true, &mut [&mut from_floats]);
+            let bits = |column: &[f64]| column.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&from_units), bits(&from_floats), "{name}");
+        }
+    }
+}
+
+#[test]
 fn an_unknown_kernel_or_a_bad_window_is_named() {
     assert!(make("nothing", &[]).err().unwrap().contains("nothing"));
     assert!(make("sma", &[0.5]).err().unwrap().contains("0.5"));
