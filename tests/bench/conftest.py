@@ -1,4 +1,4 @@
-"""The rivals live in an environment of their own (`make bench`): where they are missing, their module holds no tests."""
+"""The rivals live in an environment of their own (`make bench`); where they are missing, their module is left out."""
 
 from importlib.util import find_spec
 
