@@ -4,6 +4,7 @@ use super::callback::Callbacks;
 use super::detail::Finer;
 use super::drift::{Marked, steady};
 use super::fault::Fault;
+use super::lane::Lane;
 use super::ledger::{Ledger, value_marks};
 use super::market::{Bars, Market, PairColumns, REAL, SYNTHETIC, Signals, Weights};
 use super::portfolio::Portfolio;
@@ -56,6 +57,7 @@ impl<'a> Run<'a> {
         let drifts = engine.sim.spec.band >= 0 && engine.sim.spec.drifts && !engine.sim.spec.scripted;
         let opaque = drifts && engine.sim.spec.portfolio == Portfolio::Callback;
         let mut quiet = Quiet::new(market.pairs.len());
+        let mut lane = Lane::of(&engine.sim.spec, market);
         let (mut row, mut stepped) = (self.first, self.first);
         while row < end {
             let until =
@@ -70,6 +72,14 @@ impl<'a> Run<'a> {
                 if row > self.first {
                     engine.remember(self.signals(row - 1));
                 }
+            }
+            if let Some(lane) = &mut lane
+                && let Some(equity) = lane.trade(engine, market, self.signals(row), calls)
+            {
+                self.equity[row - self.first..][..2].copy_from_slice(&equity);
+                row += 2;
+                stepped = row;
+                continue;
             }
             let news = drifts || quiet.news(&engine.sim, row);
             self.step(engine, calls, row, stepped, news);

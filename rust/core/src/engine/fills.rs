@@ -208,6 +208,13 @@ impl Simulator {
         (notional, fees)
     }
 
+    /// Whether an account without positions and without resting orders may open one of this size.
+    pub(super) fn may_open(&self, side: i64, qty: i64, price: i64, rate: i64) -> bool {
+        let (equity, leverage) = (self.ledger.cash, i128::from(self.spec.leverage));
+        let in_base = self.spec.fee_in_base && side > 0;
+        Funds { price, rate, held: 0, side, own: 0, gross: 0, equity, leverage, in_base }.covered(qty)
+    }
+
     /// The largest quantity on the lot grid, at most `want`, that funds cover at `price` and fee `rate`.
     ///
     /// Gross exposure may not exceed leverage times equity; other pairs are marked at the bar's open. `held` is the

@@ -14,6 +14,7 @@ mod drift;
 pub mod execution;
 pub mod fault;
 mod fills;
+mod lane;
 pub mod ledger;
 pub mod market;
 pub mod number;

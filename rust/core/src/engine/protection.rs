@@ -93,7 +93,8 @@ impl Simulator {
         }
     }
 
-    fn close_groups(&mut self, id: usize, p: usize) {
+    /// Cancels what protects a position that order `id` closed.
+    pub(super) fn close_groups(&mut self, id: usize, p: usize) {
         for k in 0..self.live[p].len() {
             let leg = self.live[p][k];
             let order = &self.orders[leg];
@@ -109,7 +110,7 @@ impl Simulator {
     }
 
     /// Attaches risk's stop, target and trail to a position that order `id` just opened at `price`.
-    fn protect(&mut self, id: usize, paid: Paid, qty: i64) -> Option<u32> {
+    pub(super) fn protect(&mut self, id: usize, paid: Paid, qty: i64) -> Option<u32> {
         let rates = self.spec.protection;
         if rates.stop_loss == 0 && rates.take_profit == 0 && rates.trailing == 0 {
             return None;

@@ -7,16 +7,52 @@ use super::codes::{OrderType, State, Tif};
 use super::decision::{Decider, is_own};
 use super::market::{Market, PairColumns, REAL, Weights};
 use super::order::Order;
-use super::simulator::{Simulator, trailing_level};
+use super::simulator::{Simulator, level_behind, trailing_level};
 
 /// Per pair, how far ahead nothing happens; kept until something touches the pair.
 #[derive(Debug)]
 pub struct Quiet {
     next: Vec<usize>,
     change: Vec<usize>,
-    after: Vec<usize>,
+    coming: Vec<Coming>,
     appointment: usize,
     trail: Vec<Option<Ratchet>>,
+}
+
+/// Changes of a pair's forecast after the next one, each counted from the one before; the last may be the end.
+#[derive(Clone, Debug, Default)]
+struct Coming {
+    rows: Vec<usize>,
+    taken: usize,
+}
+
+impl Coming {
+    fn first(&self) -> Option<usize> {
+        self.rows.get(self.taken).copied()
+    }
+
+    /// Finds the changes after `change`, and reads what steps at them will read: those reads, far apart in memory,
+    /// wait for each other unless they are asked for together.
+    fn find(&mut self, weights: &Weights<'_>, pair: &PairColumns<'_>, change: usize) {
+        const AHEAD: usize = 32;
+        self.rows.clear();
+        self.taken = 0;
+        let (end, mut row) = (weights.len(), change);
+        while row < end && self.rows.len() < AHEAD {
+            row = next_change(weights, pair.state, weights.at(row), row + 1);
+            self.rows.push(row);
+        }
+        if self.rows.is_empty() {
+            self.rows.push(end);
+        }
+        let mut seen = 0;
+        for &row in &self.rows {
+            if let (Some(close), Some(open)) = (pair.close.get(row), pair.open.get(row + 1)) {
+                seen |= close | open | pair.volume[row + 1] | i64::from(pair.state[row + 1]);
+            }
+        }
+        std::hint::black_box(seen);
+    }
 }
 
 /// Where a trailing stop stands after the quiet rows before `at`.
@@ -33,7 +69,7 @@ impl Quiet {
         Quiet {
             next: vec![0; n_pairs],
             change: vec![0; n_pairs],
-            after: vec![0; n_pairs],
+            coming: vec![Coming::default(); n_pairs],
             appointment: 0,
             trail: vec![None; n_pairs],
         }
@@ -78,16 +114,16 @@ impl Quiet {
         }
     }
 
-    /// Finds the next change of the forecast and the one after it, whose bars are asked for ahead of time.
+    /// Finds the next change of the forecast.
     fn find_change(&mut self, weights: &Weights<'_>, pair: &PairColumns<'_>, standing: i64, p: usize, row: usize) {
-        let known = self.after[p] >= row.max(1) && weights.at(self.change[p]) == standing;
-        let change = if known { self.after[p] } else { next_change(weights, pair.state, standing, row) };
-        let end = weights.len();
-        let after = if change < end { next_change(weights, pair.state, weights.at(change), change + 1) } else { end };
-        if after + 1 < end {
-            std::hint::black_box((pair.open[after + 1], pair.volume[after + 1], pair.state[after]));
+        let coming = &mut self.coming[p];
+        let next = coming.first().filter(|&next| next >= row && weights.at(self.change[p]) == standing);
+        coming.taken += 1;
+        let change = next.unwrap_or_else(|| next_change(weights, pair.state, standing, row));
+        if next.is_none() || coming.taken == coming.rows.len() {
+            coming.find(weights, pair, change);
         }
-        (self.change[p], self.after[p]) = (change, after);
+        self.change[p] = change;
     }
 
     fn look_ahead(
@@ -103,7 +139,7 @@ impl Quiet {
         self.trail[p] = None;
         let mut limit = market.times.len();
         if !sim.spec.scripted {
-            if self.change[p] < row || self.after[p] == 0 {
+            if self.change[p] < row || self.coming[p].rows.is_empty() {
                 self.find_change(weights, pair, decider.forecast[p], p, row);
             }
             limit = self.change[p].min(own_clock(sim, decider, p, row));
@@ -210,7 +246,7 @@ fn first_change<T: Copy + PartialEq>(values: &[T], state: &[u8], row: usize, sta
 }
 
 /// The nearest levels of a pair's resting orders: prices strictly between them meet none.
-struct Levels {
+pub(super) struct Levels {
     up: i64,
     down: i64,
     trailing: Option<usize>,
@@ -218,11 +254,17 @@ struct Levels {
 
 impl Levels {
     /// None where an order does more than rest.
-    fn of(sim: &Simulator, p: usize) -> Option<Self> {
+    pub(super) fn of(sim: &Simulator, p: usize) -> Option<Self> {
+        let settled = |id: &usize| sim.orders[*id].birth == 0 && !sim.orders[*id].born_inside;
+        if sim.live[p].iter().all(settled) { Levels::around(sim, p) } else { None }
+    }
+
+    /// The same of orders that may have been born at this bar's open.
+    pub(super) fn around(sim: &Simulator, p: usize) -> Option<Self> {
         let mut levels = Levels { up: i64::MAX, down: i64::MIN, trailing: None };
         for &id in &sim.live[p] {
             let order = &sim.orders[id];
-            let resting = order.tif == Tif::Gtc && order.cancel_at < 0 && order.birth == 0 && !order.born_inside;
+            let resting = order.tif == Tif::Gtc && order.cancel_at < 0;
             if !resting || order.state == State::Pending || order.takes_market() {
                 return None;
             }
@@ -238,6 +280,29 @@ impl Levels {
             }
         }
         Some(levels)
+    }
+
+    /// The orders' state after one bar, if it reaches no level: a trailing stop and its best price, and whether `open`
+    /// would reach none either.
+    pub(super) fn after(&self, sim: &Simulator, pair: &PairColumns<'_>, row: usize, open: i64) -> Option<Stand> {
+        let (mut up, mut down, mut trail) = (self.up, self.down, None);
+        if let Some(id) = self.trailing {
+            let (order, tick) = (&sim.orders[id], sim.spec.instruments[sim.orders[id].pair()].tick);
+            let (at, best) = self.ratcheted(pair, order, tick, row, row + 1);
+            if at == row {
+                return None;
+            }
+            let level = level_behind(order, best, tick);
+            if order.side() < 0 {
+                down = down.max(level);
+            } else {
+                up = up.min(level);
+            }
+            trail = Some((id, best, level));
+        } else if self.reached(pair, row, row + 1) == row {
+            return None;
+        }
+        Some(Stand { trail, clear: down < open && open < up })
     }
 
     /// The first row in [row, limit) whose bar trades at a level.
@@ -293,6 +358,14 @@ impl Levels {
         }
         (limit, stop.best)
     }
+}
+
+/// Where resting orders stand after a bar.
+pub(super) struct Stand {
+    /// A trailing stop, its best price and its level.
+    pub trail: Option<(usize, i64, i64)>,
+    /// Whether a price lies strictly between the levels.
+    pub clear: bool,
 }
 
 /// Bars of a run of rows.

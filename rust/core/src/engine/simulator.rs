@@ -124,6 +124,11 @@ impl Simulator {
         self.open_phase = true;
         self.time = self.open_time;
         self.open(bars, detailed);
+        self.finish(bars);
+    }
+
+    /// Runs the phases after the open.
+    pub(super) fn finish(&mut self, bars: Bars<'_>) {
         self.open_phase = false;
         self.time = self.close_time;
         for p in 0..self.live.len() {
@@ -366,7 +371,8 @@ impl Simulator {
         order.level = trailing_level(order, self.spec.instruments[order.pair()].tick);
     }
 
-    fn capacity(&self, bars: Bars<'_>, p: usize) -> i64 {
+    /// Quantity that own fills may take in a bar.
+    pub(super) fn capacity(&self, bars: Bars<'_>, p: usize) -> i64 {
         if self.spec.participation < 0 {
             return 1 << 62;
         }
@@ -398,19 +404,25 @@ impl Simulator {
 /// The level that a trailing stop's best price gives.
 #[inline]
 pub fn trailing_level(order: &Order, tick: i64) -> i64 {
-    let best = i128::from(order.best);
+    level_behind(order, order.best, tick)
+}
+
+/// The level that a best price gives to a trailing stop.
+#[inline]
+pub fn level_behind(order: &Order, seen: i64, tick: i64) -> i64 {
+    let best = i128::from(seen);
     if order.side() < 0 {
         let raw = if order.trail != 0 {
             best - i128::from(order.trail)
         } else {
-            floor_div(times(order.best, UNIT - order.trail_rate), WIDE_UNIT)
+            floor_div(times(seen, UNIT - order.trail_rate), WIDE_UNIT)
         };
         down_to_tick(raw, tick)
     } else {
         let raw = if order.trail != 0 {
             best + i128::from(order.trail)
         } else {
-            ceil_div(times(order.best, UNIT + order.trail_rate), WIDE_UNIT)
+            ceil_div(times(seen, UNIT + order.trail_rate), WIDE_UNIT)
         };
         up_to_tick(raw, tick)
     }

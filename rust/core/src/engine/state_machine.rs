@@ -73,7 +73,7 @@ impl Engine {
 
     /// The step after gaps were counted.
     pub(crate) fn advance(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Marks {
-        let Instant { row, open_time, bars, signals, finer, .. } = *instant;
+        let Instant { row, open_time, bars, finer, .. } = *instant;
         let sim = &mut self.sim;
         let close_time = open_time + sim.spec.timeframe_ns;
         sim.row = row;
@@ -91,11 +91,17 @@ impl Engine {
                 sim.expire();
             }
         }
-        let marks = sim.ledger.marks(bars);
+        self.settle(instant, calls)
+    }
+
+    /// What follows a bar's fills: marks and one decision.
+    pub(crate) fn settle(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Marks {
+        let Instant { row, open_time, bars, signals, .. } = *instant;
+        let marks = self.sim.ledger.marks(bars);
         self.exposure.add(marks.equity, marks.gross);
         self.remember(signals);
         if (0..bars.len()).any(|p| bars.real(p)) && (instant.news || self.decider.concerned(&self.sim, row)) {
-            let now = Now { row, time: close_time, bars, signals };
+            let now = Now { row, time: open_time + self.sim.spec.timeframe_ns, bars, signals };
             self.decider.decide(&mut self.sim, now, calls);
         }
         marks
