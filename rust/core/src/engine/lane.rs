@@ -115,7 +115,14 @@ impl Lane {
             sim.entry_row[0] = next as i64;
             (sim.open_phase, sim.worth, sim.reserving, sim.cap_left[0]) = (true, None, false, most - qty);
             sim.protection[0] = sim.protect(order, Paid { market: open, price: open }, qty);
-            live_through(sim, pair, then);
+            if !sim.live[0].is_empty() {
+                live_through(sim, pair, then);
+            }
+        }
+        if sim.live[0].is_empty() && (closes || sim.spec.protection.max_bars == 0) {
+            let after = sim.ledger.marks(then);
+            engine.exposure.add(after.equity, after.gross);
+            return Some([marks.equity, after.equity]);
         }
         let news = Signals { at: next, ..signals };
         let instant = Instant { row: next as i64, open_time, bars: then, signals: news, finer: None, news: false };

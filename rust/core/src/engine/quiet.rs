@@ -8,6 +8,7 @@ use super::decision::{Decider, is_own};
 use super::market::{Market, PairColumns, REAL, Weights};
 use super::order::Order;
 use super::simulator::{Simulator, level_behind, trailing_level};
+use super::spec::Protection;
 
 /// Per pair, how far ahead nothing happens; kept until something touches the pair.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Coming {
 
     /// Finds the changes after `change`, and reads what steps at them will read: those reads, far apart in memory,
     /// wait for each other unless they are asked for together.
-    fn find(&mut self, weights: &Weights<'_>, pair: &PairColumns<'_>, change: usize) {
+    fn find(&mut self, weights: &Weights<'_>, pair: &PairColumns<'_>, change: usize, ranges: bool) {
         const AHEAD: usize = 32;
         self.rows.clear();
         self.taken = 0;
@@ -49,6 +50,13 @@ impl Coming {
         for &row in &self.rows {
             if let (Some(close), Some(open)) = (pair.close.get(row), pair.open.get(row + 1)) {
                 seen |= close | open | pair.volume[row + 1] | i64::from(pair.state[row + 1]);
+            }
+        }
+        if ranges {
+            for &row in &self.rows {
+                if let (Some(high), Some(low)) = (pair.high.get(row + 1), pair.low.get(row + 1)) {
+                    seen |= high | low;
+                }
             }
         }
         std::hint::black_box(seen);
@@ -115,13 +123,23 @@ impl Quiet {
     }
 
     /// Finds the next change of the forecast.
-    fn find_change(&mut self, weights: &Weights<'_>, pair: &PairColumns<'_>, standing: i64, p: usize, row: usize) {
+    fn find_change(
+        &mut self,
+        sim: &Simulator,
+        weights: &Weights<'_>,
+        pair: &PairColumns<'_>,
+        standing: i64,
+        p: usize,
+        row: usize,
+    ) {
+        let Protection { stop_loss, take_profit, trailing, .. } = sim.spec.protection;
+        let ranges = (stop_loss, take_profit, trailing) != (0, 0, 0);
         let coming = &mut self.coming[p];
         let next = coming.first().filter(|&next| next >= row && weights.at(self.change[p]) == standing);
         coming.taken += 1;
         let change = next.unwrap_or_else(|| next_change(weights, pair.state, standing, row));
         if next.is_none() || coming.taken == coming.rows.len() {
-            coming.find(weights, pair, change);
+            coming.find(weights, pair, change, ranges);
         }
         self.change[p] = change;
     }
@@ -140,7 +158,7 @@ impl Quiet {
         let mut limit = market.times.len();
         if !sim.spec.scripted {
             if self.change[p] < row || self.coming[p].rows.is_empty() {
-                self.find_change(weights, pair, decider.forecast[p], p, row);
+                self.find_change(sim, weights, pair, decider.forecast[p], p, row);
             }
             limit = self.change[p].min(own_clock(sim, decider, p, row));
         }
@@ -322,41 +340,47 @@ impl Levels {
     }
 
     /// The same with a trailing stop whose level follows; also its best price before that row.
+    ///
+    /// Rows are taken several at once where even the level after them is reached by none: levels only follow.
     fn ratcheted(&self, pair: &PairColumns<'_>, order: &Order, tick: i64, row: usize, limit: usize) -> (usize, i64) {
         let bars = Prices::of(pair, row, limit);
-        let mut stop = order.clone();
         let sells = order.side() < 0;
-        let (mut up, mut down) = (self.up, self.down);
-        let mut follow = |level: i64| {
-            if sells {
-                down = self.down.max(level);
-            } else {
-                up = self.up.min(level);
-            }
-            (up, down)
-        };
-        let (mut above, mut below) = follow(stop.level);
-        for i in 0..bars.len() {
-            let (low, high) = bars.range(i);
-            if high >= above || low <= below {
-                if bars.tradable(i) {
-                    return (row + i, stop.best);
+        let between =
+            |level: i64| if sells { (self.up, self.down.max(level)) } else { (self.up.min(level), self.down) };
+        let (mut best, (mut above, mut below)) = (order.best, between(order.level));
+        let mut i = 0;
+        while i < bars.len() {
+            if let Some((low, high)) = bars.span(i) {
+                let seen = if sells { best.max(high) } else { best.min(low) };
+                let (up, down) = if seen == best { (above, below) } else { between(level_behind(order, seen, tick)) };
+                if high < up && low > down {
+                    (best, above, below) = (seen, up, down);
+                    i += SPAN;
+                    continue;
                 }
-                continue;
             }
-            let seen = if sells { bars.high[i] } else { bars.low[i] };
-            let better = if sells { seen > stop.best } else { seen < stop.best };
-            if better && bars.tradable(i) {
-                let before = stop.best;
-                stop.best = seen;
-                stop.level = trailing_level(&stop, tick);
-                if stop.side() * (bars.close[i] - stop.level) >= 0 {
-                    return (row + i, before);
+            for i in i..bars.len().min(i + SPAN) {
+                let (low, high) = bars.range(i);
+                if high >= above || low <= below {
+                    if bars.tradable(i) {
+                        return (row + i, best);
+                    }
+                    continue;
                 }
-                (above, below) = follow(stop.level);
+                let seen = if sells { high } else { low };
+                let better = if sells { seen > best } else { seen < best };
+                if better && bars.tradable(i) {
+                    let level = level_behind(order, seen, tick);
+                    if order.side() * (bars.close[i] - level) >= 0 {
+                        return (row + i, best);
+                    }
+                    best = seen;
+                    (above, below) = between(level);
+                }
             }
+            i += SPAN;
         }
-        (limit, stop.best)
+        (limit, best)
     }
 }
 
@@ -367,6 +391,9 @@ pub(super) struct Stand {
     /// Whether a price lies strictly between the levels.
     pub clear: bool,
 }
+
+/// Bars that a trailing stop is taken over at once.
+const SPAN: usize = 8;
 
 /// Bars of a run of rows.
 struct Prices<'a> {
@@ -397,6 +424,19 @@ impl<'a> Prices<'a> {
     #[inline]
     fn range(&self, i: usize) -> (i64, i64) {
         (self.low[i], self.high[i])
+    }
+
+    /// Lowest and highest price of the `SPAN` bars from `i` on, where all of them trade.
+    #[inline]
+    fn span(&self, i: usize) -> Option<(i64, i64)> {
+        let (highs, lows) = (self.high[i..].first_chunk::<SPAN>()?, self.low[i..].first_chunk::<SPAN>()?);
+        let (volumes, states) = (self.volume[i..].first_chunk::<SPAN>()?, self.state[i..].first_chunk::<SPAN>()?);
+        let (mut low, mut high, mut trade) = (lows[0], highs[0], true);
+        for k in 0..SPAN {
+            (low, high) = (low.min(lows[k]), high.max(highs[k]));
+            trade &= states[k] == REAL && volumes[k] > 0;
+        }
+        trade.then_some((low, high))
     }
 
     #[inline]
