@@ -16,11 +16,18 @@ _TWO64 = 2.0**64
 Integers = TypeVar("Integers", Int64Array, NDArray[np.uint64])
 
 
+LONG_SEGMENT = 16
+"""Rows per segment from which a sum per segment costs less than a running sum."""
+
+
 def segment_sums(values: Integers, starts: NDArray[np.intp]) -> Integers:
     """Sum each segment of an integer column, as `np.add.reduceat` does, but fast where segments are short.
 
     Differences of a running sum are exact in integers, even where the running sum wraps.
     """
+    if len(starts) * LONG_SEGMENT < len(values):
+        long: Integers = np.add.reduceat(values, starts)
+        return long
     running = np.zeros(len(values) + 1, values.dtype)
     np.cumsum(values, out=running[1:])
     edges = running[np.append(starts, len(values))]

@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kraken_flow.analysis.wide import Wide
+from kraken_flow.analysis.wide import LONG_SEGMENT, Wide
 from kraken_flow.core.result import split128
 
 BIG = st.integers(-(2**110), 2**110)
@@ -45,9 +46,11 @@ def test_sum_difference_and_sign(pairs):
     assert a.negative.tolist() == [x < 0 for x, _ in pairs]
 
 
-@given(st.lists(BIG, min_size=1), st.data())
-def test_segments_add_up(values, data):
-    inner = data.draw(st.sets(st.integers(1, len(values))))
+@pytest.mark.parametrize("repeats", [1, 2 * LONG_SEGMENT])
+@given(values=st.lists(BIG, min_size=1), data=st.data())
+def test_segments_add_up(values, data, repeats):
+    values = values * repeats
+    inner = data.draw(st.sets(st.integers(1, len(values)), max_size=40))
     starts = sorted({0, *(i for i in inner if i < len(values))})
     wide = Wide.of_ints(values)
     stops = [*starts[1:], len(values)]
