@@ -57,7 +57,7 @@ lint: $(VENV)/.dev ## ruff, mypy, import contracts, rustfmt, clippy
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports --no-logo
 ifdef CARGO
-	cargo fmt --manifest-path rust/Cargo.toml --check
+	cargo fmt --all --manifest-path rust/Cargo.toml --check
 	cargo clippy --quiet --locked --manifest-path rust/Cargo.toml --all-targets -- -D warnings
 endif
 
@@ -73,7 +73,7 @@ format: $(VENV)/.dev ## format Python and Rust, mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 ifdef CARGO
-	cargo fmt --manifest-path rust/Cargo.toml
+	cargo fmt --all --manifest-path rust/Cargo.toml
 endif
 
 # The other engines take about 1 GB and stay out of the environment of the tests.
