@@ -12,7 +12,8 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market
 from kraken_flow.core.result import Result
 from kraken_flow.core.times import timeframe_name
-from kraken_flow.modes.backtest import Backtest, inputs, outputs, perform
+from kraken_flow.modes.backtest import Backtest, inputs, load, outputs, perform
+from kraken_flow.runs.directory import holds_run
 from kraken_flow.runs.record import Declared, recorded
 from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.write import full_metrics, write_run
@@ -142,9 +143,10 @@ def backtest(
     if folder is None:
         done = perform(graph, engine)
         return BacktestResult(Tables(done.finished, strategy), _notes(done))
+    loaded = load(graph) if holds_run(folder) else None
     with recorded(Declared("backtest", strategy, described.yaml() + "\n", words, folder)) as record:
         record.add(inputs(graph, engine))
-        done = perform(graph, engine)
+        done = perform(graph, engine, loaded)
         record.manifest |= outputs(graph, done)
         tables = Tables(done.finished, strategy)
         metrics = write_run(record.folder, tables)

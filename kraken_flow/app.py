@@ -90,7 +90,6 @@ def _run(words: Sequence[str]) -> int:
 def _run_one(arguments: Arguments) -> int:
     """Compose, validate, run; all that is wrong with arguments and configuration is said at once."""
     from kraken_flow.config.composition import compose_arguments
-    from kraken_flow.config.validation import check
     from kraken_flow.core.errors import UserError
 
     problems = list(arguments.problems)
@@ -98,7 +97,7 @@ def _run_one(arguments: Arguments) -> int:
     composition, checked = None, None
     try:
         composition = compose_arguments(arguments)
-        checked = check(composition.cfg, composition.problems)
+        checked = _checked(composition)
         problems += [text for text in checked.problems if text.partition(".")[0] not in wrong_groups]
     except UserError as error:
         problems += str(error).splitlines()
@@ -118,7 +117,6 @@ def _run_one(arguments: Arguments) -> int:
 def _run_many(arguments: Arguments) -> int:
     """Run a sweep: one failed member loses nothing; what is wrong for all members alike is said once."""
     from kraken_flow.config.sweep import run_members
-    from kraken_flow.config.validation import check
     from kraken_flow.core.errors import UserError
     from kraken_flow.modes.sweep import Sweep
 
@@ -129,18 +127,30 @@ def _run_many(arguments: Arguments) -> int:
     def member(compose: "Callable[[], Composition]", number: int, overrides: Sequence[str]) -> float | None:
         def run() -> int:
             composition = compose()
-            checked = check(composition.cfg, composition.problems)
+            checked = _checked(composition)
             if checked.problems:
                 raise UserError("\n".join(checked.problems))
-            return _call(composition, checked, typed(overrides), {}, member=True)
+            if not checked.mode.sweeps:
+                raise UserError(f"mode={composition.choices['mode']} makes no run to compare: leave out -m")
+            composition.cfg["run_dir"] = str(sweep.settle(composition) / str(number))
+            return _call(composition, checked, typed(overrides), {}, sweep.begin)
 
         return sweep.member(number, typed(overrides), run)
 
     try:
-        run_members(arguments, sweep.folder, member)
+        run_members(arguments, member)
     finally:
         sweep.close()
     return sweep.exit_code()
+
+
+def _checked(composition: "Composition") -> "Checked":
+    from kraken_flow.config.validation import Checked, check
+
+    if not composition.cfg.get("mode"):
+        told = "mode: nothing is chosen; write mode=... (`mode=list` shows the options)"
+        return Checked(None, None, (*composition.problems, told))
+    return check(composition.cfg, composition.problems)
 
 
 def _call(
@@ -148,10 +158,10 @@ def _call(
     checked: "Checked",
     given: Sequence[str],
     origins: Mapping[str, str],
-    member: bool = False,
+    begin: "Callable[[], None] | None" = None,
 ) -> int:
     from kraken_flow.modes import Call
 
-    call = Call(composition.cfg, given, composition.choices, origins, checked.graph, member)
+    call = Call(composition.cfg, given, composition.choices, origins, checked.graph, begin)
     code: int = checked.mode.run(call)
     return code

@@ -221,7 +221,7 @@ def _read_value(key: str, value: str, found: Arguments) -> None:
         return
     is_path = "/" in value or key.rpartition(".")[2] in _PATHS
     sweep = len(split(value)) > 1 or re.match(r"\w+\(.*\)$", value)
-    if sweep and found.multirun:
+    if sweep and found.multirun and key != "run_dir":
         found.overrides.append(f"++{key}={value}")
     elif sweep and not is_path:
         found.problems.append(f"{key}={value} lists several values: add -m to run them all")

@@ -1,6 +1,6 @@
 """Modes: what can be done with a declared system. A mode is a node; `conf/mode/` names them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -24,8 +24,9 @@ class Call:
         Where each key of `cfg` comes from, by dotted path; empty unless the mode needs it.
     graph
         The validated graph; None in a mode that needs none.
-    member
-        Whether this is one run of a sweep.
+    begin
+        For one run of a sweep: to be called when its data has been read and before anything is written; it makes the
+        sweep's folder, in place of an earlier sweep. None for a run of its own.
     """
 
     cfg: Mapping[str, Any]
@@ -33,7 +34,12 @@ class Call:
     choices: Mapping[str, str | None] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     graph: Graph | None = None
-    member: bool = False
+    begin: Callable[[], None] | None = None
+
+    @property
+    def member(self) -> bool:
+        """Whether this is one run of a sweep."""
+        return self.begin is not None
 
 
 class Mode(Node):
@@ -44,6 +50,8 @@ class Mode(Node):
     """Whether the whole configuration has to be valid for this mode to run."""
     needs_origins: ClassVar[bool] = False
     """Whether `Call.origins` has to be filled, which takes as long as composing again."""
+    sweeps: ClassVar[bool] = False
+    """Whether -m may run many of it: each leaves a run, and the leaderboard compares them."""
 
     def run(self, call: Call) -> int:
         """Do it; return the exit code. Raises `UserError` and `CheckFailed`."""
@@ -53,6 +61,8 @@ class Mode(Node):
 @node
 class Backtest(Mode):
     """Run the system over history and write a run directory."""
+
+    sweeps = True
 
     def run(self, call: Call) -> int:
         """Run once."""

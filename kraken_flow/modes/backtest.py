@@ -13,11 +13,13 @@ from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.config.composition import Composition
 from kraken_flow.core.account import Protection
 from kraken_flow.core.graph import Graph
+from kraken_flow.core.market import Market
 from kraken_flow.core.run import execute
 from kraken_flow.core.signal import required_lookback
 from kraken_flow.core.times import iso
 from kraken_flow.modes import Call
 from kraken_flow.runs.console import Report, print_json
+from kraken_flow.runs.directory import holds_run
 from kraken_flow.runs.record import Declared, Run, recorded
 from kraken_flow.runs.sources import file_hash
 from kraken_flow.runs.tables import SAMPLE, Tables
@@ -36,16 +38,21 @@ class Backtest:
     """Account nodes that the Rust engine asked in Python."""
 
 
-def perform(graph: Graph, engine: str = "auto") -> Backtest:
-    """Load the graph's data and run it.
-
-    Parameters: `engine` auto, rust or python. The time measured is that of signals and engine, not of reading data.
-    Raises `UserError` naming file and row, pair or key.
-    """
+def load(graph: Graph) -> Market:
+    """Read the graph's data. Raises `UserError` naming file and row, or pair and folder."""
     fill = getattr(graph.exchange, "fill", None)
     detail = fill.detail if fill is not None and fill.path == "detail" else None
     lookback = required_lookback(graph)
-    market = graph.source.load(graph.pairs, graph.timeframe, graph.start, graph.end, lookback, detail)
+    return graph.source.load(graph.pairs, graph.timeframe, graph.start, graph.end, lookback, detail)
+
+
+def perform(graph: Graph, engine: str = "auto", loaded: Market | None = None) -> Backtest:
+    """Load the graph's data and run it.
+
+    Parameters: `engine` auto, rust or python; `loaded` the data where it has been read already. The time measured is
+    that of signals and engine, not of reading data. Raises `UserError` naming file and row, pair or key.
+    """
+    market = load(graph) if loaded is None else loaded
     logger.info("%d pairs, %d rows loaded", len(market.pairs), market.n_rows)
     began = time.perf_counter()
     ran = execute(graph, market, engine)
@@ -96,11 +103,15 @@ def run(call: Call) -> int:
     strategy = call.choices.get("strategy") or type(graph.strategy).__name__
     config = Composition(dict(call.cfg), dict(call.choices), dict(call.origins)).yaml() + "\n"
     declared = Declared("backtest", strategy, config, call.overrides, call.cfg.get("run_dir"))
-    if not call.member:
+    if call.begin is None:
         warn_of_fallback(engine)
+    # Wrong input costs nobody an earlier run: its folder is cleared for one whose data could be read.
+    loaded = load(graph) if call.member or holds_run(declared.run_dir) else None
+    if call.begin is not None:
+        call.begin()
     with recorded(declared) as record:
         record.add(inputs(graph, engine))
-        done = perform(graph, engine)
+        done = perform(graph, engine, loaded)
         record.manifest |= outputs(graph, done)
         metrics = write_run(record.folder, Tables(done.finished, strategy))
     show(call, done, metrics, record)

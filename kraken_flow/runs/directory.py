@@ -36,6 +36,11 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and content.get("made_by") == MADE_BY else None
 
 
+def holds_run(folder: str | Path | None) -> bool:
+    """Return whether a folder holds a run of ours, which a new run there would replace."""
+    return folder is not None and read_manifest(Path(folder)) is not None
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of one."""
     text = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -147,6 +152,14 @@ def claim(folder: Path) -> Claim:
             held.release()
             raise
     return held
+
+
+def drop_empty(folder: Path, top: Path) -> None:
+    """Remove a folder and those above it, up to `top`, as far as they are empty."""
+    with contextlib.suppress(OSError):
+        while folder != top:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def discard(folder: Path) -> None:

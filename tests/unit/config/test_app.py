@@ -65,6 +65,12 @@ def test_wrong_input_is_exit_2_with_every_problem_and_no_traceback(program):
     assert not list(program.folder.iterdir())
 
 
+@pytest.mark.parametrize("flags", [(), ("-m",)])
+def test_a_mode_has_to_be_chosen(program, flags):
+    assert program("mode=null", *flags) == 2
+    assert program.err == "error: mode: nothing is chosen; write mode=... (`mode=list` shows the options)\n"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [

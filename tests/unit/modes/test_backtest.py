@@ -10,6 +10,7 @@ import pytest
 
 from kraken_flow import backtest
 from kraken_flow.app import main
+from kraken_flow.core.errors import UserError
 from kraken_flow.runs.sources import file_hash
 
 ROOT = Path(__file__).parents[3]
@@ -89,6 +90,27 @@ def test_bad_data_fails_the_run(folder, capsys):
     assert main([*S01, "run_dir=out"]) == 2
     assert "candles.csv, row 2" in capsys.readouterr().err
     assert json.loads((folder / "out" / "manifest.json").read_text())["status"] == "failed"
+
+
+WRONG = {
+    "a key": ["strategy.pahts=orders.csv"],
+    "a candle": ["data.path=bad.csv"],
+    "a file": ["data.path=nowhere.csv"],
+    "a pair": ["pairs=[BTC-USD]"],
+}
+
+
+@pytest.mark.parametrize("words", WRONG.values(), ids=WRONG)
+def test_wrong_input_leaves_an_earlier_run_as_it_was(folder, words):
+    (folder / "bad.csv").write_text(CANDLES.replace("102,100,101.5", "102,101,101.5"))
+    assert main([*S01, "run_dir=out", "report=json"]) == 0
+    before = {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
+    keys = {word.partition("=")[0] for word in words}
+    asked = [*(word for word in S01 if word.partition("=")[0] not in keys), *words]
+    assert main([*asked, "run_dir=out"]) == 2
+    with pytest.raises(UserError):
+        backtest(asked, run_dir="out")
+    assert {path.name: path.read_bytes() for path in (folder / "out").iterdir()} == before
 
 
 def test_the_same_candles_in_another_format_have_the_same_hash(folder, monkeypatch):
