@@ -111,7 +111,7 @@ def _run_one(arguments: Arguments) -> int:
         from kraken_flow.config.origins import origins_of
 
         origins = origins_of(arguments)
-    return _call(composition, checked, arguments.given, origins)
+    return _call(composition, checked, [*arguments.chosen_configuration, *arguments.given], origins)
 
 
 def _run_many(arguments: Arguments) -> int:
@@ -122,7 +122,7 @@ def _run_many(arguments: Arguments) -> int:
 
     if arguments.problems:
         raise UserError("\n".join(arguments.problems))
-    sweep = Sweep(arguments.given, arguments.members)
+    sweep = Sweep(arguments.given, arguments.members, arguments.chosen_configuration)
 
     def member(compose: "Callable[[], Composition]", number: int, overrides: Sequence[str]) -> float | None:
         def run() -> int:
@@ -133,7 +133,8 @@ def _run_many(arguments: Arguments) -> int:
             if not checked.mode.sweeps:
                 raise UserError(f"mode={composition.choices['mode']} makes no run to compare: leave out -m")
             composition.cfg["run_dir"] = str(sweep.settle(composition) / str(number))
-            return _call(composition, checked, typed(overrides), {}, sweep.begin)
+            asked = [*arguments.chosen_configuration, *typed(overrides)]
+            return _call(composition, checked, asked, {}, sweep.begin)
 
         return sweep.member(number, typed(overrides), run)
 

@@ -30,7 +30,7 @@ class Arguments:
     overrides
         `key=value`, rewritten for Hydra.
     given
-        The same as typed.
+        The same as typed, with those for Hydra itself.
     problems
         One sentence per argument that cannot be read; those arguments are left out of `overrides`.
     """
@@ -52,6 +52,11 @@ class Arguments:
         if any(re.search(r"=\w+\(", word) for word in self.overrides):
             return None
         return prod(map(len, counts))
+
+    @property
+    def chosen_configuration(self) -> list[str]:
+        """The flags that say where the configuration is, as a user would type them again."""
+        return [f"{name}={self.flags[name]}" for name in ("--config-dir", "--config-name") if name in self.flags]
 
     @property
     def config_name(self) -> str:
@@ -138,6 +143,7 @@ def _read_override(word: str, found: Arguments, seen: set[str]) -> None:
         return
     if root == "hydra":
         found.overrides.append(word)
+        found.given.append(word)
         return
     if root not in GROUPS and root not in SETTINGS:
         rest = key[len(root) :]

@@ -54,7 +54,7 @@ def run_members(arguments: Arguments, member: Member) -> None:
         "hydra/hydra_logging=none",
     ]
     before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = ["kraken_flow", *words]
+    sys.argv = [before[0][0], *words]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with scratch, search_path(), hydra_errors(), own_hydra():

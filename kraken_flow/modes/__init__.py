@@ -17,7 +17,7 @@ class Call:
     cfg
         The composed configuration: plain dictionaries, lists and scalars.
     overrides
-        The arguments as the user typed them.
+        The arguments as the user typed them, with the flags that say where the configuration is.
     choices
         The option picked per group, None where a group is empty.
     origins

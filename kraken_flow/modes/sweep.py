@@ -30,7 +30,7 @@ from kraken_flow.runs.directory import (
     read_manifest,
     write_json,
 )
-from kraken_flow.runs.record import ROOT
+from kraken_flow.runs.record import ROOT, command_line
 from kraken_flow.runs.tables import SAMPLE
 
 METRICS = {
@@ -60,12 +60,13 @@ class Sweep:
     """The members of one sweep and the folder they write to, which is taken when the first of them can start.
 
     Parameters: `overrides` as the user typed them; `total` how many members there will be, None where the sweeper
-    decides as it goes.
+    decides as it goes; `flags` the flags that say where the configuration is.
     """
 
-    def __init__(self, overrides: Sequence[str], total: int | None = None) -> None:
+    def __init__(self, overrides: Sequence[str], total: int | None = None, flags: Sequence[str] = ()) -> None:
         self.overrides = list(overrides)
         self.total = total
+        self.flags = flags
         self.outcomes: list[Outcome] = []
         self.interrupted = False
         self.console = Console(width=None if sys.stdout.isatty() else 160)
@@ -115,8 +116,15 @@ class Sweep:
             self._record_failure(outcome)
 
     def _manifest(self, folder: Path, status: str) -> None:
-        content = {"made_by": MADE_BY, "kind": "sweep", "status": status, "overrides": [*map(redact, self.overrides)]}
-        write_json(folder / MANIFEST, content | {"members": len(self.outcomes)})
+        content = {
+            "made_by": MADE_BY,
+            "kind": "sweep",
+            "status": status,
+            "command": command_line(["-m", *self.flags, *self.overrides]),
+            "overrides": [*map(redact, self.overrides)],
+            "members": len(self.outcomes),
+        }
+        write_json(folder / MANIFEST, content)
 
     def _record_failure(self, outcome: Outcome) -> None:
         """Leave a manifest in the folder of a member that failed before its run began."""

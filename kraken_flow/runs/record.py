@@ -48,7 +48,7 @@ class Declared:
     config
         The composed configuration as YAML.
     overrides
-        The arguments as typed.
+        The arguments as typed, with the flags that say where the configuration is.
     run_dir
         The folder the user named, None for a new one under `runs/`.
     """
@@ -135,8 +135,15 @@ def _first_manifest(declared: Declared) -> dict[str, Any]:
         "versions": versions(),
         "git_commit": git_commit(package),
         "project_git_commit": git_commit(Path.cwd()),
-        "command": [Path(sys.argv[0]).name, *map(redact, declared.overrides)],
+        "command": command_line(declared.overrides),
     }
+
+
+def command_line(words: Sequence[str]) -> list[str]:
+    """Return the command that runs this program again with the words given, secrets replaced by their names."""
+    program = Path(sys.argv[0])
+    module = program.name == "__main__.py" and program.parent.name == "kraken_flow"
+    return [*(("python", "-m", "kraken_flow") if module else (program.name,)), *map(redact, words)]
 
 
 def _now() -> str:

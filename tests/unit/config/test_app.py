@@ -113,6 +113,41 @@ def test_a_run_leaves_one_folder_and_nothing_of_hydra(program):
     assert "fast: 5" in (program.folder / "out/config.yaml").read_text()
 
 
+@pytest.mark.parametrize("flags", [["--config-dir", "mine", "-cn", "my"], ["-cd=mine", "--config-name=my"]])
+def test_a_run_records_the_command_that_makes_it_again(program, flags):
+    program.write("mine/my.yaml", "timeframe: 1d\npairs: btc\nend: 2021-06-01\n")
+    words = ["hydra.verbose=false", "strategy.fast=5", "strategy=sma_cross"]
+    assert program(*flags, *words, "run_dir=out") == 0
+    (program.folder / "out").rename(program.folder / "first")
+    command = json.loads((program.folder / "first/manifest.json").read_text())["command"]
+    asked = command[-6:]
+    assert asked == ["--config-dir=mine", "--config-name=my", *words, "run_dir=out"]
+    assert (program.folder / "first/overrides.yaml").read_text() == "".join(f'- "{word}"\n' for word in asked)
+    assert program(*asked) == 0
+    for name in ("config.yaml", "orders.log", "overrides.yaml"):
+        assert (program.folder / "out" / name).read_bytes() == (program.folder / "first" / name).read_bytes()
+
+
+def test_a_sweep_and_its_members_record_their_commands(program):
+    program.write("mine/my.yaml", "timeframe: 1d\npairs: btc\nend: 2021-06-01\n")
+    flags = ["--config-dir=mine", "--config-name=my"]
+    assert program("-m", *flags, "hydra/sweeper=basic", "strategy.fast=5,6", "run_dir=out") == 0
+    command = {
+        name: json.loads((program.folder / name / "manifest.json").read_text())["command"] for name in ("out", "out/1")
+    }
+    assert command["out"][-6:] == ["-m", *flags, "hydra/sweeper=basic", "strategy.fast=5,6", "run_dir=out"]
+    assert command["out/1"][1:] == [*flags, "strategy.fast=6"]
+    assert command["out/1"][0] == command["out"][0]
+
+
+def test_the_command_of_the_module_is_written_as_it_is_typed(tmp_path):
+    words = [*FAST, f"run_dir={tmp_path / 'out'}"]
+    _, err = command(*words).communicate(timeout=60)
+    assert err == ""
+    made = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert made["command"] == ["python", "-m", "kraken_flow", *words]
+
+
 def test_the_composed_configuration_is_printed_on_request(program):
     assert program("--cfg", "job", "strategy.fast=5") == 0
     assert "  fast: 5\n" in program.out
