@@ -6,9 +6,12 @@ Imports are late on purpose: `--help` answers before the libraries of a run are 
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +31,13 @@ DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 def main(words: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code.
 
-    0 done; 1 a run or a check failed; 2 the input is wrong; 130 interrupted. Errors go to stderr, one line each; a
-    traceback is shown with LOG_LEVEL=DEBUG only.
+    0 done; 1 a run or a check failed; 2 the input is wrong; 130 interrupted or terminated. Errors go to stderr, one line
+    each; a traceback is shown with LOG_LEVEL=DEBUG only.
     """
     folder = os.environ.get(paths.CONFIG_DIR)
     try:
-        code = _run(sys.argv[1:] if words is None else words)
+        with _terminated_as_interrupted():
+            code = _run(sys.argv[1:] if words is None else words)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail(INTERRUPTED, "interrupted", "")
@@ -51,6 +55,19 @@ def main(words: Sequence[str] | None = None) -> int:
         if folder is None:
             os.environ.pop(paths.CONFIG_DIR, None)
     return code
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM, as `kill`, systemd and containers send it, end a run as Ctrl-C does: its manifest says so."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield  # a program that calls us decides for itself
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _report(error: Exception) -> int:

@@ -154,16 +154,32 @@ def test_the_composed_configuration_is_printed_on_request(program):
     assert not list(program.folder.iterdir())
 
 
-def test_an_interrupt_is_130_and_one_line(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_130_and_one_line(tmp_path, sent):
     process = command("mode=backtest", "engine=python", f"run_dir={tmp_path / 'out'}")
     deadline = time.monotonic() + 60
     log = tmp_path / "out" / "run.log"
     while not (log.is_file() and log.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.strip().splitlines()[-1:]) == (130, ["interrupted"])
     assert json.loads((tmp_path / "out/manifest.json").read_text())["status"] == "interrupted"
+
+
+def test_a_program_that_calls_us_keeps_its_own_ways_with_signals(program, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Backtest, "run", lambda self, call: seen.append(signal.getsignal(signal.SIGTERM)) or 0)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, print)
+        program()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        program()
+        assert seen == [print, signal.default_int_handler]
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_reader_that_has_gone_is_no_error():
