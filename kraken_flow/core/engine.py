@@ -66,7 +66,7 @@ class Engine:
         """
         sim, spec, view = self.sim, self.spec, self.view
         close_time = open_time + spec.timeframe_ns
-        sim.row = row
+        sim.row, sim.row_open = row, open_time
         for p, state in enumerate(bars.state):
             sim.gap[p] = sim.gap[p] + 1 if state == SYNTHETIC else 0
             if detailed is not None and state == REAL and not detailed[p]:
@@ -160,10 +160,13 @@ def _fine(market: Market, lo: int, hi: int) -> list[tuple[list[tuple[int, int, B
 
 
 def _merge(coarse: Bars, fine: Bars, has: list[bool], slot: int) -> Bars:
-    """Take finer bars where the pair has them, else the coarse bar in slot 0 and its flat close afterwards."""
+    """Take finer bars where the pair has them, else the coarse bar in slot 0 and afterwards nothing.
+
+    Then its open stands as the price that funds see: what comes after is known only at the bar's end.
+    """
     lists: list[list[int]] = []
     for name in ("open", "high", "low", "close"):
-        source = getattr(coarse, name) if slot == 0 else coarse.close
+        source = getattr(coarse, name) if slot == 0 else coarse.open
         lists.append(
             [
                 f if ok and state != ABSENT else c

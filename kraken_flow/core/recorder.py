@@ -86,7 +86,7 @@ class Recorder:
         self.fills.append(
             (
                 sim.row,
-                int(sim.open_phase),
+                int(sim.time == sim.row_open),
                 order.pair,
                 order.side,
                 qty,

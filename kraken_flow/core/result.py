@@ -19,7 +19,7 @@ class Result:
     Parameters
     ----------
     fills
-        int64 columns in the order they happened: row (grid row of the fill's bar), open_phase (1 in the open phase),
+        int64 columns in the order they happened: row (grid row of the fill's bar), open_phase (1 at that bar's open),
         pair, side, qty, price, fee_is_base, fee_hi and fee_lo (`split128` of the fee: cash, or 10^-8 of base where
         fee_is_base), slip_hi and slip_lo (cash given to slippage), liquidity, order (number), ambiguous.
     equity

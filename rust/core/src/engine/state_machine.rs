@@ -76,7 +76,7 @@ impl Engine {
         let Instant { row, open_time, bars, finer, .. } = *instant;
         let sim = &mut self.sim;
         let close_time = open_time + sim.spec.timeframe_ns;
-        sim.row = row;
+        (sim.row, sim.row_open) = (row, open_time);
         if sim.busy() {
             if let Some(finer) = finer {
                 for slot in &finer.slots {
