@@ -35,6 +35,8 @@ class SignalStream:
         Names of the pairs, in the order of the rows.
     timeframe_ns
         Length of the decision bar.
+    start
+        Open of the first row that strategies are asked about, ns UTC; rows before it warm features up.
     max_gap
         Longest run of missing bars over which features carry their last output.
     engine
@@ -42,11 +44,18 @@ class SignalStream:
     """
 
     def __init__(
-        self, graph: "Graph", pairs: Sequence[str], timeframe_ns: int, max_gap: int = 24, engine: str = "auto"
+        self,
+        graph: "Graph",
+        pairs: Sequence[str],
+        timeframe_ns: int,
+        start: int = 0,
+        max_gap: int = 24,
+        engine: str = "auto",
     ) -> None:
         native = pick_native(engine)
         self.pairs = tuple(pairs)
         self.timeframe_ns = timeframe_ns
+        self.start = start
         self.extra = graph.features
         self.aux_sources = account_features(graph)
         sources = [*sources_of(graph.strategy), *graph.features.values(), *self.aux_sources.values()]
@@ -72,7 +81,7 @@ class SignalStream:
                 for stream, present in zip(self.streams, live, strict=True):
                     if present:
                         stream.run(feature)
-        if self.held is None:
+        if self.held is None or time < self.start:
             return np.zeros(len(self.pairs))
         self.held.update(live)
         return self.held.value.copy()
