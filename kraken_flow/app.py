@@ -31,8 +31,8 @@ DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 def main(words: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code.
 
-    0 done; 1 a run or a check failed; 2 the input is wrong; 130 interrupted or terminated. Errors go to stderr, one line
-    each; a traceback is shown with LOG_LEVEL=DEBUG only.
+    0 done; 1 a run or a check failed; 2 the input is wrong; 130 interrupted or terminated. Errors go to stderr, one
+    line each; a traceback is shown with LOG_LEVEL=DEBUG only.
     """
     folder = os.environ.get(paths.CONFIG_DIR)
     try:

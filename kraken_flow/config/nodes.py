@@ -14,6 +14,7 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import Node
 
 ROOTS = ("kraken_flow.", "strategies.")
+LARGEST_INTEGER = 2**63 - 1
 FAILED: Any = object()
 """Stands for a node that could not be built; the reason is among the problems."""
 
@@ -98,6 +99,9 @@ def _value(value: Any, path: str, problems: list[str]) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         items = [_value(item, f"{path}.{i}", problems) for i, item in enumerate(value)]
         return FAILED if any(item is FAILED for item in items) else items
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        problems.append(f"{path}={value}: must be at most {LARGEST_INTEGER}, which is what 64 bits hold")
+        return FAILED
     return value
 
 

@@ -119,8 +119,8 @@ def test_what_a_field_allows_is_said_in_words():
     graph = build(compose())
     words = {name: allowed(field.hint) for name, field in fields_of(type(graph.exchange.fees)).items()}
     assert words == {
-        "maker_bps": "a number or null",
-        "taker_bps": "a number or null",
+        "maker_bps": "a number at least -1000000 and at most 1000000 or null",
+        "taker_bps": "a number at least -1000000 and at most 1000000 or null",
         "currency": "quote, base",
         "tiers": "a mapping",
     }
