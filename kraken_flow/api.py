@@ -112,7 +112,8 @@ def backtest(
         Arguments as on the command line: `["strategy=sma_cross", "strategy.fast=5", "exchange=bare"]`.
     bars
         Candles by pair, in place of a `data=` source: `{"BTC/USD": frame}`, a DataFrame or a mapping of arrays with
-        the columns time, open, high, low, close, volume. Its pairs are the run's unless `pairs=` says otherwise.
+        the columns time, open, high, low, close, volume. Its pairs are the run's unless `pairs=` says otherwise; of
+        the group `data` only on_bad, max_gap and feed_delay may be set beside it.
     run_dir
         Folder for the run's files, by the rules of the command line's `run_dir`.
 
@@ -127,6 +128,8 @@ def backtest(
         With everything that is wrong with overrides and bars, one problem to a line.
     """
     words = _words(overrides)
+    if bars is not None:
+        _refuse_a_second_source(words)
     if bars is not None and not any(_key(word) == "pairs" for word in words):
         words.append(f"pairs=[{','.join(sorted(bars))}]")
     cfg = compose(words)
@@ -165,6 +168,17 @@ def _words(overrides: Sequence[str]) -> list[str]:
     if flags:
         raise UserError(f"overrides: {', '.join(flags)}: flags are for the command line; give key=value only")
     return list(overrides)
+
+
+def _refuse_a_second_source(words: Sequence[str]) -> None:
+    """Refuse what would say a second time where the candles come from."""
+    other = [word for word in words if _key(word) == "data" or _key(word).startswith("data.")]
+    other = [word for word in other if _key(word).removeprefix("data.") not in _KEPT]
+    if other:
+        raise UserError(
+            f"overrides: {', '.join(other)}: bars= gives the candles already; leave out one of the two "
+            f"(beside bars= there are {', '.join(f'data.{name}' for name in _KEPT)})"
+        )
 
 
 def _key(word: str) -> str:

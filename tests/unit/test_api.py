@@ -67,10 +67,18 @@ def test_the_defaults_of_the_data_group_hold_for_bars(bars):
     columns["low"][5] = columns["close"][5] + 2
     with pytest.raises(UserError, match="row"):
         backtest(overrides=OVERRIDES, bars={"BTC/USD": columns})
-    dropped = backtest(
-        overrides=[*OVERRIDES, "data=files", "data.path=.", "data.on_bad=drop"], bars={"BTC/USD": columns}
-    )
+    dropped = backtest(overrides=[*OVERRIDES, "data.on_bad=drop"], bars={"BTC/USD": columns})
     assert dropped.metrics["bars"] == N - 1
+
+
+@pytest.mark.parametrize("words", [["data.path=x.csv"], ["data=files", "data.path=x.csv"], ["data=sample"]])
+def test_candles_come_from_one_place(bars, words):
+    with pytest.raises(UserError) as caught:
+        backtest(overrides=[*OVERRIDES, *words, "data.max_gap=3"], bars=bars)
+    assert str(caught.value) == (
+        f"overrides: {', '.join(words)}: bars= gives the candles already; leave out one of the two "
+        "(beside bars= there are data.on_bad, data.max_gap, data.feed_delay)"
+    )
 
 
 def test_what_is_wrong_is_said_at_once():
