@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from kraken_flow.config.composition import Composition
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
 from kraken_flow.modes.backtest import warn_of_fallback
+from kraken_flow.runs.console import wide_console
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
@@ -69,7 +68,7 @@ class Sweep:
         self.flags = flags
         self.outcomes: list[Outcome] = []
         self.interrupted = False
-        self.console = Console(width=None if sys.stdout.isatty() else 160)
+        self.console = wide_console()
         self.folder: Path | None = None
         self._asked: Any = None
         self._engine = "auto"

@@ -60,6 +60,24 @@ def test_describe_shows_every_key_with_value_default_and_origin(program):
     assert ElementTree.parse(program.folder / "graph.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own file
 
 
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_describe_says_what_each_key_means_however_narrow_the_terminal(program, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert program("mode=describe", "risk.position.stop_loss=0.05") == 0
+    assert max(map(len, program.out.splitlines())) <= columns
+    said = " ".join(program.out.split())
+    graph = build(compose())
+    if columns < 150:
+        docs = [
+            f.doc for node in (graph.exchange.slippage, graph.risk.position) for f in fields_of(type(node)).values()
+        ]
+        assert [doc for doc in docs if doc not in said] == []
+        assert "risk.position.stop_loss = 0.05 command line (default 0.03): Distance of the stop" in said
+        assert "timeframe = 1h conf/config.yaml: the decision bar" in said
+    else:
+        assert "key value default from meaning" in said
+
+
 def test_describe_draws_where_it_is_told_and_overwrites_only_its_own(program):
     assert program("mode=describe", "run_dir=out") == 0
     assert program("mode=describe", "run_dir=out") == 0
