@@ -68,9 +68,7 @@ def test_describe_says_what_each_key_means_however_narrow_the_terminal(program, 
     said = " ".join(program.out.split())
     graph = build(compose())
     if columns < 150:
-        docs = [
-            f.doc for node in (graph.exchange.slippage, graph.risk.position) for f in fields_of(type(node)).values()
-        ]
+        docs = [f.doc for node in (graph.exchange.fill, graph.risk.position) for f in fields_of(type(node)).values()]
         assert [doc for doc in docs if doc not in said] == []
         assert "risk.position.stop_loss = 0.05 command line (default 0.03): Distance of the stop" in said
         assert "timeframe = 1h conf/config.yaml: the decision bar" in said
