@@ -45,6 +45,8 @@ help: ## show this list
 .PHONY: demo
 demo: $(VENV)/.core ## backtest the combined strategy on the sample market
 	@$(ACCELERATE); $(RUN) -m kraken_flow mode=backtest strategy=combined $(ARGS)
+	@echo "next, many runs:         $(RUN) -m kraken_flow -m strategy=sma_cross strategy.fast=5,10,20"
+	@echo "next, your own strategy: $(RUN) -m kraken_flow mode=new mode.name=my_idea"
 
 .PHONY: test
 test: $(VENV)/.dev $(NATIVE) ## run the tests (ARGS="-k name" passes arguments to pytest)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from kraken_flow import native
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.config.composition import Composition
 from kraken_flow.core.account import Protection
+from kraken_flow.core.feature import CrossSection, Feature, Source
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
 from kraken_flow.core.run import execute
-from kraken_flow.core.signal import required_lookback
+from kraken_flow.core.signal import account_features, required_lookback, sources_of
 from kraken_flow.core.times import iso
 from kraken_flow.modes import Call
 from kraken_flow.runs.console import Report, print_json
@@ -59,7 +61,7 @@ def perform(graph: Graph, engine: str = "auto", loaded: Market | None = None) ->
     elapsed = time.perf_counter() - began
     finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed)
     logger.info("%d orders, %d fills", len(ran.result.orders["pair"]), len(ran.result.fills["pair"]))
-    notes = (*ran.notes, *_idle_notes(graph), *_risk_notes(graph), *_stranded_notes(finished))
+    notes = (*ran.notes, *_idle_notes(graph), *_lonely_notes(graph), *_risk_notes(graph), *_stranded_notes(finished))
     return Backtest(finished, notes, ran.callbacks)
 
 
@@ -68,6 +70,27 @@ def _risk_notes(graph: Graph) -> tuple[str, ...]:
     if graph.risk.protection() == Protection() and graph.risk.parameters().get("max_fraction", -1) < 0:
         return ("risk limits are off: no stop, no target and no size limit protects a position",)
     return ()
+
+
+def _lonely_notes(graph: Graph) -> tuple[str, ...]:
+    """Say so where a feature compares pairs and there is one: it has no value, and what reads it does nothing."""
+    if len(graph.pairs) > 1:
+        return ()
+    sources = [*sources_of(graph.strategy), *graph.features.values(), *account_features(graph).values()]
+    found = dict.fromkeys(
+        type(node).__name__ for source in sources for node in _within(source) if isinstance(node, CrossSection)
+    )
+    return tuple(
+        f"{name} compares pairs and has no value on a single one: it takes two pairs or more" for name in found
+    )
+
+
+def _within(source: Source) -> Iterator[Feature]:
+    """Yield a feature and all that it reads."""
+    if isinstance(source, Feature):
+        yield source
+        for inner in source.inputs():
+            yield from _within(inner)
 
 
 def _stranded_notes(run: FinishedRun) -> tuple[str, ...]:

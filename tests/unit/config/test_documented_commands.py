@@ -15,8 +15,10 @@ COMMAND = re.compile(r"^ +(?:\.venv/bin/)?python -m kraken_flow (?!\[)(.+)$", re
 
 
 def shown() -> list[str]:
-    """The arguments of every command of the pages, continued lines joined."""
-    return [words for text in PAGES_TEXT.values() for words in COMMAND.findall(text.replace("\\\n", " "))]
+    """The arguments of every command of the pages, continued lines joined, and of those that `make demo` proposes."""
+    proposed = re.findall(r'@echo "next, .+?\$\(RUN\) -m kraken_flow (.+?)"', (ROOT / "Makefile").read_text("utf-8"))
+    assert len(proposed) == 2
+    return proposed + [words for text in PAGES_TEXT.values() for words in COMMAND.findall(text.replace("\\\n", " "))]
 
 
 def test_the_pages_show_commands():

@@ -165,6 +165,14 @@ def test_a_cost_that_is_set_and_not_charged_is_named(folder, capsys):
     assert "no effect" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("strategy", [["strategy=momentum", "strategy.ranked=true"], ["strategy=hold"]])
+@pytest.mark.parametrize("pairs", ["pairs=[BTC/USD]", "pairs=[BTC/USD,ETH/USD]"])
+def test_a_ranking_of_one_pair_is_told(strategy, pairs):
+    told = backtest([*strategy, pairs, "timeframe=1d"]).notes
+    expected = "ranked" in strategy[-1] and "ETH" not in pairs
+    assert ("Rank compares pairs and has no value on a single one: it takes two pairs or more" in told) == expected
+
+
 def test_orders_after_the_last_decision_are_told(folder, capsys):
     (folder / "orders.csv").write_text(ORDERS.replace("2024-01-01T03", "2025-01-01T03"))
     assert main(S01) == 0
