@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
-from kraken_flow.config.nearest import hint
 from kraken_flow.config.paths import CONFIG_DIR, GROUPS, SETTINGS, options
+from kraken_flow.nearest import hint
 
 _FLAGS = {"-h": "--help", "-m": "--multirun", "-cd": "--config-dir", "-cn": "--config-name", "-c": "--cfg"}
 _WITH_VALUE = ("--config-dir", "--config-name", "--cfg")

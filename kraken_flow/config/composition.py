@@ -18,10 +18,10 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from yaml import YAMLError  # type: ignore[import-untyped]  # omegaconf brings it, without types
 
 from kraken_flow.config.arguments import Arguments, rewrite
-from kraken_flow.config.nearest import hint
 from kraken_flow.config.paths import GROUPS, own_conf, user_folders
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.redact import redact
+from kraken_flow.nearest import hint
 
 _FOLDERS = "KRAKEN_FLOW_SEARCH_PATH"
 SINGLE_FILE = "_single_file"

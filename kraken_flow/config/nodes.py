@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from kraken_flow.config.nearest import hint as did_you_mean
 from kraken_flow.config.paths import GROUPS, options, target_of
 from kraken_flow.config.schema import allowed, dataclass_in, fields_of, hint_at, takes_bool
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import Node
+from kraken_flow.nearest import hint as did_you_mean
 
 ROOTS = ("kraken_flow.", "strategies.")
 LARGEST_INTEGER = 2**63 - 1

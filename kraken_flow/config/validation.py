@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kraken_flow.config.nearest import hint
 from kraken_flow.config.nodes import FAILED, LARGEST_INTEGER, build_node
 from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import split_pair
 from kraken_flow.core.times import parse_time, parse_timeframe
+from kraken_flow.nearest import hint
 
 ENGINES = ("auto", "rust", "python")
 NODES = ("data", "exchange", "account", "strategy", "portfolio", "risk", "execution")

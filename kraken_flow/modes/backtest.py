@@ -15,6 +15,7 @@ from kraken_flow.config.composition import Composition
 from kraken_flow.core.account import Protection
 from kraken_flow.core.feature import CrossSection, Feature, Source
 from kraken_flow.core.graph import Graph
+from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.market import Market
 from kraken_flow.core.run import execute
 from kraken_flow.core.signal import account_features, required_lookback, sources_of
@@ -23,7 +24,6 @@ from kraken_flow.modes import Call
 from kraken_flow.runs.console import Report, print_json
 from kraken_flow.runs.directory import holds_run
 from kraken_flow.runs.record import Declared, Run, recorded
-from kraken_flow.runs.sources import file_hash
 from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.write import write_run
 

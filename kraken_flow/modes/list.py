@@ -5,13 +5,13 @@ from typing import Any
 
 from rich.console import Console
 
-from kraken_flow.config.nearest import hint
 from kraken_flow.config.nodes import node_class
 from kraken_flow.config.paths import GROUPS, options, summary, target_of
 from kraken_flow.config.schema import REQUIRED, allowed, dataclass_in, fields_of, is_mapping, written
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import node
 from kraken_flow.modes import Call, Mode
+from kraken_flow.nearest import hint
 
 
 @node

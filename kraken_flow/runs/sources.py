@@ -3,11 +3,11 @@
 import platform
 import sys
 from functools import lru_cache
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kraken_flow import __version__
+from kraken_flow.core.hashes import file_hash
 
 _OURS = ("kraken_flow", "hydra_plugins", "strategies", "kraken_flow_native")
 _LIBRARIES = (
@@ -21,15 +21,6 @@ _LIBRARIES = (
     "rich",
     "kraken-flow-native",
 )
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 @lru_cache(maxsize=4096)

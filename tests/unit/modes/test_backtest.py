@@ -11,7 +11,7 @@ import pytest
 from kraken_flow import backtest
 from kraken_flow.app import main
 from kraken_flow.core.errors import UserError
-from kraken_flow.runs.sources import file_hash
+from kraken_flow.core.hashes import file_hash
 
 ROOT = Path(__file__).parents[3]
 CANDLES = """time,open,high,low,close,volume
