@@ -8,8 +8,9 @@ import numpy as np
 from kraken_flow.core.account import View
 from kraken_flow.core.costs import FeeSchedule
 from kraken_flow.core.decision import Decider
+from kraken_flow.core.detail import Slot, finer_bars
 from kraken_flow.core.ledger import Ledger
-from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Market, PairColumns
+from kraken_flow.core.market import REAL, SYNTHETIC, Market, PairColumns
 from kraken_flow.core.recorder import Recorder
 from kraken_flow.core.result import Result
 from kraken_flow.core.simulator import Bars, Simulator
@@ -55,7 +56,7 @@ class Engine:
         bars: Bars,
         forecast: list[int],
         aux: Mapping[str, list[int]],
-        finer: list[tuple[int, int, Bars]] | None = None,
+        finer: list[Slot] | None = None,
         detailed: list[bool] | None = None,
     ) -> None:
         """Take one instant: fills of the bar that just closed, marks, expiries, then one decision.
@@ -141,40 +142,13 @@ def _rows(pairs: tuple[PairColumns, ...], lo: int, hi: int) -> list[Bars]:
     return [Bars(*row) for row in zip(*stacked, strict=True)]
 
 
-def _fine(market: Market, lo: int, hi: int) -> list[tuple[list[tuple[int, int, Bars]], list[bool]]]:
-    """Return per row the finer bars of all pairs; a pair without detail plays its whole bar in the first slot."""
+def _fine(market: Market, lo: int, hi: int) -> list[tuple[list[Slot], list[bool]]]:
+    """Return per row the finer bars of all pairs, and which pairs have them."""
     detail = market.detail
     if detail is None:
         return []
     k, step = detail.per_bar, detail.timeframe_ns
     coarse = _rows(market.pairs, lo, hi)
     parts = _rows(detail.pairs, lo * k, hi * k)
-    result = []
-    for i in range(hi - lo):
-        start = int(market.times[lo + i])
-        slots = [parts[i * k + s] for s in range(k)]
-        has = [any(slot.state[p] == REAL for slot in slots) for p in range(len(market.pairs))]
-        merged = [_merge(coarse[i], slot, has, s) for s, slot in enumerate(slots)]
-        result.append(([(start + s * step, start + (s + 1) * step, bars) for s, bars in enumerate(merged)], has))
-    return result
-
-
-def _merge(coarse: Bars, fine: Bars, has: list[bool], slot: int) -> Bars:
-    """Take finer bars where the pair has them, else the coarse bar in slot 0 and afterwards nothing.
-
-    Then its open stands as the price that funds see: what comes after is known only at the bar's end.
-    """
-    lists: list[list[int]] = []
-    for name in ("open", "high", "low", "close"):
-        source = getattr(coarse, name) if slot == 0 else coarse.open
-        lists.append(
-            [
-                f if ok and state != ABSENT else c
-                for f, c, ok, state in zip(getattr(fine, name), source, has, fine.state, strict=True)
-            ]
-        )
-    volume = [f if ok else (c if slot == 0 else 0) for f, c, ok in zip(fine.volume, coarse.volume, has, strict=True)]
-    state = [
-        f if ok else (c if slot == 0 else SYNTHETIC) for f, c, ok in zip(fine.state, coarse.state, has, strict=True)
-    ]
-    return Bars(lists[0], lists[1], lists[2], lists[3], volume, state)
+    opens = market.times[lo:hi].tolist()
+    return [finer_bars(coarse[i], parts[i * k : (i + 1) * k], opens[i], step) for i in range(hi - lo)]

@@ -72,22 +72,24 @@ def run(
 class Stepper:
     """The Rust engine one instant at a time: the state machine that a whole run loops over.
 
-    Not for finer bars inside decision bars (`exchange.fill.path=detail`).
+    `detail_ns` is the length of the finer bars inside decision bars, 0 without.
     """
 
-    def __init__(self, native: ModuleType, spec: Spec) -> None:
+    def __init__(self, native: ModuleType, spec: Spec, detail_ns: int = 0) -> None:
         self._native, self._spec = native, spec
-        self._engine = native.Engine(arguments(spec), Nodes(spec) if callbacks(spec) else None)
+        self._engine = native.Engine(arguments(spec), Nodes(spec) if callbacks(spec) else None, detail_ns)
         self._fields = native.engine_fields()
 
-    def step(self, row: int, open_time: int, values: Int64Array) -> tuple[int, int, int]:
+    def step(
+        self, row: int, open_time: int, values: Int64Array, finer: Int64Array | None = None
+    ) -> tuple[int, int, int]:
         """Take one instant; return how many orders, fills and log lines wait to be drained.
 
         Parameters: `values` int64 (7 + n_aux, n_pairs): open, high, low, close, volume, state, forecast (10^-9), then
-        the columns of `spec.aux` (10^-9).
+        the columns of `spec.aux` (10^-9); `finer` int64 (6, n_pairs, per_bar), open to state of the bars inside it.
         """
         try:
-            waiting: tuple[int, int, int] = self._engine.step(row, open_time, values)
+            waiting: tuple[int, int, int] = self._engine.step(row, open_time, values, finer)
         except OverflowError as error:
             raise _too_large(error) from None
         return waiting

@@ -9,7 +9,8 @@ use kraken_flow_core::engine::order::Order;
 use kraken_flow_core::engine::recorder::Line;
 use kraken_flow_core::engine::state_machine::{self, Instant};
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, PyReadwriteArray1,
+    PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyAssertionError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -151,6 +152,7 @@ pub(super) struct Engine {
     nodes: Option<Py<PyAny>>,
     n_pairs: usize,
     n_aux: usize,
+    detail_ns: i64,
     drained: (usize, usize, usize),
     equity: Vec<f64>,
     cash: Vec<f64>,
@@ -162,22 +164,25 @@ type Tables<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<i64>>, Bound<
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (spec, nodes=None))]
-    fn new(spec: SpecArguments, nodes: Option<Py<PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (spec, nodes=None, detail_ns=0))]
+    fn new(spec: SpecArguments, nodes: Option<Py<PyAny>>, detail_ns: i64) -> PyResult<Self> {
         let (n_pairs, n_aux) = (spec.n_pairs(), spec.n_aux());
         let engine = state_machine::Engine::new(spec.spec()?);
         let drained = (0, 0, 0);
-        Ok(Engine { engine, nodes, n_pairs, n_aux, drained, equity: vec![], cash: vec![], gross: vec![] })
+        Ok(Engine { engine, nodes, n_pairs, n_aux, detail_ns, drained, equity: vec![], cash: vec![], gross: vec![] })
     }
 
     /// Take one instant. `values` is int64 of shape (7 + n_aux, n_pairs): open, high, low, close, volume, state,
-    /// forecast, then the declared columns. Returns how many fills, orders and log lines wait to be drained.
+    /// forecast, then the declared columns; `finer`, of shape (6, n_pairs, per_bar), the bars inside it, open to state.
+    /// Returns how many fills, orders and log lines wait to be drained.
+    #[pyo3(signature = (row, open_time, values, finer=None))]
     fn step(
         &mut self,
         py: Python<'_>,
         row: i64,
         open_time: i64,
         values: PyReadonlyArray2<'_, i64>,
+        finer: Option<PyReadonlyArray3<'_, i64>>,
     ) -> PyResult<(usize, usize, usize)> {
         let n = self.n_pairs;
         if values.shape() != [7 + self.n_aux, n] {
@@ -200,14 +205,14 @@ impl Engine {
         let weights = |field: usize| (0..n).map(|p| Weights::Fixed(cell(field, p))).collect::<Vec<_>>();
         let forecast = weights(6);
         let aux: Vec<Vec<Weights<'_>>> = (0..self.n_aux).map(|column| weights(7 + column)).collect();
-        let instant = Instant {
-            row,
-            open_time,
-            bars: Bars { pairs: &pairs, at: 0 },
-            signals: Signals { forecast: &forecast, aux: &aux, at: 0 },
-            finer: None,
-            news: true,
-        };
+        let bars = Bars { pairs: &pairs, at: 0 };
+        let finer = finer.map(|table| columns::finer(&table, self.detail_ns, bars, open_time)).transpose()?;
+        if let Some(finer) = &finer {
+            let lacking = (0..n).filter(|&p| bars.real(p) && !finer.detailed[p]).count();
+            self.engine.sim.record.detail_fallback_bars += lacking as i64;
+        }
+        let signals = Signals { forecast: &forecast, aux: &aux, at: 0 };
+        let instant = Instant { row, open_time, bars, signals, finer: finer.as_ref(), news: true };
         let marks = if let Some(nodes) = &self.nodes {
             let mut nodes = PythonNodes::new(nodes.bind(py).clone());
             let done = self.engine.step(&instant, &mut nodes);
