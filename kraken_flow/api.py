@@ -16,7 +16,8 @@ from kraken_flow.core.node import Node
 from kraken_flow.core.result import Result
 from kraken_flow.core.strategy import Strategy
 from kraken_flow.core.times import timeframe_name
-from kraken_flow.modes.backtest import Backtest, inputs, load, outputs, perform
+from kraken_flow.modes.backtest import perform
+from kraken_flow.modes.driver import Done, inputs, load, outputs
 from kraken_flow.runs.directory import holds_run
 from kraken_flow.runs.record import Declared, recorded
 from kraken_flow.runs.tables import SAMPLE, Tables
@@ -173,7 +174,7 @@ def backtest(
     return BacktestResult(tables, _notes(done), record.folder, metrics)
 
 
-def _notes(done: Backtest) -> tuple[str, ...]:
+def _notes(done: Done) -> tuple[str, ...]:
     return (*done.finished.market.notes, *done.notes)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from kraken_flow.config.composition import Composition
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
-from kraken_flow.modes.backtest import warn_of_fallback
+from kraken_flow.modes.driver import warn_of_fallback
 from kraken_flow.runs.console import wide_console
 from kraken_flow.runs.directory import (
     MADE_BY,
