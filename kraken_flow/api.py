@@ -17,7 +17,7 @@ from kraken_flow.core.result import Result
 from kraken_flow.core.strategy import Strategy
 from kraken_flow.core.times import timeframe_name
 from kraken_flow.modes.backtest import perform
-from kraken_flow.modes.driver import Done, inputs, load, outputs
+from kraken_flow.modes.driver import Done, inputs, load_checked, outputs
 from kraken_flow.runs.directory import holds_run
 from kraken_flow.runs.record import Declared, recorded
 from kraken_flow.runs.tables import SAMPLE, Tables
@@ -164,7 +164,7 @@ def backtest(
     if folder is None:
         done = perform(graph, engine)
         return BacktestResult(Tables(done.finished, name), _notes(done))
-    loaded = load(graph) if holds_run(folder) else None
+    loaded = load_checked(graph) if holds_run(folder) else None
     with recorded(Declared("backtest", name, described.yaml() + "\n", words, folder)) as record:
         record.add(inputs(graph, engine))
         done = perform(graph, engine, loaded)

@@ -7,7 +7,7 @@ from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
 from kraken_flow.core.run import execute
 from kraken_flow.modes import Call
-from kraken_flow.modes.driver import Done, Job, concluded, inputs, load, show, warn_of_fallback, write
+from kraken_flow.modes.driver import Done, Job, concluded, inputs, load, load_checked, show, warn_of_fallback, write
 from kraken_flow.runs.directory import holds_run
 from kraken_flow.runs.record import recorded
 
@@ -34,8 +34,8 @@ def run(call: Call) -> int:
     job = Job.of(call, "backtest")
     if call.begin is None:
         warn_of_fallback(job.engine)
-    # Wrong input costs nobody an earlier run: its folder is cleared for one whose data could be read.
-    loaded = load(job.graph) if call.member or holds_run(job.declared.run_dir) else None
+    # Wrong input costs nobody an earlier run: its folder is cleared for one whose data and orders could be read.
+    loaded = load_checked(job.graph) if call.member or holds_run(job.declared.run_dir) else None
     if call.begin is not None:
         call.begin()
     with recorded(job.declared) as record:

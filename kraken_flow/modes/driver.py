@@ -9,6 +9,7 @@ from rich.console import Console
 from kraken_flow import native
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.config.composition import Composition
+from kraken_flow.core.compile import compile_graph
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.market import Market
@@ -118,6 +119,13 @@ def load(graph: Graph) -> Market:
     detail = fill.detail if fill is not None and fill.path == "detail" else None
     lookback = required_lookback(graph)
     return graph.source.load(graph.pairs, graph.timeframe, graph.start, graph.end, lookback, detail)
+
+
+def load_checked(graph: Graph) -> Market:
+    """Read the graph's data, and refuse what else of the input a run would: orders of a file, instruments, amounts."""
+    market = load(graph)
+    compile_graph(graph, market, graph.exchange.instruments(market))
+    return market
 
 
 def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> Done:

@@ -97,12 +97,15 @@ WRONG = {
     "a candle": ["data.path=bad.csv"],
     "a file": ["data.path=nowhere.csv"],
     "a pair": ["pairs=[BTC-USD]"],
+    "an order": ["strategy.path=bad_orders.csv"],
+    "the cash": ["account.cash=1e15"],
 }
 
 
 @pytest.mark.parametrize("words", WRONG.values(), ids=WRONG)
 def test_wrong_input_leaves_an_earlier_run_as_it_was(folder, words):
     (folder / "bad.csv").write_text(CANDLES.replace("102,100,101.5", "102,101,101.5"))
+    (folder / "bad_orders.csv").write_text(ORDERS.replace("sell", "sel"))
     assert main([*S01, "run_dir=out", "report=json"]) == 0
     before = {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
     keys = {word.partition("=")[0] for word in words}
