@@ -181,5 +181,5 @@ def _call(
     from kraken_flow.modes import Call
 
     call = Call(composition.cfg, given, composition.choices, origins, checked.graph, begin)
-    code: int = checked.mode.run(call)
+    code: int = checked.mode.drive(call)
     return code

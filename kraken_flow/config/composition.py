@@ -55,6 +55,21 @@ class Composition:
         return redact(OmegaConf.to_yaml(OmegaConf.create(self.cfg)).rstrip())
 
 
+def read_yaml(text: str) -> dict[str, Any]:
+    """Return a configuration that `Composition.yaml` wrote."""
+    with hydra_errors():
+        content = OmegaConf.to_container(OmegaConf.create(text))
+    return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
+
+
+def flat(cfg: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return the values of a configuration by dotted path."""
+    found: dict[str, Any] = {}
+    for key, value in cfg.items():
+        found |= flat(value, f"{path}{key}.") if isinstance(value, Mapping) and value else {f"{path}{key}": value}
+    return found
+
+
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Return the configuration that the overrides, written as on the command line, describe.
 

@@ -12,11 +12,11 @@ from kraken_flow.core.detail import Slot, finer_bars
 from kraken_flow.core.ledger import Ledger
 from kraken_flow.core.market import REAL, SYNTHETIC, Market, PairColumns
 from kraken_flow.core.recorder import Recorder
-from kraken_flow.core.result import Result
+from kraken_flow.core.result import Result, Standing
 from kraken_flow.core.simulator import Bars, Simulator
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import YEAR
-from kraken_flow.core.units import Int64Array
+from kraken_flow.core.units import CASH_UNIT, Int64Array
 
 _CHUNK = 4096
 
@@ -94,6 +94,14 @@ class Engine:
         sim.mean_volume = view.aux.get("mean_volume", [])
         if REAL in bars.state:
             self.decider.decide(spec.first_row)
+
+    def standing(self) -> Standing:
+        """Return the account as it stands."""
+        sim = self.sim
+        working = sum(order.alive for orders in sim.live for order in orders)
+        equity = self.equity[-1] if self.equity else self.spec.cash / CASH_UNIT
+        disarmed = [row >= 0 for row in sim.stopped_row]
+        return Standing(equity, sim.ledger.cash, list(sim.ledger.position), working, disarmed)
 
     def result(self) -> Result:
         """Return everything recorded so far as columns."""

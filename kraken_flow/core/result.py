@@ -12,6 +12,22 @@ from kraken_flow.core.units import FloatArray, Int64Array
 Columns = dict[str, NDArray[np.int64]]
 
 
+@dataclass(frozen=True)
+class Standing:
+    """An account at an instant.
+
+    Parameters: `equity` at the last close, quote currency; `cash` exact, units of 10^-16; `position` per pair, units of
+    10^-8; `working` the number of orders that can still fill; `disarmed` per pair whether a protective exit keeps it
+    out of the market.
+    """
+
+    equity: float
+    cash: int
+    position: list[int]
+    working: int
+    disarmed: list[bool]
+
+
 @dataclass
 class Result:
     """The outcome of one run of an engine.

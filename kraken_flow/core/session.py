@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from kraken_flow.core import engine as reference
 from kraken_flow.core import twin
+from kraken_flow.core.account import Protection
 from kraken_flow.core.compile import compile_graph
 from kraken_flow.core.detail import finer_bars
 from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
-from kraken_flow.core.result import Columns, Result
+from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.run import Outcome, notes_of
 from kraken_flow.core.signal_stream import SignalStream
 from kraken_flow.core.simulator import Bars
@@ -45,6 +46,9 @@ class Account(Protocol):
         self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
     ) -> News | None:
         """Take an instant; return what it brought, None where that is nothing."""
+
+    def standing(self) -> Standing:
+        """Return the account as it stands."""
 
     def result(self) -> Result:
         """Return everything so far."""
@@ -93,6 +97,11 @@ class Session:
         """The newest close of every pair, units of 10^-8; 0 before its first bar."""
         return self._coarse.rows[-1][3] if self._coarse.rows else [0] * len(self.tape.pairs)
 
+    @property
+    def protects(self) -> bool:
+        """Whether risk attaches orders to what is held."""
+        return self.spec.protection != Protection()
+
     def take(self, instant: Instant) -> News | None:
         """Take the next instant; return what it brought, None where that is nothing.
 
@@ -139,6 +148,10 @@ class ReferenceAccount:
         news = self._engine.record.news()
         return None if news is None else News(*news)
 
+    def standing(self) -> Standing:
+        """Return the account as it stands."""
+        return self._engine.standing()
+
     def result(self) -> Result:
         """Return everything so far."""
         return self._engine.result()
@@ -157,6 +170,10 @@ class RustAccount:
         values: NDArray[np.int64] = np.array([*bars, forecast, *aux.values()], np.int64)
         finer = np.ascontiguousarray(np.array(fine, np.int64).transpose(1, 2, 0)) if fine else None
         return News(*self._stepper.drain()) if any(self._stepper.step(row, time, values, finer)) else None
+
+    def standing(self) -> Standing:
+        """Return the account as it stands."""
+        return self._stepper.standing()
 
     def result(self) -> Result:
         """Return everything so far."""

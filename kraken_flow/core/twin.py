@@ -13,10 +13,10 @@ from kraken_flow.core.account import Execution, Portfolio, Risk, View
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market, PairColumns
 from kraken_flow.core.orders import OrderRequest, Side
-from kraken_flow.core.result import Columns, Result
+from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import YEAR
-from kraken_flow.core.units import TOO_LARGE, FloatArray, Int64Array
+from kraken_flow.core.units import CASH_UNIT, TOO_LARGE, FloatArray, Int64Array
 
 Account = Callable[[], tuple[FloatArray, FloatArray]]
 NODES = ("portfolio", "risk", "execution")
@@ -102,6 +102,14 @@ class Stepper:
             _named(self._fields["fills"], fills),
             _named(self._fields["log"], log),
         )
+
+    def standing(self) -> Standing:
+        """Return the account as it stands."""
+        cash, position = self._engine.balances()
+        working, disarmed = self._engine.standing()
+        marks = self._engine.marks()
+        equity = self._spec.cash / CASH_UNIT if marks is None else marks[0]
+        return Standing(equity, cash, position.tolist(), working, disarmed)
 
     def result(self) -> Result:
         """Return everything recorded so far."""

@@ -1,11 +1,17 @@
 """Modes: what can be done with a declared system. A mode is a node; `conf/mode/` names them."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, ClassVar
 
+from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.node import Node, node
+
+FASTEST = 10_000_000
+"""Largest multiple of real time; `max` does not wait at all."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +59,9 @@ class Mode(Node):
     sweeps: ClassVar[bool] = False
     """Whether -m may run many of it: each leaves a run, and the leaderboard compares them."""
 
-    def run(self, call: Call) -> int:
+    def drive(self, call: Call) -> int:
         """Do it; return the exit code. Raises `UserError` and `CheckFailed`."""
-        raise TypeError(f"{type(self).__name__} has no run(call)")
+        raise TypeError(f"{type(self).__name__} has no drive(call)")
 
 
 @node
@@ -64,8 +70,52 @@ class Backtest(Mode):
 
     sweeps = True
 
-    def run(self, call: Call) -> int:
+    def drive(self, call: Call) -> int:
         """Run once."""
         from kraken_flow.modes.backtest import run  # reads tables, which --help and mode=list do not pay for
 
         return run(call)
+
+
+@node
+class Replay(Mode):
+    """Run the system event by event: over history, or over the journal of an earlier session."""
+
+    run: str | None = None
+    """Folder of a paper session whose journal is the tape; null: the data of the configuration."""
+
+    def drive(self, call: Call) -> int:
+        """Replay once."""
+        from kraken_flow.modes.replay import drive
+
+        return drive(call, self.run)
+
+
+@node
+class Paper(Mode):
+    """Trade a tape with simulated fills, instant by instant, with a journal that a restart continues."""
+
+    speed: str | None = None
+    """How fast time goes: `max`, or a multiple of real time as in 1x and 60x; null: max where the tape has an end."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no speed."""
+        factor(self.speed)
+
+    def drive(self, call: Call) -> int:
+        """Trade until the tape ends or somebody interrupts."""
+        from kraken_flow.modes.paper import drive
+
+        return drive(call, factor(self.speed))
+
+
+def factor(speed: str | None) -> float | None:
+    """Return how many seconds of the tape pass in one of real time: infinity for max, None where nothing is said."""
+    if speed is None:
+        return None
+    if speed == "max":
+        return inf
+    number = re.fullmatch(r"(\d+(\.\d+)?|\.\d+)x", speed)
+    if number is None or not 0 < float(number[1]) <= FASTEST:
+        raise UserError(f"mode.speed={speed}: must be max, or a multiple of real time up to {FASTEST:,}x, as in 60x")
+    return float(number[1])

@@ -43,7 +43,7 @@ class Describe(Mode):
     svg: str | None = None
     """Where the drawing goes; null: graph.svg in run_dir, else in the working directory."""
 
-    def run(self, call: Call) -> int:
+    def drive(self, call: Call) -> int:
         """Print the keys group by group, then the graph; write the drawing."""
         if call.graph is None:
             raise TypeError("a description needs a graph")

@@ -1,6 +1,7 @@
 """What all drivers of runs share: reading the data, the facts of the manifest, the report."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ class Job:
         config = Composition(dict(call.cfg), dict(call.choices), dict(call.origins)).yaml() + "\n"
         declared = Declared(mode, strategy, config, call.overrides, call.cfg.get("run_dir"))
         return Job(graph, str(call.cfg.get("engine", "auto")), strategy, declared)
+
+    def resuming(self, check: Callable[[Path], None]) -> "Job":
+        """Return the job of a session that continues what its folder holds, unless `check` raises."""
+        return replace(self, declared=replace(self.declared, resume=check))
 
 
 @dataclass(frozen=True)

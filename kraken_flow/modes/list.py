@@ -22,7 +22,7 @@ class List(Mode):
     group: str | None = None
     """A single group; its keys are then shown too."""
 
-    def run(self, call: Call) -> int:
+    def drive(self, call: Call) -> int:
         """Print each group's options, one line each."""
         console = Console(highlight=False, soft_wrap=True)
         if self.group is not None and self.group not in GROUPS:

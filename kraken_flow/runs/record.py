@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from kraken_flow.runs.directory import (
     new_folder,
     overwrite_json,
     point_latest,
+    read_manifest,
     write_json,
 )
 from kraken_flow.runs.log import attached, run_log
@@ -59,6 +60,8 @@ class Declared:
     overrides: Sequence[str] = ()
     run_dir: str | Path | None = None
     root: Path = ROOT
+    resume: Callable[[Path], None] | None = None
+    """For a session: raises `UserError` where the unfinished one in a folder cannot be continued."""
 
     @property
     def config_hash(self) -> str:
@@ -72,6 +75,8 @@ class Run:
 
     folder: Path
     manifest: dict[str, Any] = field(default_factory=dict)
+    continues: bool = False
+    """Whether the folder holds a session that stopped before its end."""
 
     def save(self) -> None:
         """Write the manifest."""
@@ -89,7 +94,9 @@ def recorded(declared: Declared) -> Iterator[Run]:
     """Hold a folder for a run; its manifest says running, then finished, failed or interrupted."""
     folder, held = _take(declared)
     try:
-        run = Run(folder, _first_manifest(declared))
+        run = Run(folder, _first_manifest(declared), held.continues)
+        if held.continues:
+            run.manifest |= _continued(folder)
         run.save()
         handler = _described(run, declared)
         with attached(handler), _ending(run):
@@ -115,7 +122,7 @@ def _described(run: Run, declared: Declared) -> logging.Handler:
 def _take(declared: Declared) -> tuple[Path, Claim]:
     if declared.run_dir is not None:
         folder = Path(declared.run_dir)
-        return folder, claim(folder)
+        return folder, claim(folder, declared.resume)
     folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
     held = claim(folder)
     point_latest(declared.root, folder)
@@ -137,6 +144,12 @@ def _first_manifest(declared: Declared) -> dict[str, Any]:
         "project_git_commit": git_commit(Path.cwd()),
         "command": command_line(declared.overrides),
     }
+
+
+def _continued(folder: Path) -> dict[str, Any]:
+    """Return what stays of the manifest of a session that is continued, and when it is."""
+    before = read_manifest(folder) or {}
+    return {"started": before.get("started", _now()), "continued": [*before.get("continued", []), _now()]}
 
 
 def command_line(words: Sequence[str]) -> list[str]:

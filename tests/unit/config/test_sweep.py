@@ -16,7 +16,7 @@ def quick(monkeypatch):
 
     from kraken_flow.runs.directory import claim, write_json
 
-    def run(self, call):
+    def drive(self, call):
         strategy = call.graph.strategy
         if strategy.fast == 13:
             raise RuntimeError("unlucky")
@@ -32,7 +32,7 @@ def quick(monkeypatch):
             raise KeyboardInterrupt
         return 0
 
-    monkeypatch.setattr(Backtest, "run", run)
+    monkeypatch.setattr(Backtest, "drive", drive)
 
 
 def board(program):
@@ -119,7 +119,7 @@ def test_a_sweep_that_breaks_before_any_run_begins_says_so(program, monkeypatch)
     def fail(self, call):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(Backtest, "run", fail)
+    monkeypatch.setattr(Backtest, "drive", fail)
     assert program("-m", "strategy.fast=5,6", *FAST) == 1
     assert [row["error"] for row in board(program)] == ["unexpected RuntimeError: broken"] * 2
     assert status(program) == "failed"
@@ -185,7 +185,7 @@ def test_a_sweep_of_real_runs(program):
 
 def test_sharing_a_composition_changes_nothing(program, monkeypatch):
     seen = []
-    monkeypatch.setattr(Backtest, "run", lambda self, call: seen.append((call.cfg, call.choices, call.overrides)) or 1)
+    monkeypatch.setattr(Backtest, "drive", lambda self, call: seen.append((call.cfg, call.choices, call.overrides)) or 1)
     words = (
         "-m",
         "strategy=sma_cross,hold",

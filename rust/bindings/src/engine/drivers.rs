@@ -251,6 +251,13 @@ impl Engine {
         (ledger.cash, PyArray1::from_slice(py, &ledger.position))
     }
 
+    /// How many orders work, and per pair whether a protective exit keeps it out of the market.
+    fn standing(&self) -> (usize, Vec<bool>) {
+        let sim = &self.engine.sim;
+        let working = sim.live.iter().flatten().filter(|&&id| sim.orders[id].alive()).count();
+        (working, sim.stopped_row.iter().map(|&row| row >= 0).collect())
+    }
+
     /// Return everything recorded so far, as `run_engine` does, and the columns equity, cash and gross.
     fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let result = as_dict(py, self.engine.clone())?;
