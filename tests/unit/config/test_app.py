@@ -87,7 +87,7 @@ def test_a_failed_run_is_one_line(program, monkeypatch, error, code, says):
     def fail(self, call):
         raise error
 
-    monkeypatch.setattr(Backtest, "run", fail)
+    monkeypatch.setattr(Backtest, "drive", fail)
     assert program() == code
     assert program.err == says
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
@@ -101,7 +101,7 @@ def test_an_unexpected_error_says_where_its_log_is(program, monkeypatch):
         error.add_note("see runs/x/run.log")
         raise error
 
-    monkeypatch.setattr(Backtest, "run", fail)
+    monkeypatch.setattr(Backtest, "drive", fail)
     assert program() == 1
     assert program.err == "error: unexpected RuntimeError: broken (see runs/x/run.log)\n"
 
@@ -169,7 +169,7 @@ def test_an_interrupt_is_130_and_one_line(tmp_path, sent):
 
 def test_a_program_that_calls_us_keeps_its_own_ways_with_signals(program, monkeypatch):
     seen = []
-    monkeypatch.setattr(Backtest, "run", lambda self, call: seen.append(signal.getsignal(signal.SIGTERM)) or 0)
+    monkeypatch.setattr(Backtest, "drive", lambda self, call: seen.append(signal.getsignal(signal.SIGTERM)) or 0)
     before = signal.getsignal(signal.SIGTERM)
     try:
         signal.signal(signal.SIGTERM, print)

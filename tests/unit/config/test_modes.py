@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -5,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from kraken_flow.config import build, compose
+from kraken_flow.config.json_schema import json_schema
 from kraken_flow.config.paths import GROUPS, options, own_conf, summary
 from kraken_flow.config.schema import allowed, fields_of
 from kraken_flow.modes.diagram import boxes, svg
@@ -30,6 +32,18 @@ def test_list_of_one_group_shows_its_keys(program):
 def test_list_writes_every_default_as_a_user_would(program, group):
     assert program("mode=list", f"mode.group={group}") == 0
     assert not any(word in program.out for word in ("annotation=", "<", "MISSING", "object at"))
+
+
+def test_list_writes_a_schema_for_editors_over_its_own_alone(program):
+    for _ in range(2):
+        assert program("mode=list", "mode.schema=made/kraken.json") == 0
+        assert program.out.splitlines()[-1] == "# yaml-language-server: $schema=made/kraken.json"
+    assert json.loads((program.folder / "made/kraken.json").read_text()) == json_schema()
+    program.write("mine.json", "{}")
+    assert program("mode=list", "mode.schema=mine.json") == 2
+    assert program.err == "error: mode.schema=mine.json: is there, and is no schema of ours; choose another file\n"
+    assert program("mode=list", "mode.schema=mine.json/made.json") == 2
+    assert program.err.startswith("error: mode.schema=mine.json/made.json: cannot be written (")
 
 
 def test_list_works_where_the_rest_is_wrong(program):

@@ -185,7 +185,9 @@ def test_a_sweep_of_real_runs(program):
 
 def test_sharing_a_composition_changes_nothing(program, monkeypatch):
     seen = []
-    monkeypatch.setattr(Backtest, "drive", lambda self, call: seen.append((call.cfg, call.choices, call.overrides)) or 1)
+    monkeypatch.setattr(
+        Backtest, "drive", lambda self, call: seen.append((call.cfg, call.choices, call.overrides)) or 1
+    )
     words = (
         "-m",
         "strategy=sma_cross,hold",
