@@ -148,7 +148,7 @@ def _run_many(arguments: Arguments) -> int:
             if checked.problems:
                 raise UserError("\n".join(checked.problems))
             if not checked.mode.sweeps:
-                raise UserError(f"mode={composition.choices['mode']} makes no run to compare: leave out -m")
+                raise UserError(f"mode={composition.choices['mode']}: -m compares backtests; leave it out")
             composition.cfg["run_dir"] = str(sweep.settle(composition) / str(number))
             asked = [*arguments.chosen_configuration, *typed(overrides)]
             return _call(composition, checked, asked, {}, sweep.begin)
