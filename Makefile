@@ -93,7 +93,7 @@ lock: ## compile the requirement files anew (UPGRADE=1 takes newer versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 2; }
 	$(call compile,core,pyproject.toml)
 	$(call compile,build,--group build)
-	$(call compile,dev,-c requirements/core.txt -c requirements/build.txt --group dev pyproject.toml)
+	$(call compile,dev,-c requirements/core.txt -c requirements/build.txt --group dev --extra live pyproject.toml)
 	$(call compile,bench,-c requirements/dev.txt --group bench pyproject.toml)
 
 compile = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
