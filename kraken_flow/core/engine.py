@@ -11,6 +11,7 @@ from kraken_flow.core.decision import Decider
 from kraken_flow.core.detail import Slot, finer_bars
 from kraken_flow.core.ledger import Ledger
 from kraken_flow.core.market import REAL, SYNTHETIC, Market, PairColumns
+from kraken_flow.core.orders import Control
 from kraken_flow.core.recorder import Recorder
 from kraken_flow.core.result import Result, Standing
 from kraken_flow.core.simulator import Bars, Simulator
@@ -94,6 +95,11 @@ class Engine:
         sim.mean_volume = view.aux.get("mean_volume", [])
         if REAL in bars.state:
             self.decider.decide(spec.first_row)
+
+    def control(self, what: Control, time: int) -> None:
+        """Do what a user says after the newest instant, at `time` ns; see `Decider.control`."""
+        self.view.time = time
+        self.decider.control(what)
 
     def standing(self) -> Standing:
         """Return the account as it stands."""

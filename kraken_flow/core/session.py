@@ -19,6 +19,7 @@ from kraken_flow.core.detail import finer_bars
 from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
+from kraken_flow.core.orders import Control
 from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.run import Outcome, notes_of
 from kraken_flow.core.signal_stream import SignalStream
@@ -46,6 +47,9 @@ class Account(Protocol):
         self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
     ) -> News | None:
         """Take an instant; return what it brought, None where that is nothing."""
+
+    def control(self, what: Control, time: int) -> News | None:
+        """Do what a user says, at `time` ns; return what it brought."""
 
     def standing(self) -> Standing:
         """Return the account as it stands."""
@@ -86,6 +90,8 @@ class Session:
             else RustAccount(twin.Stepper(native, self.spec, tape.detail_ns))
         )
         self._coarse, self._fine = Grid(len(tape.pairs)), Grid(len(tape.pairs))
+        self.paused = False
+        """Whether a user has paused it."""
 
     @property
     def rows(self) -> int:
@@ -120,6 +126,20 @@ class Session:
         aux = {name: fix_column(values) for name, values in self.signals.aux.items()}
         return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux)
 
+    @property
+    def known(self) -> int:
+        """When the newest instant was known, ns UTC: its bar's close and the feed delay."""
+        return self.tape.first + self.rows * self.tape.timeframe_ns + self.graph.source.feed_delay_ns
+
+    def control(self, what: Control, time: int) -> News | None:
+        """Do what a user says between two instants, at `time` ns UTC; return what it brought.
+
+        Pause sends no order that opens or enlarges a position, resume ends that, flatten closes everything and keeps
+        each pair out until its forecast changes.
+        """
+        self.paused = self.paused if what is Control.FLATTEN else what is Control.PAUSE
+        return self.account.control(what, time)
+
     def market(self) -> Market:
         """Return the tape so far as a market."""
         return market_of(self.tape, self._coarse, self._fine)
@@ -145,6 +165,14 @@ class ReferenceAccount:
             finer, detailed = finer_bars(coarse, [Bars(*slot) for slot in fine], time, self._detail_ns)
         columns = {name: values.tolist() for name, values in aux.items()}
         self._engine.step(row, time, coarse, forecast.tolist(), columns, finer, detailed)
+        return self._news()
+
+    def control(self, what: Control, time: int) -> News | None:
+        """Do what a user says."""
+        self._engine.control(what, time)
+        return self._news()
+
+    def _news(self) -> News | None:
         news = self._engine.record.news()
         return None if news is None else News(*news)
 
@@ -170,6 +198,10 @@ class RustAccount:
         values: NDArray[np.int64] = np.array([*bars, forecast, *aux.values()], np.int64)
         finer = np.ascontiguousarray(np.array(fine, np.int64).transpose(1, 2, 0)) if fine else None
         return News(*self._stepper.drain()) if any(self._stepper.step(row, time, values, finer)) else None
+
+    def control(self, what: Control, time: int) -> News | None:
+        """Do what a user says."""
+        return News(*self._stepper.drain()) if any(self._stepper.control(int(what), time)) else None
 
     def standing(self) -> Standing:
         """Return the account as it stands."""

@@ -94,6 +94,11 @@ class Stepper:
             raise _too_large(error) from None
         return waiting
 
+    def control(self, what: int, time: int) -> tuple[int, int, int]:
+        """Do what a user says (a `Control`) at `time` ns; return how many orders, fills and log lines wait."""
+        waiting: tuple[int, int, int] = self._engine.control(what, time)
+        return waiting
+
     def drain(self) -> tuple[Columns, Columns, Columns]:
         """Return (orders, fills, log) that are new since the last call; orders as they stand now."""
         orders, fills, log = self._engine.drain()

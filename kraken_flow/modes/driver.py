@@ -9,8 +9,10 @@ from rich.console import Console
 
 from kraken_flow import native
 from kraken_flow.analysis.finished import FinishedRun
-from kraken_flow.config.composition import Composition
+from kraken_flow.config.composition import Composition, read_yaml
+from kraken_flow.config.validation import build
 from kraken_flow.core.compile import compile_graph
+from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.market import Market
@@ -131,6 +133,19 @@ def load_checked(graph: Graph) -> Market:
     market = load(graph)
     compile_graph(graph, market, graph.exchange.instruments(market))
     return market
+
+
+def configuration_of(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a run. Raises `UserError` where it cannot be read."""
+    try:
+        return read_yaml((folder / "config.yaml").read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"mode.run={folder}: its config.yaml cannot be read ({error.strerror})") from None
+
+
+def graph_of_run(folder: Path) -> Graph:
+    """Return the graph of a run, from its folder alone."""
+    return build(configuration_of(folder))
 
 
 def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> Done:

@@ -69,20 +69,26 @@ class Watch:
         return known if self.rows is None else f"{known} ({rows / self.rows:.0%})"
 
     def _table(self) -> Group:
-        """Return the session as it is drawn."""
-        session, now = self.session, self.session.account.standing()
-        start = session.spec.cash / CASH_UNIT
-        head = Text.assemble(
-            (f"paper {self._when()}", "bold"),
-            f"  equity {now.equity:,.2f} ({now.equity / start - 1:+.2%})  cash {now.cash / CASH_UNIT:,.2f}",
-            f"  orders {self.orders}, working {now.working}, fills {self.fills}",
-        )
-        table = Table(box=None, pad_edge=False)
-        for name in ("Pair", "Price", "Position", "Value", "Risk"):
-            table.add_column(name, justify="left" if name in {"Pair", "Risk"} else "right")
-        for pair, close, held, out in zip(session.tape.pairs, session.closes, now.position, now.disarmed, strict=True):
-            value = f"{held * close / CASH_UNIT:,.2f}" if held else ""
-            state = "stopped out, waits for a new signal" if out else "protected" if held and session.protects else ""
-            table.add_row(pair, text(close), text(held) if held else "flat", value, state)
-        rate = session.rows / max(time.monotonic() - self._began, 1e-9)
-        return Group(head, table, Text(f"{rate:,.0f} instants/s; Ctrl-C stops in order, the same run_dir goes on"))
+        """Return the session as it is drawn, and how fast it goes."""
+        head = f"paper {self._when()}{', paused' if self.session.paused else ''}"
+        rate = self.session.rows / max(time.monotonic() - self._began, 1e-9)
+        foot = Text(f"{rate:,.0f} instants/s; Ctrl-C stops in order, the same run_dir goes on")
+        return Group(drawn(self.session, head, self.orders, self.fills), foot)
+
+
+def drawn(session: Session, head: str, orders: int, fills: int) -> Group:
+    """Return a session as a table under a headline, with how many orders it sent and fills it had."""
+    now, start = session.account.standing(), session.spec.cash / CASH_UNIT
+    words = Text.assemble(
+        (head, "bold"),
+        f"  equity {now.equity:,.2f} ({now.equity / start - 1:+.2%})  cash {now.cash / CASH_UNIT:,.2f}",
+        f"  orders {orders}, working {now.working}, fills {fills}",
+    )
+    table = Table(box=None, pad_edge=False)
+    for name in ("Pair", "Price", "Position", "Value", "Risk"):
+        table.add_column(name, justify="left" if name in {"Pair", "Risk"} else "right")
+    for pair, close, held, out in zip(session.tape.pairs, session.closes, now.position, now.disarmed, strict=True):
+        value = f"{held * close / CASH_UNIT:,.2f}" if held else ""
+        state = "out until its forecast changes" if out else "protected" if held and session.protects else ""
+        table.add_row(pair, text(close), text(held) if held else "flat", value, state)
+    return Group(words, table)

@@ -23,6 +23,8 @@ from kraken_flow.runs.session_journal import JournalledSession
 
 logger = logging.getLogger(__name__)
 
+IDLE_S = 0.1
+"""How often a session looks for what users tell it."""
 _FREE = ("mode.speed", "run_dir", "report.")
 """Keys in which a restart may differ from the session it continues."""
 
@@ -59,32 +61,31 @@ async def _trade(session: JournalledSession, market: Market, speed: float, watch
     """Take instant after instant; return whether the tape came to its end, rather than somebody interrupting."""
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
-        async for instant in paced(market, session.session.rows, speed, stop):
-            news = session.take(instant)
-            watch.show(news)
+        async for instant in paced(market, session.session.rows, speed):
+            if instant is None:
+                session.obey(session.session.known)
+            else:
+                watch.show(session.take(instant))
             # Signals are seen between instants, never inside one.
             await asyncio.sleep(0)
             if stop.is_set():
                 return session.session.rows == market.n_rows
-    return not stop.is_set()
+    return True
 
 
-async def paced(market: Market, row: int, speed: float, stop: asyncio.Event) -> AsyncIterator[Instant]:
-    """Yield a market's instants from a row on, each when it is due; end where `stop` is set.
+async def paced(market: Market, row: int, speed: float) -> AsyncIterator[Instant | None]:
+    """Yield a market's instants from a row on, each when it is due, and None now and then: time for other things.
 
     The first comes at once, the others as long after it as they lie apart on the tape, divided by `speed`.
     """
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    began = idle = loop.time()
     for number, instant in enumerate(instants(market, row)):
         due = began + number * market.timeframe_ns / SECOND / speed
-        if due > loop.time():
-            try:
-                await asyncio.wait_for(stop.wait(), due - loop.time())
-            except TimeoutError:
-                yield instant
-                continue
-            return
+        while (now := loop.time()) < due or now - idle > IDLE_S:
+            await asyncio.sleep(min(max(due - now, 0.0), IDLE_S))
+            idle = loop.time()
+            yield None
         yield instant
 
 

@@ -9,13 +9,12 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from kraken_flow.config.composition import read_yaml
 from kraken_flow.config.validation import build
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.session import Session
 from kraken_flow.core.tape import instants, tape_of
 from kraken_flow.modes import Call
-from kraken_flow.modes.driver import Done, Job, concluded, inputs, load, show, warn_of_fallback, write
+from kraken_flow.modes.driver import Done, Job, concluded, configuration_of, inputs, load, show, warn_of_fallback, write
 from kraken_flow.runs.directory import read_manifest
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.record import recorded
@@ -65,10 +64,7 @@ def _of_session(call: Call, run: Path) -> Job:
     folder = call.cfg.get("run_dir")
     if folder is not None and Path(folder).resolve() == run.resolve():
         raise UserError(f"run_dir={folder}: that is the session itself; choose another folder for its replay")
-    try:
-        cfg = read_yaml((run / "config.yaml").read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"mode.run={run}: its config.yaml cannot be read ({error.strerror})") from None
+    cfg = configuration_of(run)
     cfg |= {key: call.cfg[key] for key in ("mode", "report", "engine", "run_dir") if key in call.cfg}
     choices = {**call.choices, "strategy": str(manifest.get("strategy"))}
     return Job.of(replace(call, cfg=cfg, choices=choices, graph=build(cfg)), "replay")

@@ -143,6 +143,21 @@ class Claim:
         self._handle = -1
 
 
+def is_claimed(folder: Path) -> bool:
+    """Return whether a run is writing into a folder now."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in {errno.EWOULDBLOCK, errno.EACCES}
+    finally:
+        os.close(handle)
+    return False
+
+
 def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
     """Take a folder for a run: make it, or clear the earlier run of ours that it holds.
 

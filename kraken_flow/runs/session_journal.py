@@ -12,9 +12,11 @@ from typing import Any
 import orjson
 
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.orders import Control
 from kraken_flow.core.session import News, Session
 from kraken_flow.core.tape import Instant, Tape
 from kraken_flow.core.times import iso
+from kraken_flow.runs.control import requests
 from kraken_flow.runs.journal import JOURNAL, Frame, Journal, Reader
 
 _SENT = (
@@ -63,25 +65,33 @@ def commands_in(news: News | None) -> dict[str, Any] | None:
     return None if news is None or len(news.log["kind"]) == 0 else commands_of(news)
 
 
-def fold(session: Session, frames: Iterator[Frame], path: Path) -> dict[str, Any] | None:
-    """Take the instants of a journal and hold what they command to what stands there.
+def control_frame(what: Control, time: int, name: str) -> dict[str, Any]:
+    """Return what a user said, when, and the request's name, as it stands in a journal."""
+    return {"control": what.word, "at": time, "request": name}
 
-    Parameters: `frames` after the first. Returns the last instant's commands where the journal ends before them.
-    Raises `CheckFailed` naming the first instant whose commands differ.
+
+def fold(session: Session, frames: Iterator[Frame], path: Path) -> dict[str, Any] | None:
+    """Take the instants and controls of a journal and hold what they command to what stands there.
+
+    Parameters: `frames` after the first. Returns the last one's commands where the journal ends before them. Raises
+    `CheckFailed` naming the first instant whose commands differ.
     """
     pending: dict[str, Any] | None = None
     time = session.tape.first
     for frame in frames:
-        commanded = "instant" not in frame.content
+        commanded = "log" in frame.content
         if commanded != (pending is not None) or (commanded and frame.content != pending):
             raise CheckFailed(
                 f"{path}: the instant of {iso(time)} does not command again what stands there (frame {frame.number}); "
                 "the program or a strategy changed since. Go back to that version, or start anew in another run_dir"
             )
         pending = None
-        if not commanded:
+        if "instant" in frame.content:
             time = frame.content["instant"]
             pending = commands_in(session.take(instant_of(frame.content)))
+        elif "control" in frame.content:
+            what = Control[frame.content["control"].upper()]
+            pending = commands_in(session.control(what, frame.content["at"]))
     return pending
 
 
@@ -118,16 +128,20 @@ class JournalledSession:
 
     def __init__(self, session: Session, folder: Path) -> None:
         self.session = session
+        self.folder = folder
         tape, frames, reader = begin(folder / JOURNAL)
         if tape is not None:
             _same_tape(tape, session.tape, folder)
-        pending = fold(session, frames, reader.path)
+        self._answered: set[str] = set()
+        pending = fold(session, self._noting_requests(frames), reader.path)
         self.recovered = session.rows
         """Instants that stood in the journal."""
         self.torn = reader.torn
         """Bytes of a torn tail that were cut."""
         self.journal = Journal(reader.path, reader.end)
         if tape is None:
+            for request, _ in requests(folder):
+                request.unlink(missing_ok=True)  # asked of an earlier session
             self._write({"tape": plain(session.tape)})
         if pending is not None:
             self._write(pending)
@@ -140,6 +154,29 @@ class JournalledSession:
         if commands is not None:
             self._write(commands)
         return news
+
+    def obey(self, time: int) -> bool:
+        """Do what users asked for since the last call, at `time` ns UTC; return whether anything was asked.
+
+        A request is removed once it stands in the journal: one that a crash left behind is not done twice.
+        """
+        found = False
+        for request, what in requests(self.folder):
+            if request.name not in self._answered:
+                found = True
+                self._answered.add(request.name)
+                self._write(control_frame(what, time, request.name))
+                commands = commands_in(self.session.control(what, time))
+                if commands is not None:
+                    self._write(commands)
+            request.unlink(missing_ok=True)
+        return found
+
+    def _noting_requests(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if "request" in frame.content:
+                self._answered.add(frame.content["request"])
+            yield frame
 
     def close(self) -> None:
         """Put everything on the disk."""

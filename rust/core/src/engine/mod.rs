@@ -7,6 +7,7 @@ pub mod account;
 pub mod batch;
 pub mod callback;
 pub mod codes;
+mod control;
 pub mod costs;
 pub mod decision;
 pub mod detail;

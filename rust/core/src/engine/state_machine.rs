@@ -1,6 +1,7 @@
 //! One account trading one specification: fed rows in time order, read at any time.
 
 use super::callback::Callbacks;
+use super::codes::Control;
 use super::decision::{Decider, Now};
 use super::detail::Finer;
 use super::fault::{Fault, guard};
@@ -61,6 +62,15 @@ impl Engine {
         self.guarded(|engine| {
             engine.count_gaps(instant.bars);
             engine.advance(instant, calls)
+        })
+    }
+
+    /// Does what a user says after the newest instant, whose bars are `bars`, at `time` ns.
+    pub fn control(&mut self, what: Control, time: i64, bars: Bars<'_>) -> Result<(), Fault> {
+        self.guarded(|engine| {
+            let signals = Signals { forecast: &[], aux: &[], at: 0 };
+            let now = Now { row: engine.sim.row, time, bars, signals };
+            engine.decider.control(&mut engine.sim, what, now);
         })
     }
 
