@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from kraken_flow.core.times import SECOND
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Job, concluded, inputs, load, show, warn_of_fallback, write
 from kraken_flow.modes.live_console import Watch
+from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.record import Run, recorded
 from kraken_flow.runs.session_journal import JournalledSession
 
@@ -64,6 +66,7 @@ async def _trade(session: JournalledSession, market: Market, speed: float, watch
         async for instant in paced(market, session.session.rows, speed):
             if instant is None:
                 session.obey(session.session.known)
+                watch.show(None)
             else:
                 watch.show(session.take(instant))
             # Signals are seen between instants, never inside one.
@@ -91,7 +94,13 @@ async def paced(market: Market, row: int, speed: float) -> AsyncIterator[Instant
 
 @contextmanager
 def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM set the event; a second one ends the program at once, which loses nothing either."""
+    """Let Ctrl-C and SIGTERM set the event; a second one ends the program at once, which loses nothing either.
+
+    Outside the main thread, which alone gets signals, the program around it decides for itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     loop = asyncio.get_running_loop()
 
     def interrupt(number: signal.Signals) -> None:
@@ -99,20 +108,23 @@ def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
             signal.default_int_handler(number, None)
         stop.set()
 
-    handled = (signal.SIGINT, signal.SIGTERM)
-    for number in handled:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
         loop.add_signal_handler(number, interrupt, number)
     try:
         yield
     finally:
-        for number in handled:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)  # the loop leaves the system's own
 
 
 def _same_configuration(folder: Path, config: str) -> None:
     """Refuse to continue a session under another configuration; name every key that differs."""
     path = folder / "config.yaml"
     if not path.is_file():
+        if (folder / JOURNAL).exists():
+            raise UserError(f"run_dir={folder}: the unfinished session there has lost its config.yaml; bring it back")
         return  # stopped before it was written
     before, now = flat(read_yaml(path.read_text("utf-8"))), flat(read_yaml(config))
     differ = [
@@ -131,4 +143,6 @@ def _tell_recovery(session: JournalledSession, record: Run) -> None:
     """Write down what was found in the journal."""
     if record.continues:
         logger.info("continues after %d instants", session.recovered)
+        if session.torn:
+            logger.warning("a torn tail of %d bytes was cut from the journal", session.torn)
         record.add({"recovered_instants": session.recovered, "torn_bytes": session.torn})
