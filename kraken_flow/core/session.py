@@ -115,7 +115,7 @@ class Session:
         range or an amount the engine's integers.
         """
         row = self.rows
-        if instant.time != self.tape.first + row * self.tape.timeframe_ns:
+        if instant.time != self.due:
             raise ValueError(f"instant {instant.time} is not row {row} of the tape")
         bars = self._coarse.lay(instant.bars)
         fine = [self._fine.lay(slot) for slot in instant.finer]
@@ -127,9 +127,14 @@ class Session:
         return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux)
 
     @property
+    def due(self) -> int:
+        """Open of the next row, ns UTC."""
+        return self.tape.first + self.rows * self.tape.timeframe_ns
+
+    @property
     def known(self) -> int:
         """When the newest instant was known, ns UTC: its bar's close and the feed delay."""
-        return self.tape.first + self.rows * self.tape.timeframe_ns + self.graph.source.feed_delay_ns
+        return self.due + self.graph.source.feed_delay_ns
 
     def control(self, what: Control, time: int) -> News | None:
         """Do what a user says between two instants, at `time` ns UTC; return what it brought.

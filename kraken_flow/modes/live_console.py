@@ -27,7 +27,9 @@ class Watch:
 
     def __init__(self, session: Session, rows: int | None, quiet: bool = False) -> None:
         self.session, self.rows = session, rows
-        self.orders = self.fills = 0
+        before = session.account.result()
+        self.orders, self.fills = len(before.orders["pair"]), len(before.fills["pair"])
+        self._rows = session.rows
         self.console = Console(stderr=True, highlight=False)
         self._quiet = quiet
         self._live = Live(console=self.console, auto_refresh=False, transient=True)
@@ -71,7 +73,7 @@ class Watch:
     def _table(self) -> Group:
         """Return the session as it is drawn, and how fast it goes."""
         head = f"paper {self._when()}{', paused' if self.session.paused else ''}"
-        rate = self.session.rows / max(time.monotonic() - self._began, 1e-9)
+        rate = (self.session.rows - self._rows) / max(time.monotonic() - self._began, 1e-9)
         foot = Text(f"{rate:,.0f} instants/s; Ctrl-C stops in order, the same run_dir goes on")
         return Group(drawn(self.session, head, self.orders, self.fills), foot)
 

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.orders import Control
 from kraken_flow.core.session import News, Session
 from kraken_flow.core.tape import Instant, Tape
@@ -88,6 +89,11 @@ def fold(session: Session, frames: Iterator[Frame], path: Path) -> dict[str, Any
         pending = None
         if "instant" in frame.content:
             time = frame.content["instant"]
+            if time != session.due:
+                raise CheckFailed(
+                    f"{path}: frame {frame.number} holds the instant of {iso(time)}, due is that of "
+                    f"{iso(session.due)}: frames are missing; nothing was changed. Restore the file from a copy"
+                )
             pending = commands_in(session.take(instant_of(frame.content)))
         elif "control" in frame.content:
             what = Control[frame.content["control"].upper()]
@@ -105,7 +111,10 @@ def begin(path: Path) -> tuple[Tape | None, Iterator[Frame], Reader]:
     first = next(frames, None)
     if first is not None and "tape" not in first.content:
         raise CheckFailed(f"{path}: its first frame does not say what it is about; it is no journal of a session")
-    return None if first is None else tape_from(first.content["tape"]), frames, reader
+    try:
+        return None if first is None else tape_from(first.content["tape"]), frames, reader
+    except (KeyError, TypeError):
+        raise CheckFailed(f"{path}: another version of the program wrote it; go on with that version") from None
 
 
 class JournalledSession:
@@ -132,6 +141,7 @@ class JournalledSession:
         tape, frames, reader = begin(folder / JOURNAL)
         if tape is not None:
             _same_tape(tape, session.tape, folder)
+            _same_files(folder, session)
         self._answered: set[str] = set()
         pending = fold(session, self._noting_requests(frames), reader.path)
         self.recovered = session.rows
@@ -139,12 +149,16 @@ class JournalledSession:
         self.torn = reader.torn
         """Bytes of a torn tail that were cut."""
         self.journal = Journal(reader.path, reader.end)
-        if tape is None:
-            for request, _ in requests(folder):
-                request.unlink(missing_ok=True)  # asked of an earlier session
-            self._write({"tape": plain(session.tape)})
-        if pending is not None:
-            self._write(pending)
+        try:
+            if tape is None:
+                for request, _ in requests(folder):
+                    request.unlink(missing_ok=True)  # asked of an earlier session
+                self._write({"tape": plain(session.tape), "strategy_files": strategy_files(session)})
+            if pending is not None:
+                self._write(pending)
+        except BaseException:
+            self.journal.close()
+            raise
 
     def take(self, instant: Instant) -> News | None:
         """Write an instant down, take it, and write down what it commands; then that may be carried out."""
@@ -187,6 +201,23 @@ class JournalledSession:
         self.journal.sync()
 
 
+def strategy_files(session: Session) -> dict[str, str]:
+    """Return the hashes of the files that decide what the strategy does, by path."""
+    return {path: file_hash(Path(path)) for path in session.graph.strategy.files()}
+
+
+def _same_files(folder: Path, session: Session) -> None:
+    """Refuse to continue a session whose strategy reads other files than it began with."""
+    first = next(iter(Reader(folder / JOURNAL)))
+    before, now = first.content.get("strategy_files", {}), strategy_files(session)
+    if before != now:
+        differ = sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
+        raise UserError(
+            f"run_dir={folder}: the strategy of the session there read other files ({', '.join(differ)} differs); "
+            "bring the old ones back, or choose another run_dir for a new session"
+        )
+
+
 def _same_tape(before: Tape, now: Tape, folder: Path) -> None:
     """Refuse to continue a session on other data than it began with."""
     old, new = plain(before), plain(now)
@@ -194,7 +225,8 @@ def _same_tape(before: Tape, now: Tape, folder: Path) -> None:
         return
     names = [name for name in new if old[name] != new[name]]
     hashes = {str(file["path"]): file["sha256"] for file in before.files}
-    files = [str(file["path"]) for file in now.files if hashes.get(str(file["path"])) != file["sha256"]]
+    files = [str(file["path"]) for file in now.files if hashes.pop(str(file["path"]), None) != file["sha256"]]
+    files += hashes  # those that are no longer read
     raise UserError(
         f"run_dir={folder}: the session there ran on other data ({', '.join(files or names)} differs); "
         "bring the old data back, or choose another run_dir for a new session"
