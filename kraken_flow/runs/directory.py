@@ -51,12 +51,22 @@ def unfinished_session(folder: Path) -> dict[str, Any] | None:
     return manifest if can else None
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never half of one."""
-    text = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+def write_json(path: Path, content: Any, sync: bool = False) -> None:
+    """Write JSON as `write_whole` does."""
+    write_whole(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), sync)
+
+
+def write_whole(path: Path, data: bytes, sync: bool = False) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of one.
+
+    Parameters: `sync` holds that also where the machine stops, not only the program.
+    """
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        fresh.write_bytes(text)
+        fresh.write_bytes(data)
+        if sync:
+            with fresh.open("rb") as file:
+                os.fsync(file.fileno())
         fresh.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -26,6 +26,7 @@ from kraken_flow.runs.directory import (
     point_latest,
     read_manifest,
     write_json,
+    write_whole,
 )
 from kraken_flow.runs.log import attached, run_log
 from kraken_flow.runs.sources import git_commit, loaded_sources, versions
@@ -77,11 +78,13 @@ class Run:
     manifest: dict[str, Any] = field(default_factory=dict)
     continues: bool = False
     """Whether the folder holds a session that stopped before its end."""
+    session: bool = False
+    """Whether a restart continues it, so that what it needs has to be on the disk."""
 
     def save(self) -> None:
         """Write the manifest."""
         with explained(self.folder):
-            write_json(self.folder / MANIFEST, self.manifest)
+            write_json(self.folder / MANIFEST, self.manifest, self.session)
 
     def add(self, facts: Mapping[str, Any]) -> None:
         """Add to the manifest and write it."""
@@ -94,7 +97,7 @@ def recorded(declared: Declared) -> Iterator[Run]:
     """Hold a folder for a run; its manifest says running, then finished, failed or interrupted."""
     folder, held = _take(declared)
     try:
-        run = Run(folder, _first_manifest(declared), held.continues)
+        run = Run(folder, _first_manifest(declared), held.continues, declared.resume is not None)
         if held.continues:
             run.manifest |= _continued(folder)
         run.save()
@@ -110,7 +113,8 @@ def _described(run: Run, declared: Declared) -> logging.Handler:
     """Write what the run was asked to do; return the handler of its log."""
     try:
         with explained(run.folder):
-            (run.folder / "config.yaml").write_text(declared.config, "utf-8")
+            # A restart compares itself with it: a kill here may not leave half of it.
+            write_whole(run.folder / "config.yaml", declared.config.encode(), run.session)
             lines = [f"- {orjson.dumps(redact(word)).decode()}\n" for word in declared.overrides]
             (run.folder / "overrides.yaml").write_text("".join(lines) or "[]\n", "utf-8")
             return run_log(run.folder / "run.log")
