@@ -143,6 +143,8 @@ def _first_manifest(declared: Declared) -> dict[str, Any]:
         "strategy": declared.strategy,
         "started": _now(),
         "config_sha256": declared.config_hash,
+        "config": declared.config,
+        "working_directory": redact(str(Path.cwd())),
         "versions": versions(),
         "git_commit": git_commit(package),
         "project_git_commit": git_commit(Path.cwd()),
