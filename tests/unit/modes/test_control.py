@@ -38,7 +38,7 @@ def session(tmp_path, monkeypatch):
         time.sleep(0.05)
     yield process
     process.kill()
-    process.wait()
+    process.communicate()
 
 
 def test_a_session_obeys_and_its_journal_replays(session, capsys):
