@@ -37,12 +37,13 @@ def commands_of(news: News) -> dict[str, Any]:
 def instant_frame(instant: Instant) -> dict[str, Any]:
     """Return an instant as it stands in a journal."""
     frame: dict[str, Any] = {"instant": instant.time, "bars": instant.bars}
-    return frame | {"finer": instant.finer} if instant.finer else frame
+    return frame | ({"finer": instant.finer} if instant.finer else {}) | ({"missed": True} if instant.missed else {})
 
 
 def instant_of(frame: dict[str, Any]) -> Instant:
     """Read an instant."""
-    return Instant(frame["instant"], _bars(frame["bars"]), tuple(_bars(slot) for slot in frame.get("finer", ())))
+    finer = tuple(_bars(slot) for slot in frame.get("finer", ()))
+    return Instant(frame["instant"], _bars(frame["bars"]), finer, frame.get("missed", False))
 
 
 def _bars(bars: list[list[int] | None]) -> tuple[Any, ...]:
