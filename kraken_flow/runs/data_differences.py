@@ -48,11 +48,18 @@ def count_differences(a: PastRun, b: PastRun) -> dict[str, dict[str, int]]:
 
 def _counts(manifest: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     yield from dict(manifest.get("counts") or {}).items()
-    for facts in manifest.values():
-        if isinstance(facts, dict) and _OF_STREAM in facts:
+    for facts in (manifest, *manifest.values()):
+        if isinstance(facts, Mapping) and _OF_STREAM in facts:
             yield _OF_STREAM, facts[_OF_STREAM]
-            for pair, counted in dict(facts.get("pairs") or {}).items():
-                yield from ((f"{pair} {name}", number) for name, number in counted.items() if isinstance(number, int))
+            for place in facts.values():
+                yield from _per_pair(place)
+
+
+def _per_pair(counted: Any) -> Iterator[tuple[str, int]]:
+    """Yield the whole numbers of a table by pair."""
+    for pair, numbers in counted.items() if isinstance(counted, Mapping) else ():
+        if "/" in pair and isinstance(numbers, Mapping):
+            yield from ((f"{pair} {name}", number) for name, number in numbers.items() if isinstance(number, int))
 
 
 def bar_differences(a: PastRun, b: PastRun) -> Iterator[str]:

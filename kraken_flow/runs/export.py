@@ -157,20 +157,21 @@ def _journal(past: PastRun) -> Iterator[Sheet]:
     def contents() -> Iterator[dict[str, Any]]:
         return (frame.content for frame in begin(path)[1])
 
-    bars = ("time", "timeframe", "pair", *FIELDS)
+    bars = ("time", "timeframe", "pair", *FIELDS, "missed")
     yield Sheet("instants", bars, lambda: _bars(known, contents()))
     yield Sheet("commands", _COMMAND, lambda: _commands(known, contents(), tags))
     yield Sheet("controls", ("time", "control"), lambda: _controls(contents()))
 
 
 def _bars(tape: Tape, contents: Iterator[dict[str, Any]]) -> Iterator[Row]:
-    """Yield a row per bar, by its open; a missing bar has no prices."""
+    """Yield a row per bar, by its open; a missing bar has no prices, a missed one came too late to decide on."""
     for content in contents:
         if "instant" in content:
-            instant = instant_of(content)
-            yield from _slot(tape, instant.time, tape.timeframe_ns, instant.bars)
-            for number, slot in enumerate(instant.finer):
-                yield from _slot(tape, instant.time + number * tape.detail_ns, tape.detail_ns, slot)
+            instant, missed = instant_of(content), bool(content.get("missed"))
+            slots = [(instant.time, tape.timeframe_ns, instant.bars)]
+            slots += [(instant.time + n * tape.detail_ns, tape.detail_ns, slot) for n, slot in enumerate(instant.finer)]
+            for slot in slots:
+                yield from ((*row, missed) for row in _slot(tape, *slot))
 
 
 def _slot(tape: Tape, time: int, length_ns: int, bars: Bars) -> Iterator[Row]:

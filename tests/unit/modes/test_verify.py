@@ -1,11 +1,13 @@
 import json
+import re
+import shlex
 import shutil
 
 import pytest
 
 from kraken_flow.native import native
 from kraken_flow.runs.directory import write_json
-from tests.unit.modes.past_runs import DATA, SHIPPED, edit, fresh
+from tests.unit.modes.past_runs import DATA, ROOT, SHIPPED, edit, fresh
 
 ENGINES = ["python"] if native is None else ["python", "rust"]
 HASHES = {"order log": "order_log_sha256", "ledger": "ledger_sha256", "data": "data_sha256"}
@@ -236,3 +238,11 @@ def test_json_holds_what_was_found(mine):
     assert mine("mode=verify", "mode.run=out", "report=json") == 1
     found = json.loads(mine.out)
     assert found["changed"][0] == "config.yaml: strategy.slow was 12, is 13"
+
+
+def test_the_commands_of_the_page_run_one_after_the_other(mine):
+    commands = re.findall(r"^    python -m kraken_flow (.+)$", (ROOT / "docs/verify.md").read_text("utf-8"), re.M)
+    assert len(commands) == 5
+    for command in commands:
+        assert mine(*shlex.split(command), *["pairs=[BTC/USD]"] * ("timeframe" in command)) == 0, mine.err
+    assert (mine.folder / "runs/one/export/trades.json").is_file()
