@@ -1,6 +1,7 @@
 """Making a past run again from what its folder says."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -12,9 +13,11 @@ from kraken_flow.config.validation import ENGINES, build
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import FIELDS, Market
+from kraken_flow.core.orders import Control
 from kraken_flow.core.redact import revealed
 from kraken_flow.core.session import Session
-from kraken_flow.core.tape import Instant, instants
+from kraken_flow.core.source import StreamingSource
+from kraken_flow.core.tape import Instant, instants, tape_of
 from kraken_flow.core.times import iso
 from kraken_flow.core.units import text
 from kraken_flow.modes import Call
@@ -22,7 +25,7 @@ from kraken_flow.modes.backtest import perform
 from kraken_flow.modes.driver import Done, concluded, load
 from kraken_flow.nearest import hint
 from kraken_flow.runs.journal import JOURNAL
-from kraken_flow.runs.past import PastRun
+from kraken_flow.runs.past import IN_MEMORY, PastRun
 from kraken_flow.runs.session_journal import begin, fold, instant_of
 
 MODES = ("backtest", "replay", "paper")
@@ -71,6 +74,8 @@ def engine_for(call: Call, past: PastRun) -> tuple[str, str | None]:
 
 def graph_of(past: PastRun) -> Graph:
     """Return the graph of a run, from its `config.yaml`; values of secrets come from the environment."""
+    if any(record.get("path") == IN_MEMORY for record in past.records):
+        raise UserError(f"{past.name}: a program gave its candles (bars=...); they stand in no file to read anew")
     missing: dict[str, list[str]] = {}
 
     def put(value: Any, key: str) -> Any:
@@ -121,20 +126,43 @@ def _session_again(past: PastRun, graph: Graph, engine: str, folder: Path) -> Ag
 
 def _paper_again(past: PastRun, graph: Graph, engine: str, path: Path) -> Again:
     """Fold a session's journal, and hold its bars to the data read anew."""
-    if hasattr(graph.source, "stream"):
+    if isinstance(graph.source, StreamingSource):
         # What a venue sent is gone; the journal is all there is of it.
         return Again(_folded(graph, engine, path), journal=True)
     market = load(graph)
     if not path.is_file():
         return Again(perform(graph, engine, market), problems=("the journal is missing",))
+    whole = past.manifest.get("status") == "finished"
     try:
         done = _folded(graph, engine, path)
+        other = _other_bar(path, market, whole)
     except CheckFailed as error:
-        return Again(perform(graph, engine, market), problems=(str(error),))
-    other = _other_bar(path, market, whole=past.manifest.get("status") == "finished")
+        return Again(_over_data(graph, engine, market, path, whole), problems=(str(error),))
     if other is None:
         return Again(done, journal=True)
-    return Again(perform(graph, engine, market), journal=True, problems=(other,))
+    return Again(_over_data(graph, engine, market, path, whole), journal=True, problems=(other,))
+
+
+def _over_data(graph: Graph, engine: str, market: Market, path: Path, whole: bool) -> Done:
+    """Take a graph through as much of its data as a session took, with what users told that at the same instants."""
+    session = Session(graph, tape_of(market), engine)
+    coming = instants(market)
+    # What stands beyond damage is unknown; a session that came to its end took the rest of its data.
+    with suppress(CheckFailed):
+        for frame in begin(path)[1]:
+            if "instant" in frame.content:
+                instant = next(coming, None)
+                if instant is None:
+                    break
+                session.take(instant)
+            elif "control" in frame.content:
+                session.control(Control[frame.content["control"].upper()], frame.content["at"])
+    if whole:
+        for instant in coming:
+            session.take(instant)
+    if session.rows <= session.tape.first_row:
+        return perform(graph, engine, market)
+    return concluded(graph, session.outcome(), session.market(), 0.0)
 
 
 def _folded(graph: Graph, engine: str, path: Path) -> Done:

@@ -21,7 +21,9 @@ LATEST = "runs/latest"
 """The run that is meant where none is named."""
 LOGS = {"orders.log": "order_log_sha256", "ledger.log": "ledger_sha256"}
 """The hashed texts, and where `metrics.json` has their hashes."""
-_NOT_FILES = ("sample:", "memory")
+IN_MEMORY = "memory"
+"""The path of candles that a program gave."""
+_NOT_FILES = ("sample:", IN_MEMORY)
 """How the paths of data begin that was read from no file."""
 _NEEDED = ("config.yaml", "metrics.json", *LOGS)
 
@@ -52,8 +54,9 @@ class PastRun:
             raise UserError(f"{name}: there is no such folder{_missing(folder)}")
         manifest = read_manifest(folder)
         if manifest is None:
-            inside = f"; did you mean {key}={folder / LATEST}?" if read_manifest(folder / LATEST) else ""
-            raise UserError(f"{name}: the folder holds no run of ours, which has a {MANIFEST}{inside}")
+            inside = next((place for place in (folder / "latest", folder / LATEST) if read_manifest(place)), None)
+            near = f"; did you mean {key}={inside}?" if inside else ""
+            raise UserError(f"{name}: the folder holds no run of ours, which has a {MANIFEST}{near}")
         if manifest.get("kind") == "sweep":
             raise UserError(f"{name}: this is a sweep; name one of its runs, as in {key}={folder / '0'}")
         status = manifest.get("status")

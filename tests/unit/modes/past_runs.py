@@ -4,10 +4,13 @@ import math
 import os
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
+ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
 STRATEGY = '''\
 """Mine."""
 
@@ -40,9 +43,9 @@ def candles(scale, rows=300):
     for row in range(rows):
         noise = (row * row * 7919 % 101 - 50) / 1000
         close = round(scale * (1 + 0.1 * math.sin(row / 7) + noise), 2)
-        time = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=row)
+        opened = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=row)
         high, low = max(before, close), min(before, close)
-        lines.append(f"{time:%Y-%m-%dT%H:%M:%SZ},{before},{high},{low},{close},{1000 + row}")
+        lines.append(f"{opened:%Y-%m-%dT%H:%M:%SZ},{before},{high},{low},{close},{1000 + row}")
         before = close
     return "\n".join(lines) + "\n"
 
@@ -67,10 +70,34 @@ def edit(path, before, after):
     path.write_text(text.replace(before, after), "utf-8")
 
 
-def fresh(folder, *words, code=0, **environment):
+def fresh(folder, *words, code=0):
     """Run the program in a process and a working directory of its own; return what it said on stdout and stderr."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     command = [sys.executable, "-m", "kraken_flow", *words]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    done = subprocess.run(command, cwd=folder, env=ENV, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout, done.stderr
+
+
+@contextmanager
+def started(folder, *words):
+    """Start the program; what is left of it at the end is killed."""
+    command = [sys.executable, "-m", "kraken_flow", *words]
+    out = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=folder, env=ENV, stdout=out, stderr=out) as process:  # noqa: S603 - ours
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(happened, seconds=60):
+    """Wait until something has happened; a file that is not there yet is no answer."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            if happened():
+                return
+        except FileNotFoundError:
+            pass
+        time.sleep(0.02)
+    raise AssertionError("it did not happen")

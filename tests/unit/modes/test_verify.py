@@ -2,12 +2,15 @@ import json
 import re
 import shlex
 import shutil
+import signal
 
 import pytest
 
+from kraken_flow.core.orders import Control
 from kraken_flow.native import native
+from kraken_flow.runs.control import ask
 from kraken_flow.runs.directory import write_json
-from tests.unit.modes.past_runs import DATA, ROOT, SHIPPED, edit, fresh
+from tests.unit.modes.past_runs import DATA, ROOT, SHIPPED, edit, fresh, started, wait_for
 
 ENGINES = ["python"] if native is None else ["python", "rust"]
 HASHES = {"order log": "order_log_sha256", "ledger": "ledger_sha256", "data": "data_sha256"}
@@ -177,15 +180,35 @@ def test_a_sessions_journal_is_checked_and_names_the_candle(mine):
     assert mine("mode=verify", "mode.run=out") == 1
     assert "the bar of BTC/USD that opens at 2024-01-02T16:00:00Z volume was 1040, is 1041" in mine.err
     path.write_text(before)
-    journal.write_bytes(whole[:-9])
-    assert mine("mode=verify", "mode.run=out") == 1
-    assert "a torn tail of " in mine.err
-    journal.write_bytes(whole[:4000] + b"what" + whole[4004:])
-    assert mine("mode=verify", "mode.run=out") == 1
-    assert "is damaged" in mine.err
+    for damaged, told in ((whole[:-9], "a torn tail of "), (whole[:4000] + b"what" + whole[4004:], "is damaged")):
+        journal.write_bytes(damaged)
+        assert mine("mode=verify", "mode.run=out") == 1
+        (line,) = mine.err.splitlines()[1:]
+        assert line.startswith(f"error: journal: {journal}: ")
+        assert told in line
     journal.unlink()
     assert mine("mode=verify", "mode.run=out") == 1
     assert "journal: the journal is missing" in mine.err
+
+
+def test_a_session_that_was_told_to_pause_and_then_stopped_comes_out_as_far_as_it_went(mine):
+    words = ["mode=paper", *SHIPPED, "mode.speed=36000x", "run_dir=out"]
+    with started(mine.folder, *words) as process:
+        for what in (Control.PAUSE, Control.FLATTEN):
+            wait_for(lambda: (mine.folder / "out/journal").stat().st_size > 3000)
+            request = ask(mine.folder / "out", what)
+            wait_for(lambda request=request: not request.exists())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert manifest(mine.folder / "out")["status"] == "interrupted"
+    assert mine("mode=verify", "mode.run=out") == 0, mine.err
+    assert mine("mode=export", "mode.run=out", "mode.format=json") == 0
+    told = json.loads((mine.folder / "out/export/controls.json").read_text())
+    assert [row["control"] for row in told] == ["pause", "flatten"]
+    edit(mine.folder / "candles/btcusd_1h.csv", ",1001\n", ",1002\n")
+    assert mine("mode=verify", "mode.run=out") == 1
+    assert "opens at 2024-01-01T01:00:00Z volume was 1001, is 1002" in mine.err
+    assert "orders.log" not in mine.err
 
 
 def test_a_secret_in_the_configuration_is_put_back_or_asked_for(mine, monkeypatch):
