@@ -23,8 +23,8 @@ from kraken_flow.core.units import Int64Array
 NOT_ASKED = -(2**63)
 """What stands at a row where a node was not asked."""
 _NONE = NOT_ASKED + 1
-_DECIDED = [Reason.ENTRY_SIGNAL, Reason.EXIT_SIGNAL, Reason.REBALANCE, Reason.SCRIPTED, Reason.TIME_STOP]
-"""Reasons of orders that a decision sends; the others follow from fills."""
+_FOLLOWS = [Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP]
+"""Reasons of orders that follow from a fill; all others are sent by a decision."""
 
 
 def account_by_columns(graph: Graph, market: Market, engine: str) -> dict[str, Int64Array]:
@@ -149,7 +149,7 @@ def _orders(result: Result, market: Market) -> Int64Array:
     """
     table = np.zeros((3, len(market.pairs), market.n_rows), np.int64)
     orders, log, fills = result.orders, result.log, result.fills
-    sent = (log["kind"] == LogKind.SUBMIT) & np.isin(log["reason"], _DECIDED)
+    sent = (log["kind"] == LogKind.SUBMIT) & ~np.isin(log["reason"], _FOLLOWS)
     pairs = orders["pair"][log["order"][sent]]
     rows = (log["time"][sent] - market.times[0]) // market.timeframe_ns - 1
     what = [orders[name][log["order"][sent]] for name in ("side", "type", "tif")] + [log["qty"][sent]]

@@ -95,17 +95,23 @@ def audit(system: System, market: Market, cuts: int, seed: int, done: Callable[[
     Raises
     ------
     UserError
-        Where a node cannot be asked about the market itself.
+        Where a node cannot be asked about the market itself, over columns or bar by bar.
     """
     rows = cut_rows(market, cuts, system.higher, seed)
     n_steps = len(rows) + 3
-    asks = [partial(system.by_columns, market)] * 2 + [partial(system.by_bar, market)]
-    whole, again, by_bar = each_fresh(asks, lambda n: done(n, n_steps))
+    whole, again = each_fresh([partial(system.by_columns, market)] * 2, lambda n: done(n, n_steps))
     wrong = [f"{name}: {said.text}" for name, said in whole.items() if isinstance(said, Failed)]
     if wrong:
         raise UserError("\n".join(wrong))
+    try:
+        (by_bar,) = each_fresh([partial(system.by_bar, market)], lambda n: done(n + 2, n_steps))
+    except RuntimeError as error:
+        raise UserError(f"asked bar by bar, as paper and live ask, a node fails: {error}") from None
     found = list(differences(whole, again, AGAIN, market.n_rows - 1))
-    found += differences(whole, by_bar, BY_BAR, market.n_rows - 1)
+    strange = list(differences(whole, by_bar, BY_BAR, market.n_rows - 1))
+    # A leak that shows on few bars shows where the two faces part, which random cuts may miss.
+    rows = sorted({*rows, *(difference.row for _, difference in strange if difference.row < market.n_rows - 1)})
+    n_steps, found = len(rows) + 3, found + strange
     works = [partial(_cut, whole, system, market, row, seed) for row in rows]
     skipped = 0
     for some, left_out in each_fresh(works, lambda n: done(n + 3, n_steps)):

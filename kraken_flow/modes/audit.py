@@ -18,6 +18,7 @@ from kraken_flow.core.market import Market
 from kraken_flow.core.node import Positive, node
 from kraken_flow.core.times import iso
 from kraken_flow.modes import Call, Mode
+from kraken_flow.runs.console import print_json, wide_console
 
 SHOWN = {
     "ok": "ok",
@@ -58,7 +59,6 @@ class Audit(Mode):
         from kraken_flow.modes.audit_files import Beside, found_beside
         from kraken_flow.modes.driver import Job, inputs, load_checked, warn_of_fallback
         from kraken_flow.runs.certificate import issue
-        from kraken_flow.runs.console import print_json
         from kraken_flow.runs.record import recorded
 
         job = Job.of(call, "audit")
@@ -123,7 +123,7 @@ def sentences(finding: Finding, market: Market) -> list[str]:
 
 
 def _show(finding: Finding, market: Market, notes: tuple[str, ...], folder: Path) -> None:
-    console = Console(highlight=False)
+    console = wide_console()
     table = Table(title="AUDIT: DOES ANYTHING KNOW THE FUTURE?", title_justify="left", box=None, pad_edge=False)
     table.add_column("Node", overflow="fold")
     table.add_column("Kind", no_wrap=True)

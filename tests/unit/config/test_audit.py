@@ -1,0 +1,226 @@
+import json
+import re
+
+import pytest
+
+from kraken_flow.config import build, compose
+from kraken_flow.core.times import iso
+from kraken_flow.modes.driver import load
+
+SMALL = ["pairs=[BTC/USD,ETH/USD]", "mode.rows=150", "mode.cuts=3", "end=2021-03-01"]
+HEAD = """
+from kraken_flow.core import Feature, Portfolio, Source, Strategy, node, where
+from kraken_flow.features import Sma
+import numpy as np
+"""
+HONEST = """
+@node
+class {name}(Strategy):
+    window: int = {window}
+    def features(self):
+        return {{"close": "close", "mean": Sma("close", self.window)}}
+    def forecast(self, f):
+        return where(f.close > f.mean, 1.0, -1.0)
+"""
+PEEK = """
+@node
+class {name}(Strategy):
+    def features(self):
+        return {{"close": "close"}}
+    def forecast(self, f):
+        print("debugging")
+        return where(np.append(f.close[1:], f.close[-1]) > f.close, 1.0, -1.0)
+"""
+
+
+def a_strategy(program, module, text, option=True, window=5):
+    """Drop a strategy of a file name that no other test imports."""
+    name = "".join(map(str.title, module.split("_")))
+    source = HEAD.replace("Portfolio, ", "") + text.format(name=name, window=window)
+    path = program.write(f"strategies/{module}.py", source)
+    if option:
+        program.write(f"conf/strategy/{module}.yaml", f"_target_: strategies.{module}.{name}\n")
+    return path
+
+
+def look_ahead(program):
+    """What the manifest says of the newest run's audit."""
+    return json.loads((program.folder / "runs/latest/manifest.json").read_text())["audit"]
+
+
+def test_a_sound_system_passes_and_every_node_has_a_line(program):
+    assert program("mode=audit", "strategy=combined", *SMALL) == 0, program.err
+    assert program.err == ""
+    nodes = [
+        "Sma(window=10)",
+        "strategy.sma_cross: SmaCross",
+        "strategy: Combined",
+        "portfolio: FixedFraction",
+        "orders",
+    ]
+    lines = {line.rpartition("  ok")[0].strip() for line in program.out.splitlines() if line.rstrip().endswith(" ok")}
+    assert [node for node in nodes if not any(line.startswith(node) for line in lines)] == []
+    certificate = json.loads((program.folder / "runs/latest/audit.json").read_text())
+    assert (certificate["verdict"], certificate["system"]) == ("passed", "passed")
+    assert {node["verdict"] for node in certificate["nodes"]} == {"ok"}
+    assert all(node["source"]["sha256"] for node in certificate["nodes"] if node["node"] != "orders")
+    assert certificate["rows"] == 150 + 60 - 1
+    assert len(certificate["method"]["cuts"]) == 4
+    assert f"{certificate['method']['markets']} other markets" in program.out
+    manifest = json.loads((program.folder / "runs/latest/manifest.json").read_text())
+    assert (manifest["status"], manifest["verdict"]) == ("finished", "passed")
+
+
+def test_a_strategy_that_peeks_is_named_with_the_first_bar_and_pair(program):
+    a_strategy(program, "audit_peek", PEEK)
+    assert program("mode=audit", "strategy=audit_peek", *SMALL, "run_dir=out") == 1
+    said = re.fullmatch(
+        r"error: strategy: AuditPeek knows the future: first for (\S+) at the close of the bar of (\S+), where it says "
+        r"(-?1) in a backtest; .+ it says (-?1)\n",
+        program.err,
+    )
+    assert said
+    assert said[3] != said[4]
+    assert "debugging" not in program.out
+    market = load(build(compose(["strategy=audit_peek", *SMALL[:1], SMALL[-1]])))
+    times = [iso(time) for time in market.times[-150:].tolist()]
+    assert said[1] in ("BTC/USD", "ETH/USD")
+    assert said[2] in times[:20]
+    assert re.search(r"strategy: AuditPeek +strategy +300 +KNOWS THE FUTURE", program.out)
+    assert re.search(r"portfolio: FixedFraction .+ reads one that fails", program.out)
+    node = next(
+        n for n in json.loads((program.folder / "out/audit.json").read_text())["nodes"] if n["kind"] == "strategy"
+    )
+    assert node["first"] == {
+        "bar": said[2], "pair": said[1], "check": node["first"]["check"], "backtest": said[3], "otherwise": said[4],
+    }  # fmt: skip
+
+
+def test_a_dropped_file_is_audited_beside_the_system_unless_only_the_chosen_one_is(program):
+    a_strategy(program, "audit_dropped_well", HONEST, option=False)
+    a_strategy(program, "audit_dropped_peek", PEEK, option=False)
+    assert program("mode=audit", *SMALL) == 1
+    assert program.err.startswith(
+        "error: strategies/audit_dropped_peek.py: AuditDroppedPeek knows the future: first for "
+    )
+    assert program.err.count("\n") == 1
+    assert re.search(r"strategies/audit_dropped_well.py: AuditDroppedWell +strategy +[\d,]+ +ok", program.out)
+    certificate = json.loads((program.folder / "runs/latest/audit.json").read_text())
+    assert (certificate["verdict"], certificate["system"]) == ("failed", "passed")
+    assert program("mode=audit", "mode.strategies=chosen", *SMALL) == 0
+    assert "dropped" not in program.out
+
+
+def test_a_file_is_audited_as_its_options_say(program):
+    a_strategy(program, "audit_options", HONEST)
+    program.write("conf/strategy/slower.yaml", "_target_: strategies.audit_options.AuditOptions\nwindow: 9\n")
+    assert program("mode=audit", "strategy=slower", *SMALL) == 0
+    assert "strategies/audit_options.py: AuditOptions (audit_options)" in program.out
+    assert "(slower)" not in program.out
+    assert "Sma(window=9)" in program.out
+
+
+def test_a_file_that_cannot_be_imported_is_named(program):
+    program.write("strategies/audit_broken.py", "def f(:\n")
+    program.write("strategies/audit_needs.py", "import a_library_nobody_has\n")
+    assert program("mode=audit", *SMALL) == 2
+    broken, needs = program.err.splitlines()
+    assert broken.startswith("error: strategies/audit_broken.py, line 1: cannot be imported: SyntaxError: ")
+    assert needs.startswith(
+        "error: strategies/audit_needs.py: cannot be imported: ModuleNotFoundError: No module named"
+    )
+    assert needs.endswith("; mode.strategies=chosen audits the composed system alone")
+    assert not (program.folder / "runs").exists()
+
+
+def test_what_cannot_be_audited_alone_is_noted(program):
+    text = """
+@node
+class NoDefault(Strategy):
+    window: int
+    def forecast(self, f):
+        return np.array(1.0)
+
+@node
+class Sizer(Portfolio):
+    def targets(self, view):
+        return [0]
+
+@node
+class OfSource(Feature):
+    source: Source
+"""
+    program.write(
+        "strategies/audit_notes.py",
+        HEAD.replace("Portfolio, ", "") + "from kraken_flow.core.account import Portfolio\n" + text,
+    )
+    assert program("mode=audit", *SMALL) == 0, program.err
+    notes = [line for line in program.out.splitlines() if line.startswith("note: ")]
+    assert notes == [
+        "note: strategies/audit_notes.py: NoDefault is left out: window must be given, in a file of conf/strategy/",
+        "note: strategies/audit_notes.py: Sizer is left out: a portfolio is audited as part of the system that "
+        "chooses it",
+        "note: strategies/audit_notes.py: OfSource is looked at where a strategy reads it: source has no default",
+    ]
+
+
+def test_a_node_that_fails_is_wrong_input_and_named(program):
+    a_strategy(
+        program,
+        "audit_raises",
+        HONEST.replace("return where", "assert len(f.close) > 9**9, 'too few'\n        return where"),
+    )
+    assert program("mode=audit", "strategy=audit_raises", *SMALL) == 2
+    assert re.match(r"error: strategy: AssertionError: too few \(audit_raises\.py, line \d+\)\n", program.err)
+
+
+def test_a_node_that_fails_bar_by_bar_is_wrong_input(program):
+    a_strategy(program, "audit_short", HONEST.replace("return where", "f.close[100]\n        return where"))
+    assert program("mode=audit", "strategy=audit_short", *SMALL) == 2
+    told = "error: asked bar by bar, as paper and live ask, a node fails: IndexError: "
+    assert program.err.startswith(told)
+    assert "(audit_short.py, line " in program.err
+
+
+def test_a_node_that_says_nothing_is_no_proof(program):
+    assert program("mode=audit", "strategy=momentum", "strategy.ranked=true", "pairs=[BTC/USD]", *SMALL[1:]) == 1
+    assert "says nothing on these bars, so nothing is shown of it: give it more bars (mode.rows)" in program.err
+    assert "SAYS NOTHING" in program.out
+
+
+def test_too_little_data_is_wrong_input(program):
+    assert program("mode=audit", "start=2021-01-01", "end=2021-01-01T02:00:00Z", "mode.strategies=chosen") == 2
+    assert program.err == "error: the data has 2 bars between start and end: an audit needs 3 or more\n"
+
+
+def test_the_certificate_is_what_report_json_prints(program):
+    assert program("mode=audit", *SMALL, "report=json", "run_dir=out") == 0
+    assert json.loads(program.out) == json.loads((program.folder / "out/audit.json").read_text())
+    assert program("mode=audit", *SMALL, "run_dir=out") == 0
+
+
+@pytest.mark.parametrize("mode", ["backtest", "replay", "paper"])
+def test_a_run_says_whether_it_was_audited(program, mode):
+    path = a_strategy(program, f"audit_certified_{mode}", HONEST)
+    run = [f"mode={mode}", f"strategy={path.stem}", SMALL[0], "start=2021-06-01", "end=2021-06-05"]
+    assert program(*run) == 0
+    assert re.search(r"Look-ahead +not audited; mode=audit does it", program.out)
+    assert program("mode=audit", f"strategy={path.stem}", *SMALL, "run_dir=anywhere") == 0
+    assert program(*run) == 0
+    assert re.search(r"Look-ahead +audited on 20\d\d-\d\d-\d\d", program.out)
+    assert look_ahead(program)["run"] == "anywhere"
+    assert program(*run, "strategy.window=5") == 0
+    assert look_ahead(program)["audited"]
+    for other in ("strategy.window=6", "risk=none", "timeframe=4h", "exchange=bare"):
+        assert program(*run, other) == 0
+        assert not look_ahead(program)["audited"]
+    path.write_text(path.read_text() + "\n# another line\n")
+    assert program(*run) == 0
+    assert f"Look-ahead not audited: strategies.{path.stem} changed since 20" in " ".join(program.out.split())
+
+
+def test_a_run_of_a_system_that_failed_says_so(program):
+    a_strategy(program, "audit_failed", PEEK)
+    assert program("mode=audit", "strategy=audit_failed", *SMALL) == 1
+    assert program("strategy=audit_failed", *SMALL[:1], SMALL[-1]) == 0
+    assert re.search(r"Look-ahead not audited: the audit of 20\S+ did not pass", " ".join(program.out.split()))
