@@ -420,6 +420,7 @@ fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: bool) {
     if reason != Reason::None {
         order.advance(State::Rejected);
         order.end_reason = reason;
+        sim.orders.retire(id);
         return;
     }
     sim.log(LogKind::Submit, id, now.time, qty, request.reason);

@@ -5,7 +5,9 @@
 
 pub mod account;
 pub mod batch;
+pub mod blotter;
 pub mod callback;
+mod changes;
 pub mod codes;
 pub mod costs;
 pub mod decision;
@@ -14,8 +16,11 @@ mod drift;
 pub mod execution;
 pub mod fault;
 mod fills;
+mod guard;
+mod held;
 mod lane;
 pub mod ledger;
+mod levels;
 pub mod market;
 pub mod number;
 pub mod order;
