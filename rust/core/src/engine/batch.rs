@@ -140,9 +140,18 @@ impl<'a> Run<'a> {
         until
     }
 
-    /// Keeps the equity of two rows.
-    pub(super) fn write(&mut self, row: usize, equity: [f64; 2]) {
-        self.equity[row - self.first..][..2].copy_from_slice(&equity);
+    /// Marks one row.
+    #[inline]
+    pub(super) fn mark(&mut self, engine: &mut Engine, bars: Bars<'_>) {
+        let marks = engine.sim.ledger.marks(bars);
+        engine.exposure.add(marks.equity, marks.gross);
+        self.write(bars.at, marks.equity);
+    }
+
+    /// Keeps the equity of a row.
+    #[inline]
+    pub(super) fn write(&mut self, row: usize, equity: f64) {
+        self.equity[row - self.first] = equity;
     }
 
     fn pass_while_steady(&mut self, engine: &mut Engine, row: usize, until: usize) -> usize {

@@ -33,7 +33,7 @@ impl Guard {
             any = true;
             if leg.kind == OrderType::Trailing {
                 let trail = Trail { side, distance: 0, rate: leg.rate, tick };
-                follower = Some(Follower { trail, best: price, level: trail.level(price) });
+                follower = Some(Follower { trail, best: price });
             } else if (leg.kind == OrderType::Stop) == (side > 0) {
                 levels.up = levels.up.min(leg.stop | leg.limit);
             } else {
@@ -51,11 +51,11 @@ impl Guard {
         at
     }
 
-    /// Whether neither the bar `row` nor `open` after it reaches a level.
+    /// Whether neither the bars of [row, limit) nor `open` after them reach a level.
     #[inline]
-    pub(super) fn outlasts(&self, pair: &PairColumns<'_>, row: usize, open: i64) -> bool {
-        let (at, follower) = self.ahead(pair, row, row + 1);
-        at > row && self.levels.clear(follower.as_ref(), open)
+    pub(super) fn outlasts(&self, pair: &PairColumns<'_>, row: usize, limit: usize, open: i64) -> bool {
+        let (at, follower) = self.ahead(pair, row, limit);
+        at == limit && self.levels.clear(follower.as_ref(), open)
     }
 
     fn ahead(&self, pair: &PairColumns<'_>, row: usize, limit: usize) -> (usize, Option<Follower>) {
@@ -97,8 +97,8 @@ impl Guard {
         for &id in &sim.live[p] {
             let order = &mut sim.orders[id];
             order.birth = 0;
-            if let Some(Follower { best, level, .. }) = self.follower.filter(|_| order.kind == OrderType::Trailing) {
-                (order.best, order.level) = (best, level);
+            if let Some(Follower { trail, best }) = self.follower.filter(|_| order.kind == OrderType::Trailing) {
+                (order.best, order.level) = (best, trail.level(best));
             }
         }
     }

@@ -20,7 +20,7 @@ use super::quiet::own_clock;
 use super::recorder::{Fill, Line};
 use super::risk::Risk;
 use super::simulator::Simulator;
-use super::spec::Spec;
+use super::spec::{Protection, Spec};
 use super::state_machine::{Engine, Instant};
 
 /// Takes a lone pair from one change of its forecast to the next.
@@ -39,6 +39,18 @@ struct Wish {
     closes: bool,
 }
 
+/// How far a trade came.
+enum Taken {
+    /// Nothing was done.
+    Nothing,
+    /// The decision's row alone.
+    Decision,
+    /// That and the fill in the bar after it, whose own decision is missing: the forecast changes again.
+    Fill,
+    /// Both rows.
+    Both,
+}
+
 impl Lane {
     /// A lane, where nothing that a specification switches on can act on such an order.
     pub fn of(spec: &Spec, market: &Market<'_>) -> Option<Self> {
@@ -50,7 +62,9 @@ impl Lane {
         let on_change = spec.rebalance_bars == 0 && !(spec.band >= 0 && spec.drifts);
         let held = spec.protection.max_bars != 1;
         let plain = alone && at_once && as_printed && one_fee && known && on_change && held;
-        plain.then(|| Lane { changes: Changes::new(), guard: None, wanted: Vec::new() })
+        let Protection { stop_loss, take_profit, trailing, .. } = spec.protection;
+        let ranges = (stop_loss, take_profit, trailing) != (0, 0, 0);
+        plain.then(|| Lane { changes: Changes::new(ranges), guard: None, wanted: Vec::new() })
     }
 
     /// Takes the rows from `row` on as far as it can and returns the first that it left to the step.
@@ -62,51 +76,84 @@ impl Lane {
         mut row: usize,
     ) -> usize {
         let (pair, weights) = (&run.market.pairs[0], &run.forecast[0]);
-        while row < weights.len() && engine.sim.live[0].is_empty() && engine.sim.stopped_row[0] < 0 {
+        while row < weights.len() && free(engine) {
             let change = self.changes.next(weights, pair, engine.decider.forecast[0], row);
             let limit = change.min(own_clock(&engine.sim, &engine.decider, 0, row));
             let at = self.guard.as_mut().map_or(limit, |guard| guard.follow(pair, row, limit));
             if at > row {
                 row = run.pass(engine, row, at, false);
             }
-            if row < change || !self.trade(run, engine, calls, row) {
+            if row < change || row == weights.len() {
                 break;
             }
-            row += 2;
+            let mut taken = self.trade(run, engine, calls, row, false);
+            while let Taken::Fill = taken {
+                row += 1;
+                taken = self.trade(run, engine, calls, row, true);
+                if let Taken::Nothing = taken {
+                    self.let_work(&mut engine.sim);
+                    self.settle(run, engine, calls, row, true);
+                    taken = Taken::Decision;
+                }
+            }
+            match taken {
+                Taken::Nothing => break,
+                Taken::Decision => row += 1,
+                Taken::Fill | Taken::Both => row += 2,
+            }
         }
-        if let Some(guard) = self.guard.take() {
-            guard.rest(&mut engine.sim);
-        }
+        self.let_work(&mut engine.sim);
         engine.sim.touched[0] = true;
         row
     }
 
-    /// Takes the rows `row`, at which the forecast changes, and `row` + 1; false where they need the step.
-    fn trade(&mut self, run: &mut Run<'_>, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize) -> bool {
-        let (pair, weights, next) = (&run.market.pairs[0], &run.forecast[0], row + 1);
-        let Some(&open) = pair.open.get(next) else { return false };
-        let (seen, sim) = (weights.at(row), &engine.sim);
-        if weights.at(next) != seen || pair.state[next] != REAL || pair.volume[next] <= 0 {
-            return false;
+    /// Hands protection over to the exchange.
+    fn let_work(&mut self, sim: &mut Simulator) {
+        if let Some(guard) = self.guard.take() {
+            guard.rest(sim);
         }
+    }
+
+    /// Takes the decision of `row`, at which the forecast changes, and the fill in the next bar.
+    ///
+    /// `begun` where the bar `row` was played already and only its decision is missing.
+    fn trade(
+        &mut self,
+        run: &mut Run<'_>,
+        engine: &mut Engine,
+        calls: &mut dyn Callbacks,
+        row: usize,
+        begun: bool,
+    ) -> Taken {
+        let (pair, weights, next) = (&run.market.pairs[0], &run.forecast[0], row + 1);
+        let (seen, sim) = (weights.at(row), &engine.sim);
         let (now, then) = (Bars { pairs: run.market.pairs, at: row }, Bars { pairs: run.market.pairs, at: next });
-        let Some(wish) = self.wish(engine, now, seen) else { return false };
-        if self.guard.as_ref().is_some_and(|guard| !wish.closes || !guard.outlasts(pair, row, open)) {
-            return false;
+        let Some(wish) = self.wish(engine, now, seen) else { return Taken::Nothing };
+        if wish.qty == 0 {
+            adopt(engine, seen, &wish);
+            run.mark(engine, now);
+            return Taken::Decision;
+        }
+        let Some(&open) = pair.open.get(next) else { return Taken::Nothing };
+        if pair.state[next] != REAL || pair.volume[next] <= 0 {
+            return Taken::Nothing;
+        }
+        let from = if begun { next } else { row };
+        if self.guard.as_ref().is_some_and(|guard| !wish.closes || !guard.outlasts(pair, from, next, open)) {
+            return Taken::Nothing;
         }
         let most = sim.capacity(then, 0);
         if wish.qty > most || !(wish.closes || sim.may_open(wish.side, wish.qty, open, sim.spec.tiers[0].taker)) {
-            return false;
+            return Taken::Nothing;
         }
-        let marks = engine.sim.ledger.marks(now);
-        engine.exposure.add(marks.equity, marks.gross);
-        (engine.decider.forecast[0], engine.decider.target[0]) = (seen, wish.target);
-
+        run.mark(engine, now);
+        adopt(engine, seen, &wish);
         let sim = &mut engine.sim;
         let length = sim.spec.timeframe_ns;
         let (decided, open_time) = (run.market.open_time(row, length) + length, run.market.open_time(next, length));
         (sim.gap[0], sim.row, sim.open_time, sim.close_time) = (0, next as i64, open_time, open_time + length);
         self.deal(sim, &wish, open, decided, row);
+        let turns = weights.at(next) != seen;
         if wish.closes {
             sim.protection[0] = None;
         } else {
@@ -115,17 +162,24 @@ impl Lane {
             let parent = Parent { pair: 0, side: wish.side, time: decided, own: true, tag: 0 };
             self.guard = Guard::of(sim, parent, wish.qty, open);
             if !self.outlived(sim, pair, then) {
-                let signals = run.signals(next);
-                let instant = Instant { row: next as i64, open_time, bars: then, signals, finer: None, news: false };
-                let after = engine.settle(&instant, calls);
-                run.write(row, [marks.equity, after.equity]);
-                return true;
+                self.settle(run, engine, calls, next, turns);
+                return Taken::Both;
             }
         }
-        let after = engine.sim.ledger.marks(then);
-        engine.exposure.add(after.equity, after.gross);
-        run.write(row, [marks.equity, after.equity]);
-        true
+        if turns {
+            return Taken::Fill;
+        }
+        run.mark(engine, then);
+        Taken::Both
+    }
+
+    /// Marks a bar that was played and takes its decision, as the step does.
+    fn settle(&self, run: &mut Run<'_>, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize, news: bool) {
+        let open_time = run.market.open_time(row, engine.sim.spec.timeframe_ns);
+        let (bars, signals) = (Bars { pairs: run.market.pairs, at: row }, run.signals(row));
+        let instant = Instant { row: row as i64, open_time, bars, signals, finer: None, news };
+        let marks = engine.settle(&instant, calls);
+        run.write(row, marks.equity);
     }
 
     /// Sends and fills the order, and takes back what protected the position that it closes.
@@ -177,7 +231,8 @@ impl Lane {
         false
     }
 
-    /// What portfolio and risk want, where it is an admissible order that opens or closes the whole position.
+    /// What portfolio and risk want, where it is to stay out, or an admissible order that opens or closes the whole
+    /// position.
     fn wish(&mut self, engine: &Engine, now: Bars<'_>, seen: i64) -> Option<Wish> {
         let Engine { sim, .. } = engine;
         let (spec, close, position) = (&sim.spec, now.close(0), sim.ledger.position[0]);
@@ -194,15 +249,29 @@ impl Lane {
         };
         spec.portfolio.targets(&sizing, &mut self.wanted);
         let raw = self.wanted.first().copied().flatten()?;
-        if raw < 0 && !spec.short {
-            return None;
-        }
-        let approved = spec.risk.approve(equity, close, toward_zero(raw, instrument.lot));
+        let asked = if raw < 0 && !spec.short { 0 } else { toward_zero(raw, instrument.lot) };
+        let approved = spec.risk.approve(equity, close, asked);
         let target = toward_zero(approved, instrument.lot);
         let delta = toward_zero(narrow(i128::from(target) - i128::from(position)), instrument.lot);
         let (opens, closes) = (position == 0 && delta != 0, target == 0 && position != 0 && delta == -position);
         let (side, qty) = (delta.signum(), delta.abs());
+        if target == 0 && position == 0 {
+            return Some(Wish { target, side, qty, closes: false });
+        }
         let admitted = qty >= instrument.qty_min && times(qty, close) >= instrument.cost_min;
         (admitted && (opens || closes)).then_some(Wish { target, side, qty, closes })
     }
+}
+
+/// Whether no order works and none but a change of the forecast arms the pair again.
+fn free(engine: &Engine) -> bool {
+    let Engine { sim, decider, .. } = engine;
+    let armed = sim.stopped_row[0] < 0 || (sim.spec.rearm_bars == 0 && decider.target[0] == 0);
+    sim.live[0].is_empty() && armed
+}
+
+/// Lets a changed forecast and its target stand, which arms the pair.
+fn adopt(engine: &mut Engine, seen: i64, wish: &Wish) {
+    (engine.decider.forecast[0], engine.decider.target[0]) = (seen, wish.target);
+    engine.sim.stopped_row[0] = -1;
 }

@@ -21,8 +21,6 @@ pub(super) struct Follower {
     pub trail: Trail,
     /// Best price it has seen.
     pub best: i64,
-    /// The level that this gives.
-    pub level: i64,
 }
 
 impl Levels {
@@ -43,7 +41,7 @@ impl Levels {
                     return None;
                 }
                 let trail = Trail::of(order, sim.spec.instruments[p].tick);
-                trailing = Some((id, Follower { trail, best: order.best, level: order.level }));
+                trailing = Some((id, Follower { trail, best: order.best }));
             } else if order.waits_for_level() == (order.side() > 0) {
                 levels.up = levels.up.min(if order.waits_for_level() { order.level } else { order.limit });
             } else {
@@ -53,11 +51,11 @@ impl Levels {
         Some((levels, trailing))
     }
 
-    /// Whether a price lies strictly between these levels and that of a trailing stop.
+    /// Whether a price certainly lies strictly between these levels and that of a trailing stop.
     #[inline]
     pub(super) fn clear(&self, follower: Option<&Follower>, price: i64) -> bool {
-        let Levels { up, down } = follower.map_or(*self, |follower| self.with(follower.trail, follower.level));
-        down < price && price < up
+        let before = follower.is_none_or(|follower| follower.trail.beyond(follower.best, price, price));
+        self.down < price && price < self.up && before
     }
 
     /// The first row in [row, limit) whose bar trades at a level.
@@ -85,23 +83,21 @@ impl Levels {
     ) -> (usize, Follower) {
         let mut at = row;
         while at < limit {
-            let start = if at + SPAN <= limit { at } else { (limit.max(SPAN) - SPAN).max(row) };
-            if let Some(best) = self.untouched(pair, &follower, start, limit) {
-                (follower.best, at) = (best, start + SPAN);
-                continue;
-            }
-            follower.level = follower.trail.level(follower.best);
             let stop = limit.min(at + SPAN);
-            at = self.walked(pair, &mut follower, at, stop);
-            if at < stop {
-                return (at, follower);
+            if let Some(best) = self.untouched(pair, &follower, at, limit) {
+                follower.best = best;
+            } else {
+                at = self.walked(pair, &mut follower, at, stop);
+                if at < stop {
+                    return (at, follower);
+                }
             }
+            at = stop;
         }
-        follower.level = follower.trail.level(follower.best);
         (limit, follower)
     }
 
-    /// Best price after the `SPAN` rows from `start` on, where none of them can reach a level.
+    /// Best price after the `SPAN` rows from `start` on, where there are as many and none of them can reach a level.
     #[inline]
     fn untouched(&self, pair: &PairColumns<'_>, follower: &Follower, start: usize, limit: usize) -> Option<i64> {
         let rows = start..limit;
@@ -112,47 +108,50 @@ impl Levels {
             (low, high) = (low.min(lows[k]), high.max(highs[k]));
         }
         let best = follower.trail.better(follower.best, low, high);
+        if !self.far(follower.trail, best, low, high) {
+            return None;
+        }
         if best != follower.best {
             let (volumes, states) = (&pair.volume[rows.clone()][..SPAN], &pair.state[rows][..SPAN]);
             if !states.iter().zip(volumes).fold(true, |all, (&state, &volume)| all & (state == REAL && volume > 0)) {
                 return None;
             }
         }
-        (high < self.up && low > self.down && follower.trail.beyond(best, low, high)).then_some(best)
+        Some(best)
     }
 
     /// The same row by row: where a level is reached.
+    #[inline]
     fn walked(&self, pair: &PairColumns<'_>, follower: &mut Follower, row: usize, limit: usize) -> usize {
         let trail = follower.trail;
-        let mut bounds = self.with(trail, follower.level);
         for at in row..limit {
             let (low, high) = (pair.low[at], pair.high[at]);
-            let reached = high >= bounds.up || low <= bounds.down;
             let best = trail.better(follower.best, low, high);
-            if (!reached && best == follower.best) || !tradable(pair, at) {
-                continue;
+            let far = self.far(trail, best, low, high);
+            if !(far && best == follower.best) && tradable(pair, at) {
+                if !far && self.meets(pair, follower, at) {
+                    return at;
+                }
+                follower.best = best;
             }
-            if reached {
-                return at;
-            }
-            let level = trail.level(best);
-            if trail.side * (pair.close[at] - level) >= 0 {
-                return at;
-            }
-            (follower.best, follower.level) = (best, level);
-            bounds = self.with(trail, level);
         }
         limit
     }
 
-    /// These levels and a trailing stop's.
+    /// Whether a range certainly reaches no level, even that of a trailing stop whose best price lies in it.
     #[inline]
-    fn with(&self, trail: Trail, level: i64) -> Self {
-        if trail.side < 0 {
-            Levels { up: self.up, down: self.down.max(level) }
-        } else {
-            Levels { up: self.up.min(level), down: self.down }
-        }
+    fn far(&self, trail: Trail, best: i64, low: i64, high: i64) -> bool {
+        high < self.up && low > self.down && trail.beyond(best, low, high)
+    }
+
+    /// Whether a bar that trades reaches a level, or its close the one that the bar has moved.
+    #[cold]
+    fn meets(&self, pair: &PairColumns<'_>, follower: &Follower, at: usize) -> bool {
+        let (low, high, Follower { trail, best }) = (pair.low[at], pair.high[at], *follower);
+        let level = trail.level(best);
+        let stopped = if trail.side < 0 { low <= level } else { high >= level };
+        let moved = trail.level(trail.better(best, low, high));
+        high >= self.up || low <= self.down || stopped || trail.side * (pair.close[at] - moved) >= 0
     }
 }
 

@@ -74,12 +74,9 @@ impl Quiet {
                 continue;
             }
             let order = &mut sim.orders[ratchet.order];
-            if ratchet.at == stop {
-                (order.best, order.level) = (ratchet.follower.best, ratchet.follower.level);
-            } else {
-                order.best = extreme(order, &market.pairs[p], start, stop);
-                order.level = ratchet.follower.trail.level(order.best);
-            }
+            let Follower { trail, best } = ratchet.follower;
+            order.best = if ratchet.at == stop { best } else { extreme(order, &market.pairs[p], start, stop) };
+            order.level = trail.level(order.best);
         }
     }
 
