@@ -33,3 +33,6 @@ pub mod risk;
 pub mod simulator;
 pub mod spec;
 pub mod state_machine;
+
+#[cfg(test)]
+mod tests;

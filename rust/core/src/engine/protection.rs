@@ -276,7 +276,12 @@ impl Simulator {
 
 /// A price times 10^-8 brought to the tick: up for buys, down for sells.
 fn toward(value: i128, tick: i64, side: i64) -> i64 {
-    let unit = WIDE_UNIT * i128::from(tick);
-    let ticks = if side > 0 { ceil_div(value, unit) } else { floor_div(value, unit) };
-    narrow(mul(ticks, i128::from(tick)))
+    // Rounding twice the same way is rounding once, and keeps both divisions narrow.
+    let step = i128::from(tick);
+    let ticks = if side > 0 {
+        ceil_div(ceil_div(value, WIDE_UNIT), step)
+    } else {
+        floor_div(floor_div(value, WIDE_UNIT), step)
+    };
+    narrow(mul(ticks, step))
 }
