@@ -1,6 +1,5 @@
-//! The commonest life of an order, in one go: a decision of the only pair while none but
-//! protective orders work, then its market order
-//! at the next open, where that opens or closes the whole position; its protection rests untouched meanwhile.
+//! The commonest life of a lone pair, in one loop: a decision where the forecast changes, its market order at the next
+//! open, where that opens or closes the whole position, and rows in between in which protection is not reached.
 //!
 //! Whatever could take another course is left to the step, with nothing done yet.
 
@@ -86,25 +85,33 @@ impl Lane {
             if row < change || row == weights.len() {
                 break;
             }
-            let mut taken = self.trade(run, engine, calls, row, false);
-            while let Taken::Fill = taken {
-                row += 1;
-                taken = self.trade(run, engine, calls, row, true);
-                if let Taken::Nothing = taken {
-                    self.let_work(&mut engine.sim);
-                    self.settle(run, engine, calls, row, true);
-                    taken = Taken::Decision;
-                }
+            let rows = self.trades(run, engine, calls, row);
+            if rows == 0 {
+                break;
             }
-            match taken {
-                Taken::Nothing => break,
-                Taken::Decision => row += 1,
-                Taken::Fill | Taken::Both => row += 2,
-            }
+            row += rows;
         }
         self.let_work(&mut engine.sim);
         engine.sim.touched[0] = true;
         row
+    }
+
+    /// Trades at `row`, and on while the forecast changes in the very next bar; returns how many rows that took.
+    fn trades(&mut self, run: &mut Run<'_>, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize) -> usize {
+        let mut taken = 0;
+        loop {
+            match self.trade(run, engine, calls, row + taken, taken > 0) {
+                Taken::Nothing if taken == 0 => return 0,
+                Taken::Nothing => {
+                    self.let_work(&mut engine.sim);
+                    self.settle(run, engine, calls, row + taken, true);
+                    return taken + 1;
+                }
+                Taken::Decision => return taken + 1,
+                Taken::Fill => taken += 1,
+                Taken::Both => return taken + 2,
+            }
+        }
     }
 
     /// Hands protection over to the exchange.
