@@ -158,7 +158,8 @@ impl Lane {
         let sim = &mut engine.sim;
         let length = sim.spec.timeframe_ns;
         let (decided, open_time) = (run.market.open_time(row, length) + length, run.market.open_time(next, length));
-        (sim.gap[0], sim.row, sim.open_time, sim.close_time) = (0, next as i64, open_time, open_time + length);
+        (sim.gap[0], sim.row, sim.row_open) = (0, next as i64, open_time);
+        (sim.open_time, sim.close_time) = (open_time, open_time + length);
         self.deal(sim, &wish, open, decided, row);
         let turns = weights.at(next) != seen;
         if wish.closes {

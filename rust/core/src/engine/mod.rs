@@ -9,6 +9,7 @@ pub mod blotter;
 pub mod callback;
 mod changes;
 pub mod codes;
+mod control;
 pub mod costs;
 pub mod decision;
 pub mod detail;
