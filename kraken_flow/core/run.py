@@ -54,8 +54,9 @@ def notes_of(spec: Spec, result: Result, graph: Graph) -> tuple[str, ...]:
     """Say what a user should know about the terms of the run."""
     notes = []
     instruments = spec.instruments
-    unsent = len(spec.requests) - int((result.orders["reason"] == Reason.SCRIPTED).sum())
-    if unsent:
+    # Asking for the orders makes their table: only where a script may have left some unsent.
+    sent = int((result.orders["reason"] == Reason.SCRIPTED).sum()) if spec.requests else 0
+    if unsent := len(spec.requests) - sent:
         notes.append(
             f"scripted orders never sent: {unsent} of {len(spec.requests)}; "
             "no decision came at or after their time, or their pair had no bar from then on"

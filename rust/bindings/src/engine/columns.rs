@@ -1,9 +1,9 @@
 //! Columns across the border: numpy arrays in, integer tables out.
 
 use kraken_flow_core::engine::account::Booking;
+use kraken_flow_core::engine::blotter::Blotter;
 use kraken_flow_core::engine::detail::Finer;
 use kraken_flow_core::engine::market::{Bars, Detail, PairColumns, Weights};
-use kraken_flow_core::engine::order::Order;
 use kraken_flow_core::engine::recorder::{self, FILL_FIELDS, Fill, LOG_FIELDS, Line, ORDER_FIELDS};
 use numpy::ndarray::Axis;
 use numpy::{
@@ -154,17 +154,17 @@ fn table(py: Python<'_>, values: Vec<i64>, fields: usize) -> PyResult<Table<'_>>
     PyArray1::from_vec(py, values).reshape([fields, rows])
 }
 
-/// Orders as an int64 table of shape (fields, n).
-pub(super) fn orders<'py>(py: Python<'py>, rows: &[Order]) -> PyResult<Table<'py>> {
-    table(py, recorder::columns(rows, recorder::order_values), ORDER_FIELDS.len())
+/// Orders from the number `first` on as an int64 table of shape (fields, n).
+pub(super) fn orders<'py>(py: Python<'py>, orders: &Blotter, first: usize) -> PyResult<Table<'py>> {
+    table(py, recorder::columns((first..orders.len()).map(|number| orders.values(number))), ORDER_FIELDS.len())
 }
 
 /// Fills as an int64 table of shape (fields, n).
 pub(super) fn fills<'py>(py: Python<'py>, rows: &[Fill]) -> PyResult<Table<'py>> {
-    table(py, recorder::columns(rows, Fill::values), FILL_FIELDS.len())
+    table(py, recorder::columns(rows.iter().map(Fill::values)), FILL_FIELDS.len())
 }
 
 /// Log lines as an int64 table of shape (fields, n).
 pub(super) fn log<'py>(py: Python<'py>, rows: &[Line]) -> PyResult<Table<'py>> {
-    table(py, recorder::columns(rows, Line::values), LOG_FIELDS.len())
+    table(py, recorder::columns(rows.iter().map(Line::values)), LOG_FIELDS.len())
 }

@@ -2,11 +2,11 @@
 
 use kraken_flow_core::engine::account;
 use kraken_flow_core::engine::batch;
+use kraken_flow_core::engine::blotter::Blotter;
 use kraken_flow_core::engine::callback::NoCallbacks;
 use kraken_flow_core::engine::codes::Control;
 use kraken_flow_core::engine::fault::Fault;
 use kraken_flow_core::engine::market::{Bars, Detail, Market, PairColumns, Signals, Weights};
-use kraken_flow_core::engine::order::Order;
 use kraken_flow_core::engine::recorder::Line;
 use kraken_flow_core::engine::state_machine::{self, Instant};
 use numpy::{
@@ -35,7 +35,7 @@ pub(super) fn error_of(fault: &Fault) -> PyErr {
 /// What a run wrote down, kept in the engine's own form until its columns are asked for.
 #[pyclass(module = "kraken_flow_native", frozen)]
 pub(super) struct Record {
-    orders: Vec<Order>,
+    orders: Blotter,
     lines: Vec<Line>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Record {
 impl Record {
     /// Orders as an int64 table of shape (fields, n).
     fn orders<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
-        columns::orders(py, &self.orders)
+        columns::orders(py, &self.orders, 0)
     }
 
     /// Log lines as an int64 table of shape (fields, n).
@@ -278,7 +278,7 @@ impl Engine {
         let (orders, fills, lines) = self.drained;
         self.drained = (sim.orders.len(), sim.record.fills.len(), sim.record.lines.len());
         Ok((
-            columns::orders(py, &sim.orders[orders..])?,
+            columns::orders(py, &sim.orders, orders)?,
             columns::fills(py, &sim.record.fills[fills..])?,
             columns::log(py, &sim.record.lines[lines..])?,
         ))

@@ -4,6 +4,7 @@ use super::callback::Callbacks;
 use super::detail::Finer;
 use super::drift::{Marked, steady};
 use super::fault::Fault;
+use super::held;
 use super::lane::Lane;
 use super::ledger::{Ledger, value_marks};
 use super::market::{Bars, Market, PairColumns, REAL, SYNTHETIC, Signals, Weights};
@@ -41,9 +42,10 @@ pub fn run(
     Ok(engine)
 }
 
-struct Run<'a> {
-    market: &'a Market<'a>,
-    forecast: &'a [Weights<'a>],
+/// A run on its way.
+pub(super) struct Run<'a> {
+    pub(super) market: &'a Market<'a>,
+    pub(super) forecast: &'a [Weights<'a>],
     aux: &'a [Vec<Weights<'a>>],
     first: usize,
     equity: &'a mut [f64],
@@ -60,6 +62,12 @@ impl<'a> Run<'a> {
         let mut lane = Lane::of(&engine.sim.spec, market);
         let (mut row, mut stepped) = (self.first, self.first);
         while row < end {
+            if let Some(lane) = &mut lane {
+                row = lane.drive(self, engine, calls, row);
+                if row == end {
+                    break;
+                }
+            }
             let until =
                 if opaque { row } else { quiet.until(&mut engine.sim, &engine.decider, market, self.forecast, row) };
             if until > row {
@@ -72,14 +80,6 @@ impl<'a> Run<'a> {
                 if row > self.first {
                     engine.remember(self.signals(row - 1));
                 }
-            }
-            if let Some(lane) = &mut lane
-                && let Some(equity) = lane.trade(engine, market, self.signals(row), calls)
-            {
-                self.equity[row - self.first..][..2].copy_from_slice(&equity);
-                row += 2;
-                stepped = row;
-                continue;
             }
             let news = drifts || quiet.news(&engine.sim, row);
             self.step(engine, calls, row, stepped, news);
@@ -109,12 +109,12 @@ impl<'a> Run<'a> {
         self.equity[row - self.first] = engine.advance(&instant, calls).equity;
     }
 
-    fn signals(&self, at: usize) -> Signals<'a> {
+    pub(super) fn signals(&self, at: usize) -> Signals<'a> {
         Signals { forecast: self.forecast, aux: self.aux, at }
     }
 
     /// Marks the rows [row, until) or, where targets drift, those before the first that may bring a new target.
-    fn pass(&mut self, engine: &mut Engine, row: usize, until: usize, drifts: bool) -> usize {
+    pub(super) fn pass(&mut self, engine: &mut Engine, row: usize, until: usize, drifts: bool) -> usize {
         if drifts {
             return self.pass_while_steady(engine, row, until);
         }
@@ -127,16 +127,7 @@ impl<'a> Run<'a> {
                 engine.exposure.add_flat(cash, until - row);
             }
             (Some((&position, pair)), None) => {
-                let closes = pair.close[row..until].chunks(BLOCK);
-                for (equity, closes) in equity.chunks_mut(BLOCK).zip(closes) {
-                    let gross = &mut self.gross[..equity.len()];
-                    value_marks(position, closes, gross);
-                    for (equity, gross) in equity.iter_mut().zip(gross.iter_mut()) {
-                        *equity = cash + *gross;
-                        *gross = gross.abs();
-                    }
-                    engine.exposure.add_rows(equity, gross);
-                }
+                held::mark(position, cash, &pair.close[row..], equity, &mut engine.exposure);
             }
             _ => {
                 for (k, equity) in equity.chunks_mut(BLOCK).enumerate() {
@@ -147,6 +138,20 @@ impl<'a> Run<'a> {
             }
         }
         until
+    }
+
+    /// Marks one row.
+    #[inline]
+    pub(super) fn mark(&mut self, engine: &mut Engine, bars: Bars<'_>) {
+        let marks = engine.sim.ledger.marks(bars);
+        engine.exposure.add(marks.equity, marks.gross);
+        self.write(bars.at, marks.equity);
+    }
+
+    /// Keeps the equity of a row.
+    #[inline]
+    pub(super) fn write(&mut self, row: usize, equity: f64) {
+        self.equity[row - self.first] = equity;
     }
 
     fn pass_while_steady(&mut self, engine: &mut Engine, row: usize, until: usize) -> usize {

@@ -428,6 +428,7 @@ pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: b
     if reason != Reason::None {
         order.advance(State::Rejected);
         order.end_reason = reason;
+        sim.orders.retire(id);
         return;
     }
     sim.log(LogKind::Submit, id, now.time, qty, request.reason);

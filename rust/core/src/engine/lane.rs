@@ -1,28 +1,32 @@
-//! The commonest life of an order, in one go: a decision of the only pair while none but
-//! protective orders work, then its market order
-//! at the next open, where that opens or closes the whole position; its protection rests untouched meanwhile.
+//! The commonest life of a lone pair, in one loop: a decision where the forecast changes, its market order at the next
+//! open, where that opens or closes the whole position, and rows in between in which protection is not reached.
 //!
 //! Whatever could take another course is left to the step, with nothing done yet.
 
+use super::batch::Run;
 use super::callback::Callbacks;
+use super::changes::Changes;
 use super::codes::{Liquidity, LogKind, Reason, Slippage, State};
 use super::costs::fee_of;
 use super::execution::Execution;
-use super::market::{Bars, Market, PairColumns, REAL, Signals};
+use super::guard::Guard;
+use super::market::{Bars, Market, PairColumns, REAL};
 use super::number::{narrow, times, toward_zero};
 use super::order::{Order, Request};
 use super::portfolio::{Portfolio, Sizing};
-use super::protection::Paid;
-use super::quiet::{Levels, Stand};
+use super::protection::Parent;
+use super::quiet::own_clock;
 use super::recorder::{Fill, Line};
 use super::risk::Risk;
 use super::simulator::Simulator;
-use super::spec::Spec;
+use super::spec::{Protection, Spec};
 use super::state_machine::{Engine, Instant};
 
-/// Takes a decision and its fill together.
-#[derive(Debug, Default)]
+/// Takes a lone pair from one change of its forecast to the next.
+#[derive(Debug)]
 pub struct Lane {
+    changes: Changes,
+    guard: Option<Guard>,
     wanted: Vec<Option<i64>>,
 }
 
@@ -34,6 +38,18 @@ struct Wish {
     closes: bool,
 }
 
+/// How far a trade came.
+enum Taken {
+    /// Nothing was done.
+    Nothing,
+    /// The decision's row alone.
+    Decision,
+    /// That and the fill in the bar after it, whose own decision is missing: the forecast changes again.
+    Fill,
+    /// Both rows.
+    Both,
+}
+
 impl Lane {
     /// A lane, where nothing that a specification switches on can act on such an order.
     pub fn of(spec: &Spec, market: &Market<'_>) -> Option<Self> {
@@ -43,56 +59,156 @@ impl Lane {
         let one_fee = spec.tiers.len() == 1 && !spec.fee_in_base;
         let known = spec.portfolio != Portfolio::Callback && spec.risk != Risk::Callback && spec.volatility.is_none();
         let on_change = spec.rebalance_bars == 0 && !(spec.band >= 0 && spec.drifts);
-        let plain = alone && at_once && as_printed && one_fee && known && on_change;
-        plain.then(Lane::default)
+        let held = spec.protection.max_bars != 1;
+        let plain = alone && at_once && as_printed && one_fee && known && on_change && held;
+        let Protection { stop_loss, take_profit, trailing, .. } = spec.protection;
+        let ranges = (stop_loss, take_profit, trailing) != (0, 0, 0);
+        plain.then(|| Lane { changes: Changes::new(ranges), guard: None, wanted: Vec::new() })
     }
 
-    /// Takes the rows `row` and `row` + 1 and returns their equity; None where they need the step.
-    pub fn trade(
+    /// Takes the rows from `row` on as far as it can and returns the first that it left to the step.
+    pub fn drive(
         &mut self,
+        run: &mut Run<'_>,
         engine: &mut Engine,
-        market: &Market<'_>,
-        signals: Signals<'_>,
         calls: &mut dyn Callbacks,
-    ) -> Option<[f64; 2]> {
-        let (pair, weights, row, sim) = (&market.pairs[0], &signals.forecast[0], signals.at, &engine.sim);
-        let next = row + 1;
-        let (open, seen) = (*pair.open.get(next)?, weights.at(row));
-        let changed = seen != engine.decider.forecast[0] && weights.at(next) == seen;
-        let traded = pair.state[row] == REAL && pair.state[next] == REAL && pair.volume[next] > 0;
-        if !changed || !traded || sim.stopped_row[0] >= 0 {
-            return None;
+        mut row: usize,
+    ) -> usize {
+        let (pair, weights) = (&run.market.pairs[0], &run.forecast[0]);
+        while row < weights.len() && free(engine) {
+            let change = self.changes.next(weights, pair, engine.decider.forecast[0], row);
+            let limit = change.min(own_clock(&engine.sim, &engine.decider, 0, row));
+            let at = self.guard.as_mut().map_or(limit, |guard| guard.follow(pair, row, limit));
+            if at > row {
+                row = run.pass(engine, row, at, false);
+            }
+            if row < change || row == weights.len() {
+                break;
+            }
+            let rows = self.trades(run, engine, calls, row);
+            if rows == 0 {
+                break;
+            }
+            row += rows;
         }
-        let (now, then) = (Bars { pairs: market.pairs, at: row }, Bars { pairs: market.pairs, at: next });
-        let Wish { target, side, qty, closes } = self.wish(engine, now, seen)?;
-        let untouched = || closes && stand(sim, pair, row, open).is_some_and(|stand| stand.clear);
-        if !sim.live[0].is_empty() && !untouched() {
-            return None;
-        }
-        let sim = &mut engine.sim;
-        let rate = sim.spec.tiers[0].taker;
-        let most = sim.capacity(then, 0);
-        if qty > most || !(closes || sim.may_open(side, qty, open, rate)) {
-            return None;
-        }
-        let marks = sim.ledger.marks(now);
-        engine.exposure.add(marks.equity, marks.gross);
-        (engine.decider.forecast[0], engine.decider.target[0]) = (seen, target);
+        self.let_work(&mut engine.sim);
+        engine.sim.touched[0] = true;
+        row
+    }
 
-        let open_time = market.open_time(next, sim.spec.timeframe_ns);
-        let (decided, order) = (market.open_time(row, sim.spec.timeframe_ns) + sim.spec.timeframe_ns, sim.orders.len());
+    /// Trades at `row`, and on while the forecast changes in the very next bar; returns how many rows that took.
+    fn trades(&mut self, run: &mut Run<'_>, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize) -> usize {
+        let mut taken = 0;
+        loop {
+            match self.trade(run, engine, calls, row + taken, taken > 0) {
+                Taken::Nothing if taken == 0 => return 0,
+                Taken::Nothing => {
+                    self.let_work(&mut engine.sim);
+                    self.settle(run, engine, calls, row + taken, true);
+                    return taken + 1;
+                }
+                Taken::Decision => return taken + 1,
+                Taken::Fill => taken += 1,
+                Taken::Both => return taken + 2,
+            }
+        }
+    }
+
+    /// Hands protection over to the exchange.
+    fn let_work(&mut self, sim: &mut Simulator) {
+        if let Some(guard) = self.guard.take() {
+            guard.rest(sim);
+        }
+    }
+
+    /// Takes the decision of `row`, at which the forecast changes, and the fill in the next bar.
+    ///
+    /// `begun` where the bar `row` was played already and only its decision is missing.
+    fn trade(
+        &mut self,
+        run: &mut Run<'_>,
+        engine: &mut Engine,
+        calls: &mut dyn Callbacks,
+        row: usize,
+        begun: bool,
+    ) -> Taken {
+        let (pair, weights, next) = (&run.market.pairs[0], &run.forecast[0], row + 1);
+        let (seen, sim) = (weights.at(row), &engine.sim);
+        let (now, then) = (Bars { pairs: run.market.pairs, at: row }, Bars { pairs: run.market.pairs, at: next });
+        let Some(wish) = self.wish(engine, now, seen) else { return Taken::Nothing };
+        if wish.qty == 0 {
+            adopt(engine, seen, &wish);
+            run.mark(engine, now);
+            return Taken::Decision;
+        }
+        let Some(&open) = pair.open.get(next) else { return Taken::Nothing };
+        if pair.state[next] != REAL || pair.volume[next] <= 0 {
+            return Taken::Nothing;
+        }
+        let from = if begun { next } else { row };
+        if self.guard.as_ref().is_some_and(|guard| !wish.closes || !guard.outlasts(pair, from, next, open)) {
+            return Taken::Nothing;
+        }
+        let most = sim.capacity(then, 0);
+        if wish.qty > most || !(wish.closes || sim.may_open(wish.side, wish.qty, open, sim.spec.tiers[0].taker)) {
+            return Taken::Nothing;
+        }
+        run.mark(engine, now);
+        adopt(engine, seen, &wish);
+        let sim = &mut engine.sim;
+        let length = sim.spec.timeframe_ns;
+        let (decided, open_time) = (run.market.open_time(row, length) + length, run.market.open_time(next, length));
+        (sim.gap[0], sim.row, sim.row_open) = (0, next as i64, open_time);
+        (sim.open_time, sim.close_time) = (open_time, open_time + length);
+        self.deal(sim, &wish, open, decided, row);
+        let turns = weights.at(next) != seen;
+        if wish.closes {
+            sim.protection[0] = None;
+        } else {
+            (sim.entry_row[0], sim.open_phase, sim.worth, sim.reserving) = (next as i64, true, None, false);
+            sim.cap_left[0] = most - wish.qty;
+            let parent = Parent { pair: 0, side: wish.side, time: decided, own: true, tag: 0 };
+            self.guard = Guard::of(sim, parent, wish.qty, open);
+            if !self.outlived(sim, pair, then) {
+                self.settle(run, engine, calls, next, turns);
+                return Taken::Both;
+            }
+        }
+        if turns {
+            return Taken::Fill;
+        }
+        run.mark(engine, then);
+        Taken::Both
+    }
+
+    /// Marks a bar that was played and takes its decision, as the step does.
+    fn settle(&self, run: &mut Run<'_>, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize, news: bool) {
+        let open_time = run.market.open_time(row, engine.sim.spec.timeframe_ns);
+        let (bars, signals) = (Bars { pairs: run.market.pairs, at: row }, run.signals(row));
+        let instant = Instant { row: row as i64, open_time, bars, signals, finer: None, news };
+        let marks = engine.settle(&instant, calls);
+        run.write(row, marks.equity);
+    }
+
+    /// Sends and fills the order, and takes back what protected the position that it closes.
+    fn deal(&mut self, sim: &mut Simulator, wish: &Wish, open: i64, decided: i64, row: usize) {
+        let Wish { side, qty, closes, .. } = *wish;
+        let first = sim.orders.len();
+        let guard = self.guard.take();
+        if let Some(guard) = &guard {
+            guard.file(&mut sim.orders, &mut sim.record.lines);
+        }
         let reason = if closes { Reason::ExitSignal } else { Reason::EntrySignal };
         let request = Request { side, qty, reduce_only: closes, reason, ..Request::default() };
         let mut filled = Order::new(request, qty, decided, row as i64, true);
         (filled.filled, filled.state) = (qty, State::Filled);
-        sim.orders.push(filled);
-        let line = Line { kind: LogKind::Submit, order: order as u32, time: decided, qty, reason };
-        sim.record.lines.push(line);
+        let order = sim.orders.file(&filled) as u32;
+        sim.record.lines.push(Line { kind: LogKind::Submit, order, time: decided, qty, reason });
 
-        let fee = fee_of(times(qty, open), rate);
+        let fee = fee_of(times(qty, open), sim.spec.tiers[0].taker);
         sim.ledger.book(0, side, qty, open, fee, 0);
         sim.record.fills.push(Fill {
-            row: next as u32,
+            row: sim.row as u32,
             open_phase: true,
             pair: 0,
             side: side as i8,
@@ -102,35 +218,29 @@ impl Lane {
             fee,
             slip: 0,
             liquidity: Liquidity::Taker,
-            order: order as u32,
+            order,
             ambiguous: false,
         });
-        (sim.gap[0], sim.touched[0]) = (0, true);
-        (sim.row, sim.row_open) = (next as i64, open_time);
-        (sim.open_time, sim.close_time) = (open_time, open_time + sim.spec.timeframe_ns);
-        if closes {
-            sim.close_groups(order, 0);
-            sim.live[0].clear();
-            sim.protection[0] = None;
-        } else {
-            sim.entry_row[0] = next as i64;
-            (sim.open_phase, sim.worth, sim.reserving, sim.cap_left[0]) = (true, None, false, most - qty);
-            sim.protection[0] = sim.protect(order, Paid { market: open, price: open }, qty);
-            if !sim.live[0].is_empty() {
-                live_through(sim, pair, then);
-            }
+        if let Some(guard) = &guard {
+            guard.cancel(first, sim.close_time, &mut sim.record.lines);
         }
-        if sim.live[0].is_empty() && (closes || sim.spec.protection.max_bars == 0) {
-            let after = sim.ledger.marks(then);
-            engine.exposure.add(after.equity, after.gross);
-            return Some([marks.equity, after.equity]);
-        }
-        let news = Signals { at: next, ..signals };
-        let instant = Instant { row: next as i64, open_time, bars: then, signals: news, finer: None, news: false };
-        Some([marks.equity, engine.settle(&instant, calls).equity])
     }
 
-    /// What portfolio and risk want, where it is an admissible order that opens or closes the whole position.
+    /// Takes newly born protection through the rest of its first bar; false where the exchange had to.
+    fn outlived(&mut self, sim: &mut Simulator, pair: &PairColumns<'_>, bars: Bars<'_>) -> bool {
+        let Some(mut guard) = self.guard.take() else { return true };
+        if guard.follow(pair, bars.at, bars.at + 1) > bars.at {
+            self.guard = Some(guard);
+            return true;
+        }
+        guard.born(sim);
+        sim.finish(bars);
+        sim.expire();
+        false
+    }
+
+    /// What portfolio and risk want, where it is to stay out, or an admissible order that opens or closes the whole
+    /// position.
     fn wish(&mut self, engine: &Engine, now: Bars<'_>, seen: i64) -> Option<Wish> {
         let Engine { sim, .. } = engine;
         let (spec, close, position) = (&sim.spec, now.close(0), sim.ledger.position[0]);
@@ -147,35 +257,29 @@ impl Lane {
         };
         spec.portfolio.targets(&sizing, &mut self.wanted);
         let raw = self.wanted.first().copied().flatten()?;
-        if raw < 0 && !spec.short {
-            return None;
-        }
-        let approved = spec.risk.approve(equity, close, toward_zero(raw, instrument.lot));
+        let asked = if raw < 0 && !spec.short { 0 } else { toward_zero(raw, instrument.lot) };
+        let approved = spec.risk.approve(equity, close, asked);
         let target = toward_zero(approved, instrument.lot);
         let delta = toward_zero(narrow(i128::from(target) - i128::from(position)), instrument.lot);
         let (opens, closes) = (position == 0 && delta != 0, target == 0 && position != 0 && delta == -position);
         let (side, qty) = (delta.signum(), delta.abs());
+        if target == 0 && position == 0 {
+            return Some(Wish { target, side, qty, closes: false });
+        }
         let admitted = qty >= instrument.qty_min && times(qty, close) >= instrument.cost_min;
         (admitted && (opens || closes)).then_some(Wish { target, side, qty, closes })
     }
 }
 
-/// Where protection stands after a bar that leaves it alone.
-fn stand(sim: &Simulator, pair: &PairColumns<'_>, row: usize, open: i64) -> Option<Stand> {
-    Levels::of(sim, 0)?.after(sim, pair, row, open)
+/// Whether no order works and none but a change of the forecast arms the pair again.
+fn free(engine: &Engine) -> bool {
+    let Engine { sim, decider, .. } = engine;
+    let armed = sim.stopped_row[0] < 0 || (sim.spec.rearm_bars == 0 && decider.target[0] == 0);
+    sim.live[0].is_empty() && armed
 }
 
-/// Takes newly born protection through the rest of its first bar.
-fn live_through(sim: &mut Simulator, pair: &PairColumns<'_>, bars: Bars<'_>) {
-    let Some(stand) = Levels::around(sim, 0).and_then(|levels| levels.after(sim, pair, bars.at, bars.open(0))) else {
-        sim.finish(bars);
-        sim.expire();
-        return;
-    };
-    if let Some((id, best, level)) = stand.trail {
-        (sim.orders[id].best, sim.orders[id].level) = (best, level);
-    }
-    for &id in &sim.live[0] {
-        sim.orders[id].birth = 0;
-    }
+/// Lets a changed forecast and its target stand, which arms the pair.
+fn adopt(engine: &mut Engine, seen: i64, wish: &Wish) {
+    (engine.decider.forecast[0], engine.decider.target[0]) = (seen, wish.target);
+    engine.sim.stopped_row[0] = -1;
 }

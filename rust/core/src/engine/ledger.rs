@@ -49,6 +49,13 @@ impl Exposure {
         }
     }
 
+    /// Counts rows whose equity is above 0 by gross over equity.
+    #[inline]
+    pub fn add_shares(&mut self, shares: &[f64]) {
+        shares.iter().for_each(|share| self.sum += share);
+        self.rows += shares.len() as u64;
+    }
+
     /// Counts some rows.
     pub fn add_rows(&mut self, equity: &[f64], gross: &[f64]) {
         const BLOCK: usize = 32;

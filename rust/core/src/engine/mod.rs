@@ -5,7 +5,9 @@
 
 pub mod account;
 pub mod batch;
+pub mod blotter;
 pub mod callback;
+mod changes;
 pub mod codes;
 mod control;
 pub mod costs;
@@ -15,8 +17,11 @@ mod drift;
 pub mod execution;
 pub mod fault;
 mod fills;
+mod guard;
+mod held;
 mod lane;
 pub mod ledger;
+mod levels;
 pub mod market;
 pub mod number;
 pub mod order;
@@ -29,3 +34,6 @@ pub mod risk;
 pub mod simulator;
 pub mod spec;
 pub mod state_machine;
+
+#[cfg(test)]
+mod tests;

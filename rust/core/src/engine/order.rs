@@ -85,7 +85,7 @@ pub struct Order {
     /// End of a good-till-date order, ns.
     pub expire_time: i64,
     /// Prices of the group that lives from its fill on.
-    pub bracket: Option<Box<Bracket>>,
+    pub bracket: Option<Bracket>,
     /// Quantity sent.
     pub qty: i64,
     /// Quantity that funds cover; the rest is cancelled.
@@ -148,7 +148,7 @@ impl Order {
             reduce_only: request.reduce_only,
             reason: request.reason,
             expire_time: request.expire_time,
-            bracket: Bracket::of(&request).map(Box::new),
+            bracket: Bracket::of(&request),
             qty,
             allowed: qty,
             filled: 0,

@@ -2,8 +2,9 @@
 
 use super::codes::{LogKind, OrderType, Reason, State};
 use super::number::{UNIT, WIDE_UNIT, ceil_div, floor_div, mul, narrow, times, to_lot};
-use super::order::{Bracket, Group, Request};
+use super::order::{Bracket, Group, Order, Request};
 use super::simulator::Simulator;
+use super::spec::Protection;
 
 /// What an order paid, and where the market stood: levels are distances from the former, and the latter is where the
 /// new orders meet the market.
@@ -15,12 +16,87 @@ pub struct Paid {
     pub price: i64,
 }
 
+/// What the legs of a group have from the order that opened the position.
+#[derive(Clone, Copy, Debug)]
+pub struct Parent {
+    /// Index of the pair.
+    pub pair: usize,
+    /// +1 bought, -1 sold.
+    pub side: i64,
+    /// Decision of the order, ns.
+    pub time: i64,
+    /// Whether portfolio and risk sent it.
+    pub own: bool,
+    /// Index into the run's tags.
+    pub tag: u32,
+}
+
+impl Parent {
+    fn of(order: &Order) -> Self {
+        Parent { pair: order.pair(), side: order.side(), time: order.time, own: order.own, tag: order.tag }
+    }
+}
+
 /// One leg of a group to be.
-struct Leg {
-    kind: OrderType,
-    reason: Reason,
-    stop: i64,
-    limit: i64,
+#[derive(Clone, Copy, Debug)]
+pub struct Leg {
+    /// Stop, limit or trailing stop.
+    pub kind: OrderType,
+    /// What it is for.
+    pub reason: Reason,
+    /// Stop price.
+    pub stop: i64,
+    /// Limit price.
+    pub limit: i64,
+    /// Distance of a trailing stop as a price.
+    pub trail: i64,
+    /// Distance of a trailing stop as a rate, 10^-8.
+    pub rate: i64,
+}
+
+impl Leg {
+    fn stop(stop: i64) -> Self {
+        let stop = stop.max(0);
+        Leg { kind: OrderType::Stop, reason: Reason::StopLoss, stop, limit: 0, trail: 0, rate: 0 }
+    }
+
+    fn target(limit: i64) -> Self {
+        let limit = limit.max(0);
+        Leg { kind: OrderType::Limit, reason: Reason::TakeProfit, stop: 0, limit, trail: 0, rate: 0 }
+    }
+
+    fn trailing(trail: i64, rate: i64) -> Self {
+        Leg { kind: OrderType::Trailing, reason: Reason::TrailingStop, stop: 0, limit: 0, trail, rate }
+    }
+
+    /// The order that it is; `side` its own.
+    #[inline]
+    pub(super) fn request(&self, pair: usize, side: i64, qty: i64, tag: u32) -> Request {
+        Request {
+            pair,
+            side,
+            qty,
+            kind: self.kind,
+            limit_price: self.limit,
+            stop_price: self.stop,
+            trail: self.trail,
+            reduce_only: true,
+            reason: self.reason,
+            tag: i64::from(tag),
+            ..Request::default()
+        }
+    }
+}
+
+/// What risk attaches to a position opened at `price`: stop, target, trail; `side` that of their orders.
+#[inline]
+pub(super) fn legs(rates: Protection, price: i64, tick: i64, side: i64) -> [Option<Leg>; 3] {
+    let Protection { stop_loss, take_profit, trailing, .. } = rates;
+    [
+        (stop_loss != 0).then(|| Leg::stop(toward(times(price, UNIT + side * stop_loss), tick, side))),
+        (take_profit != 0).then(|| Leg::target(toward(times(price, UNIT - side * take_profit), tick, -side))),
+        (trailing != 0).then(|| Leg::trailing(0, trailing)),
+    ]
 }
 
 impl Simulator {
@@ -46,7 +122,7 @@ impl Simulator {
         if opened {
             self.entry_row[p] = self.row;
             if own {
-                self.protection[p] = self.protect(id, paid, to_lot(after.abs(), lot));
+                self.protection[p] = self.protect(Parent::of(&self.orders[id]), paid, to_lot(after.abs(), lot));
             }
         } else if group.is_none() {
             self.resize(id, p, to_lot(after.abs(), lot));
@@ -60,12 +136,15 @@ impl Simulator {
         }
     }
 
+    /// What an order can still fill; None once it has ended.
+    fn open_qty(&self, id: usize) -> Option<i64> {
+        self.orders.get(id).filter(|order| order.alive()).map(Order::remaining)
+    }
+
     fn shrink_siblings(&mut self, id: usize, group: u32, qty: i64) {
         for leg in self.groups[group as usize].legs() {
-            if leg == id || !self.orders[leg].alive() {
-                continue;
-            }
-            if self.orders[leg].remaining() <= qty {
+            let Some(left) = self.open_qty(leg).filter(|_| leg != id) else { continue };
+            if left <= qty {
                 self.cancel_leg(leg, Reason::Oco);
             } else {
                 let order = &mut self.orders[leg];
@@ -109,30 +188,22 @@ impl Simulator {
         self.end(leg, State::Cancelled, reason);
     }
 
-    /// Attaches risk's stop, target and trail to a position that order `id` just opened at `price`.
-    pub(super) fn protect(&mut self, id: usize, paid: Paid, qty: i64) -> Option<u32> {
-        let rates = self.spec.protection;
-        if rates.stop_loss == 0 && rates.take_profit == 0 && rates.trailing == 0 {
+    /// Attaches risk's stop, target and trail to a position that was just opened.
+    pub(super) fn protect(&mut self, parent: Parent, paid: Paid, qty: i64) -> Option<u32> {
+        let tick = self.spec.instruments[parent.pair].tick;
+        let legs = legs(self.spec.protection, paid.price, tick, -parent.side);
+        self.attach(parent, paid, qty, legs)
+    }
+
+    /// Makes a group of the legs that there are.
+    fn attach(&mut self, parent: Parent, paid: Paid, qty: i64, legs: [Option<Leg>; 3]) -> Option<u32> {
+        if legs.iter().all(Option::is_none) {
             return None;
         }
-        let order = &self.orders[id];
-        let (tick, side) = (self.spec.instruments[order.pair()].tick, -order.side());
-        let group = self.new_group();
-        if rates.stop_loss != 0 {
-            let stop = toward(times(paid.price, UNIT + side * rates.stop_loss), tick, side);
-            let leg = Leg { kind: OrderType::Stop, reason: Reason::StopLoss, stop, limit: 0 };
-            self.child(id, group, qty, paid, leg);
-        }
-        if rates.take_profit != 0 {
-            let limit = toward(times(paid.price, UNIT - side * rates.take_profit), tick, -side);
-            let leg = Leg { kind: OrderType::Limit, reason: Reason::TakeProfit, stop: 0, limit };
-            self.child(id, group, qty, paid, leg);
-        }
-        if rates.trailing != 0 {
-            let leg = Leg { kind: OrderType::Trailing, reason: Reason::TrailingStop, stop: 0, limit: 0 };
-            let leg = self.child(id, group, qty, paid, leg);
-            self.orders[leg].trail_rate = rates.trailing;
-            self.set_level(leg);
+        self.groups.push(Group::default());
+        let group = (self.groups.len() - 1) as u32;
+        for leg in legs.iter().flatten() {
+            self.child(parent, group, qty, paid, leg);
         }
         Some(group)
     }
@@ -143,14 +214,14 @@ impl Simulator {
             return;
         }
         let order = &self.orders[id];
-        let Some(Bracket { stop_loss, take_profit, trail }) = order.bracket.as_deref().copied() else { return };
-        let reason = order.reason;
+        let Some(Bracket { stop_loss, take_profit, trail }) = order.bracket else { return };
+        let (parent, reason) = (Parent::of(order), order.reason);
         if let Some(group) = order.child {
             let legs = self.groups[group as usize];
-            if legs.legs().any(|leg| self.orders[leg].alive()) {
+            if legs.legs().any(|leg| self.open_qty(leg).is_some()) {
                 for leg in legs.legs() {
-                    let order = &mut self.orders[leg];
-                    if order.alive() {
+                    if self.open_qty(leg).is_some() {
+                        let order = &mut self.orders[leg];
                         order.qty += qty;
                         order.allowed += qty;
                         let left = order.remaining();
@@ -160,50 +231,17 @@ impl Simulator {
                 return;
             }
         }
-        let group = self.new_group();
-        self.orders[id].child = Some(group);
-        if stop_loss != 0 {
-            let stop = stop_loss;
-            self.child(id, group, qty, paid, Leg { kind: OrderType::Stop, reason: Reason::StopLoss, stop, limit: 0 });
-        }
-        if take_profit != 0 {
-            let limit = take_profit;
-            let leg = Leg { kind: OrderType::Limit, reason: Reason::TakeProfit, stop: 0, limit };
-            self.child(id, group, qty, paid, leg);
-        }
-        if trail != 0 {
-            let leg = Leg { kind: OrderType::Trailing, reason: Reason::TrailingStop, stop: 0, limit: 0 };
-            let leg = self.child(id, group, qty, paid, leg);
-            self.orders[leg].trail = trail;
-            self.set_level(leg);
-        }
+        let legs = [
+            (stop_loss != 0).then(|| Leg::stop(stop_loss)),
+            (take_profit != 0).then(|| Leg::target(take_profit)),
+            (trail != 0).then(|| Leg::trailing(trail, 0)),
+        ];
+        self.orders[id].child = self.attach(parent, paid, qty, legs);
     }
 
-    fn new_group(&mut self) -> u32 {
-        self.groups.push(Group::default());
-        (self.groups.len() - 1) as u32
-    }
-
-    fn child(&mut self, parent: usize, group: u32, qty: i64, paid: Paid, leg: Leg) -> usize {
-        let order = &self.orders[parent];
-        let (time, own) = (order.time, order.own);
-        let request = Request {
-            pair: order.pair(),
-            side: -order.side(),
-            qty,
-            kind: leg.kind,
-            limit_price: leg.limit.max(0),
-            stop_price: leg.stop.max(0),
-            trail: if leg.kind == OrderType::Trailing {
-                order.bracket.as_ref().map_or(0, |bracket| bracket.trail)
-            } else {
-                0
-            },
-            reduce_only: true,
-            reason: leg.reason,
-            tag: i64::from(order.tag),
-            ..Request::default()
-        };
+    fn child(&mut self, parent: Parent, group: u32, qty: i64, paid: Paid, leg: &Leg) {
+        let Parent { pair, time, own, .. } = parent;
+        let request = leg.request(pair, -parent.side, qty, parent.tag);
         let id = self.new_order(request, qty, time, self.row, own);
         let order = &mut self.orders[id];
         order.group = Some(group);
@@ -211,11 +249,14 @@ impl Simulator {
         order.birth = paid.market;
         order.best = paid.price;
         order.born_inside = !self.open_phase;
+        order.trail_rate = leg.rate;
+        if leg.kind == OrderType::Trailing {
+            self.set_level(id);
+        }
         self.groups[group as usize].push(id);
-        self.live[request.pair].push(id);
-        self.touched[request.pair] = true;
+        self.live[pair].push(id);
+        self.touched[pair] = true;
         self.log(LogKind::Submit, id, time, qty, leg.reason);
-        id
     }
 
     /// Makes the position's own group cover exactly the position.
@@ -223,8 +264,8 @@ impl Simulator {
         let Some(group) = self.protection[p] else { return };
         let reason = self.orders[id].reason;
         for leg in self.groups[group as usize].legs() {
-            let order = &mut self.orders[leg];
-            if order.alive() && order.remaining() != qty {
+            if self.open_qty(leg).is_some_and(|left| left != qty) {
+                let order = &mut self.orders[leg];
                 order.allowed = order.filled + qty;
                 order.qty = order.allowed;
                 self.log(LogKind::Amend, leg, self.close_time, qty, reason);
@@ -235,7 +276,12 @@ impl Simulator {
 
 /// A price times 10^-8 brought to the tick: up for buys, down for sells.
 fn toward(value: i128, tick: i64, side: i64) -> i64 {
-    let unit = WIDE_UNIT * i128::from(tick);
-    let ticks = if side > 0 { ceil_div(value, unit) } else { floor_div(value, unit) };
-    narrow(mul(ticks, i128::from(tick)))
+    // Rounding twice the same way is rounding once, and keeps both divisions narrow.
+    let step = i128::from(tick);
+    let ticks = if side > 0 {
+        ceil_div(ceil_div(value, WIDE_UNIT), step)
+    } else {
+        floor_div(floor_div(value, WIDE_UNIT), step)
+    };
+    narrow(mul(ticks, step))
 }

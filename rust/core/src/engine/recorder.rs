@@ -1,7 +1,6 @@
 //! What the engine writes down while it runs: fills, the order log, counters; integer columns at the end.
 
 use super::codes::{Liquidity, LogKind, Reason};
-use super::order::Order;
 
 /// Fields of a fill, as `core/recorder.py` names them.
 pub const FILL_FIELDS: [&str; 14] = [
@@ -118,30 +117,6 @@ impl Line {
     }
 }
 
-/// An order as a row of [`ORDER_FIELDS`].
-pub fn order_values(order: &Order) -> [i64; 18] {
-    [
-        i64::from(order.pair),
-        order.side(),
-        order.kind.code(),
-        order.tif.code(),
-        order.qty,
-        order.filled,
-        order.limit,
-        order.stop,
-        order.trail,
-        order.trail_rate,
-        order.expire_time,
-        i64::from(order.post_only),
-        i64::from(order.reduce_only),
-        order.state.code(),
-        order.reason.code(),
-        order.end_reason.code(),
-        order.time,
-        i64::from(order.tag),
-    ]
-}
-
 /// (hi, lo) with value = hi 2^62 + lo and 0 <= lo < 2^62.
 #[inline]
 pub fn split(value: i128) -> (i64, i64) {
@@ -176,11 +151,11 @@ impl Recorder {
 }
 
 /// A table of integers, one contiguous column per field.
-pub fn columns<T, const N: usize>(rows: &[T], values: impl Fn(&T) -> [i64; N]) -> Vec<i64> {
+pub fn columns<const N: usize>(rows: impl ExactSizeIterator<Item = [i64; N]>) -> Vec<i64> {
     let n = rows.len();
     let mut table = vec![0; N * n];
-    for (i, row) in rows.iter().enumerate() {
-        for (k, value) in values(row).into_iter().enumerate() {
+    for (i, row) in rows.enumerate() {
+        for (k, value) in row.into_iter().enumerate() {
             table[k * n + i] = value;
         }
     }

@@ -27,6 +27,9 @@ impl Risk {
     pub fn approve(&self, equity: i128, price: i64, target: i64) -> i64 {
         match *self {
             Risk::Position { max_fraction } if max_fraction >= 0 && price > 0 => {
+                if within(equity, max_fraction, price, target) {
+                    return target;
+                }
                 let cash = floor_div(mul(equity.max(0), i128::from(max_fraction)), WIDE_UNIT);
                 let most = floor_div(cash, i128::from(price));
                 let target = i128::from(target);
@@ -34,5 +37,14 @@ impl Risk {
             }
             Risk::Position { .. } | Risk::Callback => target,
         }
+    }
+}
+
+/// Whether a target's value is at most its share of equity: then nothing needs to be divided.
+fn within(equity: i128, max_fraction: i64, price: i64, target: i64) -> bool {
+    let value = i128::from(target.unsigned_abs()) * i128::from(price);
+    match (value.checked_mul(WIDE_UNIT), equity.checked_mul(i128::from(max_fraction))) {
+        (Some(value), Some(most)) => value <= most,
+        _ => false,
     }
 }

@@ -3,6 +3,7 @@
 //! Phases run phase by phase over all pairs: activation and open, then the path inside the bar, then trailing and
 //! close. Inside the open phase reducing orders go first, then pair name, then order number.
 
+use super::blotter::Blotter;
 use super::codes::{FillPath, LogKind, OrderType, Reason, State, Tif};
 use super::costs::FeeSchedule;
 use super::ledger::Ledger;
@@ -24,7 +25,7 @@ pub struct Simulator {
     /// Fee tiers.
     pub fees: FeeSchedule,
     /// Every order of the run, by number.
-    pub orders: Vec<Order>,
+    pub orders: Blotter,
     /// Every group of the run.
     pub groups: Vec<Group>,
     /// Working orders per pair, in order number.
@@ -74,7 +75,7 @@ impl Simulator {
             ledger: Ledger::new(spec.cash, n),
             record: Recorder::default(),
             fees: FeeSchedule::new(spec.tiers.clone()),
-            orders: Vec::new(),
+            orders: Blotter::default(),
             groups: Vec::new(),
             live: vec![Vec::new(); n],
             gap: vec![0; n],
@@ -186,8 +187,7 @@ impl Simulator {
 
     /// Numbers a new order.
     pub fn new_order(&mut self, request: Request, qty: i64, time: i64, row: i64, own: bool) -> usize {
-        self.orders.push(Order::new(request, qty, time, row, own));
-        self.orders.len() - 1
+        self.orders.open(Order::new(request, qty, time, row, own))
     }
 
     /// Writes one line of the order log.
@@ -371,7 +371,7 @@ impl Simulator {
     /// Sets a trailing stop's level from the best price seen, rounded to the tick adversely.
     pub fn set_level(&mut self, id: usize) {
         let order = &mut self.orders[id];
-        order.level = trailing_level(order, self.spec.instruments[order.pair()].tick);
+        order.level = Trail::of(order, self.spec.instruments[order.pair()].tick).level(order.best);
     }
 
     /// Quantity that own fills may take in a bar.
@@ -394,39 +394,52 @@ impl Simulator {
         }
     }
 
-    fn clean(&mut self) {
-        let orders = &self.orders;
+    /// Retires orders that have ended.
+    pub(super) fn clean(&mut self) {
+        let orders = &mut self.orders;
         for live in &mut self.live {
-            if !live.is_empty() {
-                live.retain(|&id| orders[id].alive());
-            }
+            live.retain(|&id| {
+                let alive = orders[id].alive();
+                if !alive {
+                    orders.retire(id);
+                }
+                alive
+            });
         }
     }
 }
 
-/// The level that a trailing stop's best price gives.
-#[inline]
-pub fn trailing_level(order: &Order, tick: i64) -> i64 {
-    level_behind(order, order.best, tick)
+/// How a trailing stop's level follows its best price.
+#[derive(Clone, Copy, Debug)]
+pub struct Trail {
+    /// +1 buys, -1 sells.
+    pub side: i64,
+    /// Distance as a price; 0: a rate.
+    pub distance: i64,
+    /// Distance as a rate, 10^-8.
+    pub rate: i64,
+    /// Price step.
+    pub tick: i64,
 }
 
-/// The level that a best price gives to a trailing stop.
-#[inline]
-pub fn level_behind(order: &Order, seen: i64, tick: i64) -> i64 {
-    let best = i128::from(seen);
-    if order.side() < 0 {
-        let raw = if order.trail != 0 {
-            best - i128::from(order.trail)
+impl Trail {
+    /// That of an order.
+    #[inline]
+    pub fn of(order: &Order, tick: i64) -> Self {
+        Trail { side: order.side(), distance: order.trail, rate: order.trail_rate, tick }
+    }
+
+    /// The level that a best price gives, rounded to the tick adversely.
+    #[inline]
+    pub fn level(&self, best: i64) -> i64 {
+        let Trail { side, distance, rate, tick } = *self;
+        let raw = if distance != 0 {
+            i128::from(best) + i128::from(side) * i128::from(distance)
+        } else if side < 0 {
+            floor_div(times(best, UNIT - rate), WIDE_UNIT)
         } else {
-            floor_div(times(seen, UNIT - order.trail_rate), WIDE_UNIT)
+            ceil_div(times(best, UNIT + rate), WIDE_UNIT)
         };
-        down_to_tick(raw, tick)
-    } else {
-        let raw = if order.trail != 0 {
-            best + i128::from(order.trail)
-        } else {
-            ceil_div(times(seen, UNIT + order.trail_rate), WIDE_UNIT)
-        };
-        up_to_tick(raw, tick)
+        if side < 0 { down_to_tick(raw, tick) } else { up_to_tick(raw, tick) }
     }
 }
