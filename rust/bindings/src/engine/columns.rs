@@ -1,9 +1,10 @@
 //! Columns across the border: numpy arrays in, integer tables out.
 
 use kraken_flow_core::engine::account::Booking;
-use kraken_flow_core::engine::market::{PairColumns, Weights};
+use kraken_flow_core::engine::market::{Declared, PairColumns, Weights};
 use kraken_flow_core::engine::order::Order;
 use kraken_flow_core::engine::recorder::{self, FILL_FIELDS, Fill, LOG_FIELDS, Line, ORDER_FIELDS};
+use kraken_flow_core::schedule::Schedule;
 use numpy::ndarray::Axis;
 use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
@@ -105,6 +106,22 @@ impl WeightArray<'_> {
             WeightArray::Floats(array) => split(array)?.into_iter().map(Weights::Floats).collect(),
             WeightArray::Fixed(array) => split(array)?.into_iter().map(Weights::Fixed).collect(),
         })
+    }
+}
+
+/// A declared column: its first row, the distance to the next, and the values.
+#[derive(FromPyObject)]
+pub(super) struct DeclaredArray<'py>(usize, usize, WeightArray<'py>);
+
+impl DeclaredArray<'_> {
+    /// The column of a run of `rows` rows.
+    pub(super) fn slices(&self, pairs: usize, rows: usize) -> PyResult<Declared<'_>> {
+        let DeclaredArray(first, every, values) = self;
+        if *every == 0 {
+            return Err(PyValueError::new_err("the rows of a column need a distance"));
+        }
+        let held = Schedule { first: *first, every: *every };
+        Ok(Declared { pairs: values.slices(pairs, held.count(rows))?, rows: held })
     }
 }
 

@@ -6,7 +6,7 @@ use super::drift::{Marked, steady};
 use super::fault::Fault;
 use super::lane::Lane;
 use super::ledger::{Ledger, value_marks};
-use super::market::{Bars, Market, PairColumns, REAL, SYNTHETIC, Signals, Weights};
+use super::market::{Bars, Declared, Market, PairColumns, REAL, SYNTHETIC, Signals, Weights};
 use super::portfolio::Portfolio;
 use super::quiet::Quiet;
 use super::spec::Spec;
@@ -17,13 +17,14 @@ pub(crate) const BLOCK: usize = 512;
 
 /// Runs `spec` over a market. Row t is decided with what is known at its close and filled from row t+1 on.
 ///
-/// `equity` receives one mark per row from the first decision row on. `forecast` has one held column per pair, `aux` per declared name one per pair. Without `quick` every row is stepped
-/// through; the result is the same.
+/// `equity` receives one mark per row from the first decision row on. `forecast` has one held
+/// column per pair, `aux` one column per declared name. Without `quick` every row is stepped through; the result is the
+/// same.
 pub fn run(
     spec: Spec,
     market: &Market<'_>,
     forecast: &[Weights<'_>],
-    aux: &[Vec<Weights<'_>>],
+    aux: &[Declared<'_>],
     calls: &mut dyn Callbacks,
     quick: bool,
     equity: &mut [f64],
@@ -44,7 +45,7 @@ pub fn run(
 struct Run<'a> {
     market: &'a Market<'a>,
     forecast: &'a [Weights<'a>],
-    aux: &'a [Vec<Weights<'a>>],
+    aux: &'a [Declared<'a>],
     first: usize,
     equity: &'a mut [f64],
     gross: [f64; BLOCK],
