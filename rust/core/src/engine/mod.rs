@@ -8,6 +8,7 @@ pub mod batch;
 pub mod callback;
 pub mod codes;
 pub mod costs;
+mod curve;
 pub mod decision;
 pub mod detail;
 mod drift;
