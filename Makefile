@@ -45,6 +45,8 @@ help: ## show this list
 .PHONY: demo
 demo: $(VENV)/.core ## backtest the combined strategy on the sample market
 	@$(ACCELERATE); $(RUN) -m kraken_flow mode=backtest strategy=combined $(ARGS)
+	@echo "next, many runs:         $(RUN) -m kraken_flow -m strategy=sma_cross strategy.fast=5,10,20"
+	@echo "next, your own strategy: $(RUN) -m kraken_flow mode=new mode.name=my_idea"
 
 .PHONY: test
 test: $(VENV)/.dev $(NATIVE) ## run the tests (ARGS="-k name" passes arguments to pytest)
@@ -91,7 +93,7 @@ lock: ## compile the requirement files anew (UPGRADE=1 takes newer versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 2; }
 	$(call compile,core,pyproject.toml)
 	$(call compile,build,--group build)
-	$(call compile,dev,-c requirements/core.txt -c requirements/build.txt --group dev pyproject.toml)
+	$(call compile,dev,-c requirements/core.txt -c requirements/build.txt --group dev --extra live pyproject.toml)
 	$(call compile,bench,-c requirements/dev.txt --group bench pyproject.toml)
 
 compile = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

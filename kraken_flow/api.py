@@ -1,18 +1,24 @@
 """The library: run a backtest from Python and read its tables. `from kraken_flow import backtest`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass, replace
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kraken_flow.config.composition import Composition, compose
+from kraken_flow.config.schema import fields_of
 from kraken_flow.config.validation import build
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market
+from kraken_flow.core.node import Node
 from kraken_flow.core.result import Result
+from kraken_flow.core.strategy import Strategy
 from kraken_flow.core.times import timeframe_name
-from kraken_flow.modes.backtest import Backtest, inputs, outputs, perform
+from kraken_flow.modes.backtest import perform
+from kraken_flow.modes.driver import Done, inputs, load_checked, outputs
+from kraken_flow.runs.directory import holds_run
 from kraken_flow.runs.record import Declared, recorded
 from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.write import full_metrics, write_run
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MEMORY = "kraken_flow.data.memory.Memory"
+_STAND_IN = {"_target_": "strategies.hold.Hold"}
+"""What is validated in the place of a strategy that the caller has made."""
 _KEPT = ("on_bad", "max_gap", "feed_delay")
 
 
@@ -102,6 +110,7 @@ def backtest(
     overrides: Sequence[str] = (),
     bars: Mapping[str, Any] | None = None,
     run_dir: str | Path | None = None,
+    strategy: Strategy | None = None,
 ) -> BacktestResult:
     """Run a backtest; nothing is written unless `run_dir` is given.
 
@@ -111,9 +120,12 @@ def backtest(
         Arguments as on the command line: `["strategy=sma_cross", "strategy.fast=5", "exchange=bare"]`.
     bars
         Candles by pair, in place of a `data=` source: `{"BTC/USD": frame}`, a DataFrame or a mapping of arrays with
-        the columns time, open, high, low, close, volume. Its pairs are the run's unless `pairs=` says otherwise.
+        the columns time, open, high, low, close, volume. Its pairs are the run's unless `pairs=` says otherwise; of
+        the group `data` only on_bad, max_gap and feed_delay may be set beside it.
     run_dir
         Folder for the run's files, by the rules of the command line's `run_dir`.
+    strategy
+        A strategy of the program's own, in place of a `strategy=` option: `MyIdea(fast=5)`.
 
     Returns
     -------
@@ -126,6 +138,11 @@ def backtest(
         With everything that is wrong with overrides and bars, one problem to a line.
     """
     words = _words(overrides)
+    if bars is not None:
+        _refuse_twice("data", words, "bars= gives the candles", _KEPT)
+    if strategy is not None:
+        _expect_strategy(strategy)
+        _refuse_twice("strategy", words, "strategy= is the strategy")
     if bars is not None and not any(_key(word) == "pairs" for word in words):
         words.append(f"pairs=[{','.join(sorted(bars))}]")
     cfg = compose(words)
@@ -135,23 +152,29 @@ def backtest(
         kept = {key: value for key, value in (cfg.get("data") or {}).items() if key in _KEPT}
         described.cfg["data"] = {"_target_": _MEMORY, **kept}
         cfg = cfg | {"data": {"_target_": _MEMORY, "bars": dict(bars), **kept}}
-    graph = build(cfg)
+    if strategy is not None:
+        described.cfg["strategy"] = _declaration(strategy)
+        graph = replace(build(cfg | {"strategy": _STAND_IN}), strategy=strategy)
+    else:
+        graph = build(cfg)
     engine = str(cfg.get("engine", "auto"))
-    strategy = next((word.partition("=")[2] for word in words if _key(word) == "strategy"), "")
-    strategy = strategy or type(graph.strategy).__module__.rpartition(".")[2]
+    name = next((word.partition("=")[2] for word in words if _key(word) == "strategy"), "")
+    own = type(graph.strategy)
+    name = name or (own.__module__.rpartition(".")[2] if strategy is None else own.__name__)
     if folder is None:
         done = perform(graph, engine)
-        return BacktestResult(Tables(done.finished, strategy), _notes(done))
-    with recorded(Declared("backtest", strategy, described.yaml() + "\n", words, folder)) as record:
+        return BacktestResult(Tables(done.finished, name), _notes(done))
+    loaded = load_checked(graph) if holds_run(folder) else None
+    with recorded(Declared("backtest", name, described.yaml() + "\n", words, folder)) as record:
         record.add(inputs(graph, engine))
-        done = perform(graph, engine)
+        done = perform(graph, engine, loaded)
         record.manifest |= outputs(graph, done)
-        tables = Tables(done.finished, strategy)
+        tables = Tables(done.finished, name)
         metrics = write_run(record.folder, tables)
     return BacktestResult(tables, _notes(done), record.folder, metrics)
 
 
-def _notes(done: Backtest) -> tuple[str, ...]:
+def _notes(done: Done) -> tuple[str, ...]:
     return (*done.finished.market.notes, *done.notes)
 
 
@@ -163,6 +186,36 @@ def _words(overrides: Sequence[str]) -> list[str]:
     if flags:
         raise UserError(f"overrides: {', '.join(flags)}: flags are for the command line; give key=value only")
     return list(overrides)
+
+
+def _expect_strategy(given: object) -> None:
+    if not isinstance(given, Strategy) or not is_dataclass(given):
+        raise UserError(
+            f"strategy={given!r}: must be a strategy made from a class below kraken_flow.core.Strategy, decorated with "
+            "@node, as in strategy=MyIdea(fast=5); a name goes to the overrides, as in ['strategy=sma_cross']"
+        )
+
+
+def _refuse_twice(group: str, words: Sequence[str], given: str, kept: Sequence[str] = ()) -> None:
+    """Refuse overrides of a group that an argument of the call has given already; those of the keys `kept` may stay."""
+    other = [word for word in words if _key(word) == group or _key(word).startswith(f"{group}.")]
+    other = [word for word in other if _key(word).removeprefix(f"{group}.") not in kept]
+    if other:
+        beside = f" (beside it there are {', '.join(f'{group}.{name}' for name in kept)})" if kept else ""
+        raise UserError(f"overrides: {', '.join(other)}: {given} already; leave out one of the two{beside}")
+
+
+def _declaration(value: Any) -> Any:
+    """Return a node as the YAML that would declare it; its class may stand where no `_target_` reaches."""
+    if isinstance(value, Mapping):
+        return {str(key): _declaration(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_declaration(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        values = {name: _declaration(getattr(value, name)) for name in fields_of(type(value))}
+        target = f"{type(value).__module__}.{type(value).__qualname__}"
+        return {"_target_": target, **values} if isinstance(value, Node) else values
+    return value.value if isinstance(value, Enum) else value
 
 
 def _key(word: str) -> str:

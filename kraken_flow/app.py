@@ -6,9 +6,12 @@ Imports are late on purpose: `--help` answers before the libraries of a run are 
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +31,13 @@ DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 def main(words: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code.
 
-    0 done; 1 a run or a check failed; 2 the input is wrong; 130 interrupted. Errors go to stderr, one line each; a
-    traceback is shown with LOG_LEVEL=DEBUG only.
+    0 done; 1 a run or a check failed; 2 the input is wrong; 130 interrupted or terminated. Errors go to stderr, one
+    line each; a traceback is shown with LOG_LEVEL=DEBUG only.
     """
     folder = os.environ.get(paths.CONFIG_DIR)
     try:
-        code = _run(sys.argv[1:] if words is None else words)
+        with _terminated_as_interrupted():
+            code = _run(sys.argv[1:] if words is None else words)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail(INTERRUPTED, "interrupted", "")
@@ -51,6 +55,19 @@ def main(words: Sequence[str] | None = None) -> int:
         if folder is None:
             os.environ.pop(paths.CONFIG_DIR, None)
     return code
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM, as `kill`, systemd and containers send it, end a run as Ctrl-C does: its manifest says so."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield  # a program that calls us decides for itself
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _report(error: Exception) -> int:
@@ -90,7 +107,6 @@ def _run(words: Sequence[str]) -> int:
 def _run_one(arguments: Arguments) -> int:
     """Compose, validate, run; all that is wrong with arguments and configuration is said at once."""
     from kraken_flow.config.composition import compose_arguments
-    from kraken_flow.config.validation import check
     from kraken_flow.core.errors import UserError
 
     problems = list(arguments.problems)
@@ -98,7 +114,7 @@ def _run_one(arguments: Arguments) -> int:
     composition, checked = None, None
     try:
         composition = compose_arguments(arguments)
-        checked = check(composition.cfg, composition.problems)
+        checked = _checked(composition)
         problems += [text for text in checked.problems if text.partition(".")[0] not in wrong_groups]
     except UserError as error:
         problems += str(error).splitlines()
@@ -112,35 +128,47 @@ def _run_one(arguments: Arguments) -> int:
         from kraken_flow.config.origins import origins_of
 
         origins = origins_of(arguments)
-    return _call(composition, checked, arguments.given, origins)
+    return _call(composition, checked, [*arguments.chosen_configuration, *arguments.given], origins)
 
 
 def _run_many(arguments: Arguments) -> int:
     """Run a sweep: one failed member loses nothing; what is wrong for all members alike is said once."""
     from kraken_flow.config.sweep import run_members
-    from kraken_flow.config.validation import check
     from kraken_flow.core.errors import UserError
     from kraken_flow.modes.sweep import Sweep
 
     if arguments.problems:
         raise UserError("\n".join(arguments.problems))
-    sweep = Sweep(arguments.given, arguments.members)
+    sweep = Sweep(arguments.given, arguments.members, arguments.chosen_configuration)
 
     def member(compose: "Callable[[], Composition]", number: int, overrides: Sequence[str]) -> float | None:
         def run() -> int:
             composition = compose()
-            checked = check(composition.cfg, composition.problems)
+            checked = _checked(composition)
             if checked.problems:
                 raise UserError("\n".join(checked.problems))
-            return _call(composition, checked, typed(overrides), {}, member=True)
+            if not checked.mode.sweeps:
+                raise UserError(f"mode={composition.choices['mode']}: -m compares backtests; leave it out")
+            composition.cfg["run_dir"] = str(sweep.settle(composition) / str(number))
+            asked = [*arguments.chosen_configuration, *typed(overrides)]
+            return _call(composition, checked, asked, {}, sweep.begin)
 
         return sweep.member(number, typed(overrides), run)
 
     try:
-        run_members(arguments, sweep.folder, member)
+        run_members(arguments, member)
     finally:
         sweep.close()
     return sweep.exit_code()
+
+
+def _checked(composition: "Composition") -> "Checked":
+    from kraken_flow.config.validation import Checked, check
+
+    if not composition.cfg.get("mode"):
+        told = "mode: nothing is chosen; write mode=... (`mode=list` shows the options)"
+        return Checked(None, None, (*composition.problems, told))
+    return check(composition.cfg, composition.problems)
 
 
 def _call(
@@ -148,10 +176,10 @@ def _call(
     checked: "Checked",
     given: Sequence[str],
     origins: Mapping[str, str],
-    member: bool = False,
+    begin: "Callable[[], None] | None" = None,
 ) -> int:
     from kraken_flow.modes import Call
 
-    call = Call(composition.cfg, given, composition.choices, origins, checked.graph, member)
-    code: int = checked.mode.run(call)
+    call = Call(composition.cfg, given, composition.choices, origins, checked.graph, begin)
+    code: int = checked.mode.drive(call)
     return code

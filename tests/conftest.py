@@ -1,6 +1,7 @@
 """What all tests share: Hypothesis profiles, the market data beside the checkout, and the rule about skips."""
 
 import os
+import signal
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -14,6 +15,10 @@ ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", settings.get_profile("fixed"), derandomize=False, max_examples=1000, database=None)
 settings.load_profile(os.environ.get("KRAKEN_FLOW_HYPOTHESIS", "fixed"))
+
+# A background job of a shell starts with interrupts ignored, and so would every program that a test starts from it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

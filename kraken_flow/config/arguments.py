@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
-from kraken_flow.config.nearest import hint
 from kraken_flow.config.paths import CONFIG_DIR, GROUPS, SETTINGS, options
+from kraken_flow.nearest import hint
 
 _FLAGS = {"-h": "--help", "-m": "--multirun", "-cd": "--config-dir", "-cn": "--config-name", "-c": "--cfg"}
 _WITH_VALUE = ("--config-dir", "--config-name", "--cfg")
@@ -30,7 +30,7 @@ class Arguments:
     overrides
         `key=value`, rewritten for Hydra.
     given
-        The same as typed.
+        The same as typed, with those for Hydra itself.
     problems
         One sentence per argument that cannot be read; those arguments are left out of `overrides`.
     """
@@ -52,6 +52,11 @@ class Arguments:
         if any(re.search(r"=\w+\(", word) for word in self.overrides):
             return None
         return prod(map(len, counts))
+
+    @property
+    def chosen_configuration(self) -> list[str]:
+        """The flags that say where the configuration is, as a user would type them again."""
+        return [f"{name}={self.flags[name]}" for name in ("--config-dir", "--config-name") if name in self.flags]
 
     @property
     def config_name(self) -> str:
@@ -138,6 +143,7 @@ def _read_override(word: str, found: Arguments, seen: set[str]) -> None:
         return
     if root == "hydra":
         found.overrides.append(word)
+        found.given.append(word)
         return
     if root not in GROUPS and root not in SETTINGS:
         rest = key[len(root) :]
@@ -221,7 +227,7 @@ def _read_value(key: str, value: str, found: Arguments) -> None:
         return
     is_path = "/" in value or key.rpartition(".")[2] in _PATHS
     sweep = len(split(value)) > 1 or re.match(r"\w+\(.*\)$", value)
-    if sweep and found.multirun:
+    if sweep and found.multirun and key != "run_dir":
         found.overrides.append(f"++{key}={value}")
     elif sweep and not is_path:
         found.problems.append(f"{key}={value} lists several values: add -m to run them all")

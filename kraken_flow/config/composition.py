@@ -18,10 +18,10 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from yaml import YAMLError  # type: ignore[import-untyped]  # omegaconf brings it, without types
 
 from kraken_flow.config.arguments import Arguments, rewrite
-from kraken_flow.config.nearest import hint
 from kraken_flow.config.paths import GROUPS, own_conf, user_folders
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.redact import redact
+from kraken_flow.nearest import hint
 
 _FOLDERS = "KRAKEN_FLOW_SEARCH_PATH"
 SINGLE_FILE = "_single_file"
@@ -53,6 +53,21 @@ class Composition:
     def yaml(self) -> str:
         """Return the configuration as YAML text, without the values of secret variables."""
         return redact(OmegaConf.to_yaml(OmegaConf.create(self.cfg)).rstrip())
+
+
+def read_yaml(text: str) -> dict[str, Any]:
+    """Return a configuration that `Composition.yaml` wrote."""
+    with hydra_errors():
+        content = OmegaConf.to_container(OmegaConf.create(text))
+    return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
+
+
+def flat(cfg: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return the values of a configuration by dotted path."""
+    found: dict[str, Any] = {}
+    for key, value in cfg.items():
+        found |= flat(value, f"{path}{key}.") if isinstance(value, Mapping) and value else {f"{path}{key}": value}
+    return found
 
 
 def compose(overrides: Sequence[str] = ()) -> dict[str, Any]:

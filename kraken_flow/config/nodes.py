@@ -7,13 +7,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from kraken_flow.config.nearest import hint as did_you_mean
 from kraken_flow.config.paths import GROUPS, options, target_of
 from kraken_flow.config.schema import allowed, dataclass_in, fields_of, hint_at, takes_bool
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import Node
+from kraken_flow.nearest import hint as did_you_mean
 
 ROOTS = ("kraken_flow.", "strategies.")
+LARGEST_INTEGER = 2**63 - 1
 FAILED: Any = object()
 """Stands for a node that could not be built; the reason is among the problems."""
 
@@ -98,6 +99,9 @@ def _value(value: Any, path: str, problems: list[str]) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         items = [_value(item, f"{path}.{i}", problems) for i, item in enumerate(value)]
         return FAILED if any(item is FAILED for item in items) else items
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        problems.append(f"{path}={value}: must be at most {LARGEST_INTEGER}, which is what 64 bits hold")
+        return FAILED
     return value
 
 

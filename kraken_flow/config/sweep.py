@@ -2,8 +2,8 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -18,45 +18,49 @@ Member = Callable[[Callable[[], Composition], int, Sequence[str]], Any]
 """Runs one member, given how to compose it, its number and its overrides."""
 
 
-def run_members(arguments: Arguments, folder: Path, member: Member) -> None:
-    """Call `member` once per combination of the swept values; each writes below `folder`, under its number.
+def run_members(arguments: Arguments, member: Member) -> None:
+    """Call `member` once per combination of the swept values; its overrides leave out `run_dir`, the sweep's own.
 
     Hydra's sweeper and launcher decide which members there are and where they run. `member` returns what the sweeper
-    optimises, and handles its own errors.
+    optimises, and handles its own errors. What Hydra itself writes goes to a folder that is removed.
     """
 
     def job(cfg: DictConfig) -> Any:
         about = HydraConfig.get()
         number = int(about.job.num)
         overrides = [str(word) for word in OmegaConf.to_container(about.overrides.task) or []]
-
+        overrides = [word for word in overrides if not word.lstrip("+").startswith("run_dir=")]
         choices = chosen(about)
 
         def composition() -> Composition:
             found, problems = plain(cfg)
-            found["run_dir"] = str(folder / str(number))
             return Composition(found, choices, {}, problems)
 
         return member(composition, number, overrides)
 
-    words = ["--multirun", *(word for word in arguments.overrides if not word.startswith("++run_dir="))]
-    words += [
-        f"hydra.sweep.dir={quoted(str(folder))}",
+    scratch = tempfile.TemporaryDirectory(prefix="kraken-flow-")
+    words = [
+        "--multirun",
+        *arguments.overrides,
+        f"hydra.sweep.dir={quoted(scratch.name)}",
         "hydra.sweep.subdir=${hydra.job.num}",
         "hydra.output_subdir=null",
-        *([] if any(word.startswith("hydra/sweeper=") for word in words) else ["hydra/sweeper=kraken_flow"]),
+        *(
+            []
+            if any(word.startswith("hydra/sweeper=") for word in arguments.overrides)
+            else ["hydra/sweeper=kraken_flow"]
+        ),
         "hydra/job_logging=none",
         "hydra/hydra_logging=none",
     ]
     before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = ["kraken_flow", *words]
+    sys.argv = [before[0][0], *words]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        with search_path(), hydra_errors(), own_hydra():
+        with scratch, search_path(), hydra_errors(), own_hydra():
             name = primary(arguments)
             hydra.main(version_base="1.3", config_path=str(own_conf()), config_name=name)(job)()
     finally:
         sys.argv = before[0]
         if before[1] is None:
             del os.environ["HYDRA_FULL_ERROR"]
-        (folder / "multirun.yaml").unlink(missing_ok=True)

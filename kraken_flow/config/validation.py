@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kraken_flow.config.nearest import hint
-from kraken_flow.config.nodes import FAILED, build_node
+from kraken_flow.config.nodes import FAILED, LARGEST_INTEGER, build_node
 from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import split_pair
 from kraken_flow.core.times import parse_time, parse_timeframe
+from kraken_flow.nearest import hint
 
 ENGINES = ("auto", "rust", "python")
 NODES = ("data", "exchange", "account", "strategy", "portfolio", "risk", "execution")
@@ -62,8 +62,8 @@ def _check(cfg: Mapping[str, Any]) -> Checked:
     pairs = _pairs(cfg.get("pairs"), problems)
     timeframe, start, end = _span(cfg, problems)
     seed = cfg.get("seed", DEFAULTS["seed"])
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        problems.append(f"seed={seed}: must be a whole number of at least 0")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_INTEGER:
+        problems.append(f"seed={seed}: must be a whole number of at least 0 and at most {LARGEST_INTEGER}")
     engine = cfg.get("engine", DEFAULTS["engine"])
     if engine not in ENGINES:
         problems.append(f"engine={engine}: must be {', '.join(ENGINES)}{hint(str(engine), ENGINES, prefix='engine=')}")

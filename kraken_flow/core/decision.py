@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from kraken_flow.core.account import View
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import REAL
-from kraken_flow.core.orders import LogKind, OrderRequest, OrderType, Reason, Side, State
+from kraken_flow.core.orders import Control, LogKind, OrderRequest, OrderType, Reason, Side, State
 from kraken_flow.core.simulator import Simulator
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.units import INT64_MAX, TOO_LARGE, UNIT
@@ -27,6 +27,8 @@ class Decider:
     """How many scripted requests were taken so far."""
     waiting: list[OrderRequest] = field(default_factory=list)
     """Scripted requests that are due but whose pair had no bar yet."""
+    paused: bool = False
+    """Whether positions may only be reduced."""
 
     def __post_init__(self) -> None:
         n = len(self.spec.instruments)
@@ -69,10 +71,47 @@ class Decider:
                     or (drifts and abs(new - standing) * UNIT > self.spec.band * abs(standing))
                 ):
                     target = new
+            if self.paused:
+                target = self._reduced(p, target)
             acts = changed[p] or rearmed[p] or due or target != standing or expired[p] or timed[p]
             if acts:
                 self._order(p, target, standing, requests, expired[p], timed[p])
         self._send(requests)
+
+    def control(self, what: Control) -> None:
+        """Do what a user says between two decisions, at the time and the closes that the view holds.
+
+        Paused, orders that would open or enlarge a position are taken back and no new ones are sent; protection, exits
+        and reductions go on. To flatten takes back all but protection, closes every position at the market, and keeps
+        each pair out until its forecast changes, as after a protective exit.
+        """
+        self.paused = self.paused if what is Control.FLATTEN else what is Control.PAUSE
+        if what is Control.RESUME:
+            return
+        requests: list[OrderRequest] = []
+        flatten = what is Control.FLATTEN
+        for p in range(len(self.target)):
+            self.target[p] = 0 if flatten else self._reduced(p, self.target[p])
+            for order in self.sim.live[p]:
+                if order.group is None and order.alive and order.cancel_at < 0 and (flatten or not order.reduce_only):
+                    self.sim.cancel(order, Reason.FLATTEN if flatten else Reason.PAUSED, self.view.time)
+            if flatten:
+                requests += self._closing(p)
+                self.sim.stopped_row[p] = -1 if self.spec.scripted else self.view.row
+        self._send(requests)
+
+    def _closing(self, p: int) -> list[OrderRequest]:
+        """Return the order that closes a pair's position."""
+        position = self.sim.ledger.position[p]
+        if abs(position) < self.spec.instruments[p].lot:
+            return []
+        side = Side.SELL if position > 0 else Side.BUY
+        return [OrderRequest(pair=p, side=side, qty=abs(position), reduce_only=True, reason=Reason.FLATTEN)]
+
+    def _reduced(self, p: int, target: int) -> int:
+        """Return the target nearest to the one wanted that does not enlarge the position."""
+        position = self.sim.ledger.position[p]
+        return max(min(target, max(position, 0)), min(position, 0))
 
     def _wanted(self) -> list[int | None]:
         """Return approved targets on the lot grid."""
@@ -202,12 +241,12 @@ class Decider:
             self.script += 1
         for request in due:
             if self.sim.bars.state[request.pair] == REAL:
-                self.submit(request, own=False)
+                self.submit(request, own=False, refused=self.paused and not request.reduce_only)
             else:
                 self.waiting.append(request)
 
-    def submit(self, request: OrderRequest, own: bool) -> None:
-        """Admit an order (lot, tick, minima, price band) and send it, or record why it was refused."""
+    def submit(self, request: OrderRequest, own: bool, refused: bool = False) -> None:
+        """Admit an order (lot, tick, minima, price band, no pause) and send it, or record why it was refused."""
         sim, view = self.sim, self.view
         instrument = self.spec.instruments[request.pair]
         qty = request.qty // instrument.lot * instrument.lot
@@ -219,7 +258,9 @@ class Decider:
             order.stop = order.level = _toward_side(order.stop, tick, side)
         close = view.price[request.pair]
         reason = Reason.NONE
-        if qty <= 0 or qty < instrument.qty_min:
+        if refused:
+            reason = Reason.PAUSED
+        elif qty <= 0 or qty < instrument.qty_min:
             reason = Reason.BELOW_MIN_QTY
             order.qty = order.allowed = request.qty
         elif qty * (order.limit or order.stop or close) < instrument.cost_min:

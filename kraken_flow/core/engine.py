@@ -8,14 +8,16 @@ import numpy as np
 from kraken_flow.core.account import View
 from kraken_flow.core.costs import FeeSchedule
 from kraken_flow.core.decision import Decider
+from kraken_flow.core.detail import Slot, finer_bars
 from kraken_flow.core.ledger import Ledger
-from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Market, PairColumns
+from kraken_flow.core.market import REAL, SYNTHETIC, Market, PairColumns
+from kraken_flow.core.orders import Control
 from kraken_flow.core.recorder import Recorder
-from kraken_flow.core.result import Result
+from kraken_flow.core.result import Result, Standing
 from kraken_flow.core.simulator import Bars, Simulator
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import YEAR
-from kraken_flow.core.units import Int64Array
+from kraken_flow.core.units import CASH_UNIT, Int64Array
 
 _CHUNK = 4096
 
@@ -55,7 +57,7 @@ class Engine:
         bars: Bars,
         forecast: list[int],
         aux: Mapping[str, list[int]],
-        finer: list[tuple[int, int, Bars]] | None = None,
+        finer: list[Slot] | None = None,
         detailed: list[bool] | None = None,
     ) -> None:
         """Take one instant: fills of the bar that just closed, marks, expiries, then one decision.
@@ -66,7 +68,7 @@ class Engine:
         """
         sim, spec, view = self.sim, self.spec, self.view
         close_time = open_time + spec.timeframe_ns
-        sim.row = row
+        sim.row, sim.row_open = row, open_time
         for p, state in enumerate(bars.state):
             sim.gap[p] = sim.gap[p] + 1 if state == SYNTHETIC else 0
             if detailed is not None and state == REAL and not detailed[p]:
@@ -93,6 +95,19 @@ class Engine:
         sim.mean_volume = view.aux.get("mean_volume", [])
         if REAL in bars.state:
             self.decider.decide(spec.first_row)
+
+    def control(self, what: Control, time: int) -> None:
+        """Do what a user says after the newest instant, at `time` ns; see `Decider.control`."""
+        self.view.time = time
+        self.decider.control(what)
+
+    def standing(self) -> Standing:
+        """Return the account as it stands."""
+        sim = self.sim
+        working = sum(order.alive for orders in sim.live for order in orders)
+        equity = self.equity[-1] if self.equity else self.spec.cash / CASH_UNIT
+        disarmed = [row >= 0 for row in sim.stopped_row]
+        return Standing(equity, sim.ledger.cash, list(sim.ledger.position), working, disarmed)
 
     def result(self) -> Result:
         """Return everything recorded so far as columns."""
@@ -141,37 +156,13 @@ def _rows(pairs: tuple[PairColumns, ...], lo: int, hi: int) -> list[Bars]:
     return [Bars(*row) for row in zip(*stacked, strict=True)]
 
 
-def _fine(market: Market, lo: int, hi: int) -> list[tuple[list[tuple[int, int, Bars]], list[bool]]]:
-    """Return per row the finer bars of all pairs; a pair without detail plays its whole bar in the first slot."""
+def _fine(market: Market, lo: int, hi: int) -> list[tuple[list[Slot], list[bool]]]:
+    """Return per row the finer bars of all pairs, and which pairs have them."""
     detail = market.detail
     if detail is None:
         return []
     k, step = detail.per_bar, detail.timeframe_ns
     coarse = _rows(market.pairs, lo, hi)
     parts = _rows(detail.pairs, lo * k, hi * k)
-    result = []
-    for i in range(hi - lo):
-        start = int(market.times[lo + i])
-        slots = [parts[i * k + s] for s in range(k)]
-        has = [any(slot.state[p] == REAL for slot in slots) for p in range(len(market.pairs))]
-        merged = [_merge(coarse[i], slot, has, s) for s, slot in enumerate(slots)]
-        result.append(([(start + s * step, start + (s + 1) * step, bars) for s, bars in enumerate(merged)], has))
-    return result
-
-
-def _merge(coarse: Bars, fine: Bars, has: list[bool], slot: int) -> Bars:
-    """Take finer bars where the pair has them, else the coarse bar in slot 0 and its flat close afterwards."""
-    lists: list[list[int]] = []
-    for name in ("open", "high", "low", "close"):
-        source = getattr(coarse, name) if slot == 0 else coarse.close
-        lists.append(
-            [
-                f if ok and state != ABSENT else c
-                for f, c, ok, state in zip(getattr(fine, name), source, has, fine.state, strict=True)
-            ]
-        )
-    volume = [f if ok else (c if slot == 0 else 0) for f, c, ok in zip(fine.volume, coarse.volume, has, strict=True)]
-    state = [
-        f if ok else (c if slot == 0 else SYNTHETIC) for f, c, ok in zip(fine.state, coarse.state, has, strict=True)
-    ]
-    return Bars(lists[0], lists[1], lists[2], lists[3], volume, state)
+    opens = market.times[lo:hi].tolist()
+    return [finer_bars(coarse[i], parts[i * k : (i + 1) * k], opens[i], step) for i in range(hi - lo)]

@@ -1,7 +1,7 @@
 """Features of one pair, one bar at a time: the streaming face."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Protocol, TypeAlias
 
@@ -49,9 +49,10 @@ class StepRunner:
 
     def step(self, time: int, bar: Bar, inputs: Outputs) -> Outputs:
         """Update the state; NaN in an input starts it afresh."""
-        if any(x != x for x in inputs):
-            self.reset()
-            return self.nothing
+        for x in inputs:
+            if x != x:
+                self.reset()
+                return self.nothing
         result = self.state.update(*inputs) if self.kernel is None else self.kernel.update(*inputs)
         return result if isinstance(result, tuple) else (result,)
 
@@ -88,6 +89,7 @@ class HigherRunner:
         self.timeframe_ns = timeframe_ns
         self.max_gap = max_gap
         self.inner = PairStream([feature.inner], feature.timeframe_ns, max_gap, native)
+        self._slot = self.inner.slots[feature.inner]
         self.nothing = (NAN,) * len(feature.names)
         self.bar: list[float] = []
         self.index: int | None = None
@@ -115,18 +117,20 @@ class HigherRunner:
             self._complete()
         if self.last is None or complete - self.last > self.max_gap:
             return self.nothing
-        return self.inner.now[self.feature.inner]
+        return self.inner.values[self._slot]
 
     def _complete(self) -> None:
         if self.index is not None and self.whole and self.last != self.index:
             self.inner.begin(bin_open(self.index, self.feature.timeframe_ns), self.bar)
-            for feature in self.inner.order:
-                self.inner.run(feature)
+            for step in range(len(self.inner.order)):
+                self.inner.run(step)
             self.last = self.index
 
 
 class PairStream:
     """One pair's features in the order in which they can be computed, and their newest values.
+
+    Every column and feature has a slot; which slots a feature reads is settled here, once, not at every bar.
 
     Parameters: `sources` what is wanted; inputs are added by themselves and equal features are computed once.
     """
@@ -135,62 +139,68 @@ class PairStream:
         self.timeframe_ns = timeframe_ns
         self.max_gap = max_gap
         self.native = native
+        self.slots: dict[Source, int] = {name: slot for slot, name in enumerate(COLUMNS)}
+        self.values: list[Outputs] = [(NAN,)] * len(COLUMNS)
         self.order: list[Feature] = []
-        self.runners: dict[Feature, Runner] = {}
-        self.now: dict[Source, Outputs] = dict.fromkeys(COLUMNS, (NAN,))
+        self._steps: list[tuple[int, Runner | None, tuple[int, ...]]] = []
         self.time: int | None = None
         self.bar: Bar = ()
         for source in sources:
             self._add(source)
 
     def _add(self, source: Source) -> None:
-        if not isinstance(source, Feature) or source in self.now:
+        if not isinstance(source, Feature) or source in self.slots:
             return
-        if not isinstance(source, HigherTimeframe):
-            for below in source.inputs():
-                self._add(below)
+        inputs = () if isinstance(source, HigherTimeframe) else tuple(source.inputs())
+        for below in inputs:
+            self._add(below)
+        self.slots[source] = len(self.values)
+        self.values.append((NAN,) * len(source.names))
         self.order.append(source)
-        self.now[source] = (NAN,) * len(source.names)
-        if isinstance(source, HigherTimeframe):
-            self.runners[source] = HigherRunner(source, self.timeframe_ns, self.max_gap, self.native)
-        elif isinstance(source, WindowFeature):
-            self.runners[source] = WindowRunner(source)
-        elif not isinstance(source, Derived | CrossSection):
-            self.runners[source] = StepRunner(source, self.native)
+        reads = tuple(self.slots[below] for below in inputs)
+        self._steps.append((self.slots[source], self._runner(source), reads))
+        if isinstance(source, Derived):
+            return
+        for below in inputs:
+            if isinstance(below, Feature) and len(below.names) != 1:
+                raise UserError(f"{below} has several outputs: it cannot be read as one value")
+
+    def _runner(self, feature: Feature) -> Runner | None:
+        """Return what computes a feature; None for one that only names another, or that compares pairs."""
+        if isinstance(feature, Derived | CrossSection):
+            return None
+        if isinstance(feature, HigherTimeframe):
+            return HigherRunner(feature, self.timeframe_ns, self.max_gap, self.native)
+        return WindowRunner(feature) if isinstance(feature, WindowFeature) else StepRunner(feature, self.native)
 
     def begin(self, time: int, bar: Bar) -> None:
         """Take a real bar; after more than `max_gap` missing ones all states start afresh."""
         if self.time is not None and (time - self.time) // self.timeframe_ns - 1 > self.max_gap:
-            for runner in self.runners.values():
-                runner.reset()
+            for _, runner, _ in self._steps:
+                if runner is not None:
+                    runner.reset()
         self.time, self.bar = time, bar
-        for name, value in zip(COLUMNS, bar, strict=True):
-            self.now[name] = (value,)
+        self.values[: len(bar)] = [(value,) for value in bar]
 
-    def run(self, feature: Feature) -> None:
-        """Compute one feature at the bar that was begun; its inputs have been computed."""
+    def run(self, step: int) -> None:
+        """Compute the feature `order[step]` at the bar that was begun; its inputs have been computed."""
         if self.time is None:
             return
-        if isinstance(feature, CrossSection):
-            raise UserError(f"{feature} compares pairs and cannot stand inside a higher timeframe: swap the two")
-        if isinstance(feature, Derived):
-            self.now[feature] = self.now[feature.definition()]
-            return
-        inputs = () if isinstance(feature, HigherTimeframe) else tuple(self._inputs(feature))
-        self.now[feature] = self.runners[feature].step(self.time, self.bar, inputs)
+        slot, runner, reads = self._steps[step]
+        values = self.values
+        if runner is not None:
+            inputs = values[reads[0]] if len(reads) == 1 else tuple([values[read][0] for read in reads])
+            values[slot] = runner.step(self.time, self.bar, inputs)
+        elif isinstance(self.order[step], Derived):
+            values[slot] = values[reads[0]]
+        else:
+            raise UserError(
+                f"{self.order[step]} compares pairs and cannot stand inside a higher timeframe: swap the two"
+            )
 
-    def _inputs(self, feature: Feature) -> Iterator[float]:
-        for source in feature.inputs():
-            outputs = self.now[source]
-            if len(outputs) != 1:
-                raise UserError(f"{source} has several outputs: it cannot be read as one value")
-            yield outputs[0]
-
-    def at(self, source: Source, time: int) -> Outputs:
-        """Return a feature's outputs at the bar of `time`: carried over missing bars, NaN after `max_gap` of them."""
-        outputs = self.now[source]
-        if self.time is None:
-            return (NAN,) * len(outputs)
-        missing = (time - self.time) // self.timeframe_ns
-        stale = missing > (0 if isinstance(source, CrossSection) else self.max_gap)
-        return (NAN,) * len(outputs) if stale else outputs
+    def at(self, slot: int, carry: int, time: int) -> Outputs:
+        """Return a slot's outputs at the bar of `time`, carried over at most `carry` missing bars; then NaN."""
+        outputs = self.values[slot]
+        if self.time is not None and time - self.time <= carry * self.timeframe_ns:
+            return outputs
+        return (NAN,) * len(outputs)

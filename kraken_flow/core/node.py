@@ -7,6 +7,8 @@ from pydantic import ConfigDict, GetCoreSchemaHandler
 from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema, core_schema
 
+from kraken_flow.core.units import LARGEST_AMOUNT, LARGEST_RATE
+
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Any])
 Positive = Annotated[T, annotated_types.Gt(0)]
@@ -17,6 +19,14 @@ Fraction = Annotated[float, annotated_types.Gt(0), annotated_types.Le(1)]
 """A share in (0, 1]."""
 Reserve = Annotated[float, annotated_types.Ge(0), annotated_types.Lt(1)]
 """A share in [0, 1) that is kept back."""
+Factor = Annotated[float, annotated_types.Gt(0), annotated_types.Le(LARGEST_RATE)]
+"""A share, a factor or a multiple above 0 that the engines' integers hold."""
+Rate = Annotated[float, annotated_types.Ge(0), annotated_types.Le(LARGEST_RATE)]
+"""A share or basis points of at least 0 that the engines' integers hold."""
+Amount = Annotated[float, annotated_types.Ge(1e-8), annotated_types.Le(LARGEST_AMOUNT)]
+"""A price step or a quantity that the engines' integers hold."""
+LeastAmount = Annotated[float, annotated_types.Ge(0), annotated_types.Le(LARGEST_AMOUNT)]
+"""A price distance or a minimum, 0 for none, that the engines' integers hold."""
 
 _CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 

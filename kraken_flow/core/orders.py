@@ -81,6 +81,7 @@ class Reason(Word):
     TAKE_PROFIT = 6
     TRAILING_STOP = 7
     TIME_STOP = 8
+    FLATTEN = 9
     TARGET_CHANGED = 20
     OCO = 21
     POSITION_CLOSED = 22
@@ -96,6 +97,15 @@ class Reason(Word):
     GTD_EXPIRED = 32
     STALE_GAP = 33
     TIMEOUT = 34
+    PAUSED = 35
+
+
+class Control(Word):
+    """What a user may tell a running session."""
+
+    PAUSE = 0
+    RESUME = 1
+    FLATTEN = 2
 
 
 class Liquidity(Word):

@@ -59,6 +59,7 @@ class Recorder:
         self.orders: list[Order] = []
         self.fills: list[tuple[int, ...]] = []
         self.lines: list[tuple[int, ...]] = []
+        self._told = (0, 0, 0)
         self.counts: dict[str, int] = {}
 
     def order(self, request: OrderRequest, qty: int, time: int, row: int, own: bool) -> Order:
@@ -86,7 +87,7 @@ class Recorder:
         self.fills.append(
             (
                 sim.row,
-                int(sim.open_phase),
+                int(sim.time == sim.row_open),
                 order.pair,
                 order.side,
                 qty,
@@ -106,6 +107,14 @@ class Recorder:
 
     def columns(self) -> tuple[Columns, Columns, Columns]:
         """Return (orders, fills, log) as int64 columns."""
+        return self._columns_from(0, 0, 0)
+
+    def news(self) -> tuple[Columns, Columns, Columns] | None:
+        """Return what `columns` has that it had not at the last call of this; None where there is nothing."""
+        before, self._told = self._told, (len(self.orders), len(self.fills), len(self.lines))
+        return None if before == self._told else self._columns_from(*before)
+
+    def _columns_from(self, order: int, fill: int, line: int) -> tuple[Columns, Columns, Columns]:
         orders = [
             (
                 o.pair,
@@ -127,9 +136,13 @@ class Recorder:
                 o.time,
                 self.tags[o.request.tag],
             )
-            for o in self.orders
+            for o in self.orders[order:]
         ]
-        return _columns(_ORDER_FIELDS, orders), _columns(_FILL_FIELDS, self.fills), _columns(_LOG_FIELDS, self.lines)
+        return (
+            _columns(_ORDER_FIELDS, orders),
+            _columns(_FILL_FIELDS, self.fills[fill:]),
+            _columns(_LOG_FIELDS, self.lines[line:]),
+        )
 
 
 def _columns(fields: tuple[str, ...], rows: Sequence[tuple[int, ...]]) -> Columns:

@@ -12,6 +12,22 @@ from kraken_flow.core.units import FloatArray, Int64Array
 Columns = dict[str, NDArray[np.int64]]
 
 
+@dataclass(frozen=True)
+class Standing:
+    """An account at an instant.
+
+    Parameters: `equity` at the last close, quote currency; `cash` exact, units of 10^-16; `position` per pair, units of
+    10^-8; `working` the number of orders that can still fill; `disarmed` per pair whether a protective exit keeps it
+    out of the market.
+    """
+
+    equity: float
+    cash: int
+    position: list[int]
+    working: int
+    disarmed: list[bool]
+
+
 @dataclass
 class Result:
     """The outcome of one run of an engine.
@@ -19,7 +35,7 @@ class Result:
     Parameters
     ----------
     fills
-        int64 columns in the order they happened: row (grid row of the fill's bar), open_phase (1 in the open phase),
+        int64 columns in the order they happened: row (grid row of the fill's bar), open_phase (1 at that bar's open),
         pair, side, qty, price, fee_is_base, fee_hi and fee_lo (`split128` of the fee: cash, or 10^-8 of base where
         fee_is_base), slip_hi and slip_lo (cash given to slippage), liquidity, order (number), ambiguous.
     equity

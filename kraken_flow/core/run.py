@@ -23,10 +23,11 @@ class Outcome:
     result: Result
     instruments: tuple[Instrument, ...]
     spec: Spec
-    signals: Signals
     notes: tuple[str, ...]
     callbacks: tuple[str, ...] = ()
     """Account nodes that the Rust engine asked in Python, as `kind: module.Class`."""
+    signals: Signals | None = None
+    """The forecasts as whole columns, where the run had them."""
 
 
 def execute(graph: Graph, market: Market, engine: str = "auto") -> Outcome:
@@ -46,10 +47,10 @@ def execute(graph: Graph, market: Market, engine: str = "auto") -> Outcome:
         result = twin.run(native, spec, market, signals.forecast, signals.aux, rows=signals.rows)
         asked = twin.callbacks(spec)
     logging.getLogger(__name__).debug("ran %d rows", market.n_rows)
-    return Outcome(result, instruments, spec, signals, _notes(spec, result, graph), asked)
+    return Outcome(result, instruments, spec, notes_of(spec, result, graph), asked, signals)
 
 
-def _notes(spec: Spec, result: Result, graph: Graph) -> tuple[str, ...]:
+def notes_of(spec: Spec, result: Result, graph: Graph) -> tuple[str, ...]:
     """Say what a user should know about the terms of the run."""
     notes = []
     instruments = spec.instruments

@@ -36,7 +36,9 @@ class Signals:
         The market it was computed on.
     forecast
         float64 of shape (n_pairs, n_rows), in [-1, 1], held: a row without a new forecast repeats the one before,
-        0 before the first. Row t uses rows up to t. Of a strategy that reads nothing it is one row, broadcast.
+        0 before the first. Row t uses rows up to t. Before `market.first_row` nothing is said: a signal of the warm-up,
+        however much of it other nodes ask for, is no reason to trade. Of a strategy that reads nothing it is one row,
+        broadcast.
     aux
         Columns that account nodes declared, by name: float64 of shape (n_pairs, n_rows), NaN where undefined.
     rows
@@ -148,7 +150,8 @@ def _held(
     """Write a strategy's held forecast for one pair into `value`; return its confidence, None where it gives none."""
     if answer_levels(strategy, features, pair, extra, value):
         return None
-    n_rows = features.market.n_rows
+    first_row, n_rows = features.market.first_row, features.market.n_rows
+    value[:first_row] = 0.0
     given: Given = {}
     for name, source in {**extra, **strategy.features()}.items():
         names = source.names if isinstance(source, Feature) else ("value",)
@@ -159,13 +162,15 @@ def _held(
         given[name] = (("value", "confidence"), (held, np.ones(n_rows) if sure is None else sure))
     confidence = None
     block = FORECAST_BLOCK if given else max(n_rows, 1)
-    for first in range(0, n_rows, block):
+    for first in range(first_row, n_rows, block):
         rows = slice(first, min(first + block, n_rows))
         said = strategy.forecast(rows_of(given, rows))
         said, sure = said if isinstance(said, tuple) else (said, None)
         value[rows] = as_rows(strategy, said, rows.stop - rows.start)
         if sure is not None:
-            confidence = np.full(n_rows, np.nan) if confidence is None else confidence
+            if confidence is None:
+                confidence = np.full(n_rows, np.nan)
+                confidence[:first_row] = 0.0
             confidence[rows] = as_rows(strategy, sure, rows.stop - rows.start)
     hold(value, features.market, pair, strategy, -1.0, features.native)
     if confidence is not None:
@@ -194,8 +199,9 @@ def answer_levels(
     if (np.abs(answers) > 1.0).any():
         return False
     features.fill(source, pair, value)
-    live = live_rows(features.market.pairs[pair])
-    features.native.hold_levels(value, source.levels, answers.tolist(), live)
+    first, live = features.market.first_row, live_rows(features.market.pairs[pair])
+    value[:first] = 0.0
+    features.native.hold_levels(value[first:], source.levels, answers.tolist(), None if live is None else live[first:])
     return True
 
 

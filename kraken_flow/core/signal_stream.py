@@ -35,6 +35,8 @@ class SignalStream:
         Names of the pairs, in the order of the rows.
     timeframe_ns
         Length of the decision bar.
+    start
+        Open of the first row that strategies are asked about, ns UTC; rows before it warm features up.
     max_gap
         Longest run of missing bars over which features carry their last output.
     engine
@@ -42,15 +44,24 @@ class SignalStream:
     """
 
     def __init__(
-        self, graph: "Graph", pairs: Sequence[str], timeframe_ns: int, max_gap: int = 24, engine: str = "auto"
+        self,
+        graph: "Graph",
+        pairs: Sequence[str],
+        timeframe_ns: int,
+        start: int = 0,
+        max_gap: int = 24,
+        engine: str = "auto",
     ) -> None:
         native = pick_native(engine)
         self.pairs = tuple(pairs)
         self.timeframe_ns = timeframe_ns
+        self.start = start
         self.extra = graph.features
-        self.aux_sources = account_features(graph)
-        sources = [*sources_of(graph.strategy), *graph.features.values(), *self.aux_sources.values()]
+        self.max_gap = max_gap
+        declared = account_features(graph)
+        sources = [*sources_of(graph.strategy), *graph.features.values(), *declared.values()]
         self.streams = [PairStream(sources, timeframe_ns, max_gap, native) for _ in self.pairs]
+        self._aux = {name: self.place(source) for name, source in declared.items()}
         self.held = None if isinstance(graph.strategy, Scripted) else Held(graph.strategy, self)
         self.time = 0
 
@@ -65,34 +76,43 @@ class SignalStream:
         for stream, bar in zip(self.streams, bars, strict=True):
             if bar is not None:
                 stream.begin(time, bar)
-        for feature in self.streams[0].order if self.streams else ():
+        running = [stream for stream, present in zip(self.streams, live, strict=True) if present]
+        for step, feature in enumerate(self.streams[0].order if self.streams else ()):
             if isinstance(feature, CrossSection):
                 self._across(feature, live)
             else:
-                for stream, present in zip(self.streams, live, strict=True):
-                    if present:
-                        stream.run(feature)
-        if self.held is None:
+                for stream in running:
+                    stream.run(step)
+        if self.held is None or time < self.start:
             return np.zeros(len(self.pairs))
         self.held.update(live)
         return self.held.value.copy()
 
     def _across(self, feature: CrossSection, live: Sequence[bool]) -> None:
         (source,) = feature.inputs()
-        values = [s.now[source][0] if present else np.nan for s, present in zip(self.streams, live, strict=True)]
+        read, slot = self.streams[0].slots[source], self.streams[0].slots[feature]
+        values = [s.values[read][0] if present else np.nan for s, present in zip(self.streams, live, strict=True)]
         ranks = feature.across(np.array([values], dtype=np.float64).T)[:, 0].tolist()
         for stream, present, value in zip(self.streams, live, ranks, strict=True):
             if present:
-                stream.now[feature] = (value,)
+                stream.values[slot] = (value,)
 
     def columns(self, source: Source) -> FloatArray:
         """Return a declared feature at the newest row, float64 of shape (n_outputs, n_pairs)."""
-        return np.array([stream.at(source, self.time) for stream in self.streams]).T
+        return self.read(*self.place(source))
+
+    def place(self, source: Source) -> tuple[int, int]:
+        """Return where a declared feature's values are: its slot, and over how many missing bars they are carried."""
+        return self.streams[0].slots[source], 0 if isinstance(source, CrossSection) else self.max_gap
+
+    def read(self, slot: int, carry: int) -> FloatArray:
+        """Return a place's values at the newest row, float64 of shape (n_outputs, n_pairs)."""
+        return np.array([stream.at(slot, carry, self.time) for stream in self.streams]).T
 
     @property
     def aux(self) -> Mapping[str, FloatArray]:
         """What account nodes declared, by name, at the newest row: float64 of shape (n_pairs,)."""
-        return {name: self.columns(source)[0] for name, source in self.aux_sources.items()}
+        return {name: self.read(*place)[0] for name, place in self._aux.items()}
 
 
 class Held:
@@ -101,7 +121,10 @@ class Held:
     def __init__(self, strategy: Strategy, stream: SignalStream) -> None:
         self.strategy = strategy
         self.stream = stream
-        self.sources = {**stream.extra, **strategy.features()}
+        self._given = {
+            name: (source.names if isinstance(source, Feature) else ("value",), stream.place(source))
+            for name, source in {**stream.extra, **strategy.features()}.items()
+        }
         self.parts = {name: Held(part, stream) for name, part in strategy.parts().items()}
         self.value = np.zeros(len(stream.pairs))
         self.confidence: FloatArray | None = None
@@ -110,9 +133,8 @@ class Held:
         """Ask the strategy about the newest row, its parts first, and hold what it says of pairs with a real bar."""
         n_pairs = len(self.value)
         given: Given = {}
-        for name, source in self.sources.items():
-            names = source.names if isinstance(source, Feature) else ("value",)
-            given[name] = (names, tuple(self.stream.columns(source)))
+        for name, (names, place) in self._given.items():
+            given[name] = (names, tuple(self.stream.read(*place)))
         for name, part in self.parts.items():
             part.update(live)
             sure = np.ones(n_pairs) if part.confidence is None else part.confidence

@@ -53,6 +53,8 @@ class Simulator:
     sigma: list[int] = field(default_factory=list)
     mean_volume: list[int] = field(default_factory=list)
     row: int = 0
+    row_open: int = 0
+    """Open of the decision bar; `open_time` and `close_time` are those of the finer bar where there are such."""
     open_time: int = 0
     close_time: int = 0
     time: int = 0

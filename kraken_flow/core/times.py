@@ -12,11 +12,17 @@ _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": SECOND, "m": 60 * SECOND, "h":
 
 
 def parse_duration(value: str | int, what: str = "duration") -> int:
-    """Return nanoseconds of `1h`, `500ms`, `0`; a bare number other than 0 has no unit and is an error."""
+    """Return nanoseconds of `1h`, `500ms`, `0`; a bare number other than 0 has no unit and is an error.
+
+    So is a duration beyond 292 years: 64 bits hold no more nanoseconds.
+    """
     found = re.fullmatch(r"\s*(\d+)\s*(ns|us|ms|s|m|h|d|w)?\s*", str(value))
     if not found or (found[2] is None and int(found[1]) != 0):
         raise UserError(f"{what}: {value!r} is not a duration; write it as 500ms, 15m, 1h or 1d")
-    return int(found[1]) * _UNITS[found[2] or "s"]
+    ns = int(found[1]) * _UNITS[found[2] or "s"]
+    if ns >= 2**63:
+        raise UserError(f"{what}: {value!r} is longer than 292 years; write a shorter one, as 1h or 1d")
+    return ns
 
 
 def parse_timeframe(value: str, what: str = "timeframe") -> int:

@@ -13,10 +13,10 @@ from kraken_flow.core.account import Execution, Portfolio, Protection, Risk, Vie
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market, PairColumns
 from kraken_flow.core.orders import OrderRequest, Side
-from kraken_flow.core.result import Columns, Result
+from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import YEAR
-from kraken_flow.core.units import TOO_LARGE, FloatArray, Int64Array
+from kraken_flow.core.units import CASH_UNIT, TOO_LARGE, FloatArray, Int64Array
 
 Account = Callable[[], tuple[FloatArray, FloatArray]]
 NODES = ("portfolio", "risk", "execution")
@@ -86,24 +86,31 @@ def scheduled_rows(spec: Spec, n_rows: int) -> range | None:
 class Stepper:
     """The Rust engine one instant at a time: the state machine that a whole run loops over.
 
-    Not for finer bars inside decision bars (`exchange.fill.path=detail`).
+    `detail_ns` is the length of the finer bars inside decision bars, 0 without.
     """
 
-    def __init__(self, native: ModuleType, spec: Spec) -> None:
+    def __init__(self, native: ModuleType, spec: Spec, detail_ns: int = 0) -> None:
         self._native, self._spec = native, spec
-        self._engine = native.Engine(arguments(spec), Nodes(spec) if callbacks(spec) else None)
+        self._engine = native.Engine(arguments(spec), Nodes(spec) if callbacks(spec) else None, detail_ns)
         self._fields = native.engine_fields()
 
-    def step(self, row: int, open_time: int, values: Int64Array) -> tuple[int, int, int]:
+    def step(
+        self, row: int, open_time: int, values: Int64Array, finer: Int64Array | None = None
+    ) -> tuple[int, int, int]:
         """Take one instant; return how many orders, fills and log lines wait to be drained.
 
         Parameters: `values` int64 (7 + n_aux, n_pairs): open, high, low, close, volume, state, forecast (10^-9), then
-        the columns of `spec.aux` (10^-9).
+        the columns of `spec.aux` (10^-9); `finer` int64 (6, n_pairs, per_bar), open to state of the bars inside it.
         """
         try:
-            waiting: tuple[int, int, int] = self._engine.step(row, open_time, values)
+            waiting: tuple[int, int, int] = self._engine.step(row, open_time, values, finer)
         except OverflowError as error:
             raise _too_large(error) from None
+        return waiting
+
+    def control(self, what: int, time: int) -> tuple[int, int, int]:
+        """Do what a user says (a `Control`) at `time` ns; return how many orders, fills and log lines wait."""
+        waiting: tuple[int, int, int] = self._engine.control(what, time)
         return waiting
 
     def drain(self) -> tuple[Columns, Columns, Columns]:
@@ -114,6 +121,14 @@ class Stepper:
             _named(self._fields["fills"], fills),
             _named(self._fields["log"], log),
         )
+
+    def standing(self) -> Standing:
+        """Return the account as it stands."""
+        cash, position = self._engine.balances()
+        working, disarmed = self._engine.standing()
+        marks = self._engine.marks()
+        equity = self._spec.cash / CASH_UNIT if marks is None else marks[0]
+        return Standing(equity, cash, position.tolist(), working, disarmed)
 
     def result(self) -> Result:
         """Return everything recorded so far."""

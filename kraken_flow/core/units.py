@@ -30,6 +30,8 @@ TOO_LARGE = (
 """What a user is told when a quantity leaves 64 bits."""
 LARGEST_RATE = 1_000_000
 """Rates, factors and basis points up to this keep every product within the engines' 128 bits."""
+LARGEST_AMOUNT = 10**10
+"""Price steps and quantities up to this fit 64 bits in units of 10^-8."""
 FIX_NAN = -(2**63)
 """The integer that stands for "no value" in a column of fixed weights."""
 

@@ -1,12 +1,12 @@
 """The user's own candle files."""
 
-import difflib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.market import Market
 from kraken_flow.core.node import NonNegative, node
 from kraken_flow.core.times import iso, parse_timeframe, timeframe_name
@@ -14,7 +14,8 @@ from kraken_flow.data.candles import CandleSource
 from kraken_flow.data.check import check
 from kraken_flow.data.find import find, find_detail, names_pair, stated_timeframe
 from kraken_flow.data.grid import Series, assemble
-from kraken_flow.data.read import read, sha256, stem
+from kraken_flow.data.read import read, stem
+from kraken_flow.nearest import several
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class _Wanted:
             "path": str(path),
             "role": role,
             "timeframe": timeframe_name(checked.step_ns),
-            "sha256": sha256(path),
+            "sha256": file_hash(path),
             "first": iso(int(times[0])),
             "last": iso(int(times[-1])),
             "rows": len(times),
@@ -130,7 +131,7 @@ class Files(CandleSource):
 def _missing(place: Path) -> str:
     near: list[str] = []
     if place.parent.is_dir():
-        near = difflib.get_close_matches(place.name, [p.name for p in place.parent.iterdir()], 3, 0.5)
+        near = several(place.name, [p.name for p in place.parent.iterdir()])
         hint = (
             f"nearest in {place.parent}: {', '.join(near)}" if near else f"nothing in {place.parent} has a name like it"
         )

@@ -1,6 +1,5 @@
 """Which file of a folder holds a pair, by the spellings that exchanges and tools use."""
 
-import difflib
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +8,7 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.instrument import split_pair
 from kraken_flow.core.times import parse_timeframe, timeframe_name
 from kraken_flow.data.read import stem
+from kraken_flow.nearest import several
 
 _OTHER_NAMES = {"btc": ("xbt",), "doge": ("xdg",), "xbt": ("btc",), "xdg": ("doge",)}
 _X_NAMES = frozenset(["xbt", "xdg", "eth", "etc", "ltc", "mln", "rep", "xlm", "xmr", "xrp", "zec"])
@@ -92,8 +92,8 @@ def _none_found(folder: Path, pair: str, files: dict[Path, str]) -> str:
     wanted = _example(pair)
     if not files:
         return f"data.path: {folder} has no candle file (parquet or CSV; sub-folders are not searched)"
-    near = difflib.get_close_matches(wanted, [name.lower() for name in files.values()], 3, 0.5)
-    shown = [path.name for path, name in files.items() if name.lower() in near] or [path.name for path in files][:5]
+    near = several(wanted, files.values())
+    shown = [path.name for path, name in files.items() if name in near] or [path.name for path in files][:5]
     return (
         f"data.path: {folder} has no file for {pair}; call it for example {wanted}.parquet or "
         f"{pair.replace('/', '-')}.csv. {'Nearest' if near else 'There'}: {', '.join(shown)}"

@@ -1,7 +1,6 @@
 """Candle files: parquet, CSV with a header, and Kraken's headerless dump, read into a `Table`."""
 
 import gzip
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,12 +26,6 @@ def stem(path: Path) -> str | None:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return None
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes as hex, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read(path: Path, on_bad: str) -> Table:

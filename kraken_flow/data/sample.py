@@ -1,6 +1,5 @@
 """The sample market: candles the project makes itself, so that everything runs offline on the first minute."""
 
-import difflib
 from functools import lru_cache
 
 from kraken_flow.core.errors import UserError
@@ -11,6 +10,7 @@ from kraken_flow.data.candles import CandleSource
 from kraken_flow.data.check import Checked
 from kraken_flow.data.grid import Series, assemble, columns_sha256
 from kraken_flow.data.synthetic import COINS, STEP_NS, bars_of
+from kraken_flow.nearest import nearest
 
 
 @node
@@ -45,10 +45,10 @@ class Sample(CandleSource):
         timeframe_ns = _timeframe(timeframe, "timeframe")
         unknown = [pair for pair in pairs if pair not in COINS]
         if unknown:
-            near = difflib.get_close_matches(unknown[0], list(COINS), 1, 0.4)
+            near = nearest(unknown[0], COINS, 0.4)
             raise UserError(
                 f"pairs: the sample market has no {', '.join(unknown)}; it has {', '.join(COINS)}"
-                + (f" (nearest: {near[0]})" if near else "")
+                + (f" (nearest: {near})" if near else "")
                 + ". For other pairs give your own files: data=files data.path=..."
             )
         series = [_series(pair, self.seed) for pair in sorted(pairs)]

@@ -1,6 +1,5 @@
 """A candle table as it was read: floats and times, not yet checked."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import FIELDS
 from kraken_flow.core.units import FloatArray, Int64Array
 from kraken_flow.data.stamps import NAMES, to_ns
+from kraken_flow.nearest import nearest
 
 _SHORT = {"open": ("o",), "high": ("h",), "low": ("l",), "close": ("c",), "volume": ("v", "vol")}
 
@@ -65,8 +65,8 @@ def pick(names: Sequence[str], where: str) -> dict[str, str]:
     for column, spellings in wanted.items():
         hit = next((folded[s] for s in spellings if s in folded), None)
         if hit is None:
-            near = difflib.get_close_matches(column, list(folded), 1, 0.6)
-            missing.append(f"{column} (nearest: {folded[near[0]]!r})" if near else column)
+            near = nearest(column, folded)
+            missing.append(f"{column} (nearest: {folded[near]!r})" if near else column)
         else:
             found[column] = hit
     if missing:

@@ -1,7 +1,7 @@
 """The account: what it starts with and what it may do."""
 
 from kraken_flow.core.account import Account as AccountNode
-from kraken_flow.core.node import Positive, node
+from kraken_flow.core.node import Factor, Positive, node
 
 
 @node
@@ -12,5 +12,5 @@ class Account(AccountNode):
     """Starting cash in the quote currency of the run's pairs."""
     short: bool = True
     """Whether selling more than is held opens a short."""
-    leverage: Positive[float] = 1.0
+    leverage: Factor = 1.0
     """Gross exposure allowed, as a multiple of equity."""

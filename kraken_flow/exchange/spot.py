@@ -2,27 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+import annotated_types
 
 from kraken_flow.core.account import Exchange
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import Source
 from kraken_flow.core.instrument import Instrument, split_pair
 from kraken_flow.core.market import Market
-from kraken_flow.core.node import NonNegative, Positive, node
+from kraken_flow.core.node import Amount, Factor, LeastAmount, NonNegative, Rate, node
 from kraken_flow.core.orders import FillPath
 from kraken_flow.core.terms import Slippage, Terms, Tier
 from kraken_flow.core.times import parse_duration, parse_timeframe
-from kraken_flow.core.units import CASH_DECIMALS, PRICE_DECIMALS, UNIT, parse, rate, rate_bps
+from kraken_flow.core.units import CASH_DECIMALS, LARGEST_RATE, PRICE_DECIMALS, UNIT, parse, rate, rate_bps
+
+FeeBps = Annotated[float, annotated_types.Ge(-LARGEST_RATE), annotated_types.Le(LARGEST_RATE)]
+"""Basis points of a fee; below 0 they are a rebate."""
 
 
 @node
 class FeeTier:
     """Fees from a 30-day traded volume on."""
 
-    maker_bps: float
+    maker_bps: FeeBps
     """Fee of a resting order, basis points; negative is a rebate."""
-    taker_bps: float
+    taker_bps: FeeBps
     """Fee of an order that takes liquidity, basis points."""
 
 
@@ -30,9 +35,9 @@ class FeeTier:
 class Fees:
     """What a fill costs, by the liquidity flag that was simulated."""
 
-    maker_bps: float | None = None
+    maker_bps: FeeBps | None = None
     """Flat maker fee in basis points; setting it (or taker_bps) switches the tier table off."""
-    taker_bps: float | None = None
+    taker_bps: FeeBps | None = None
     """Flat taker fee in basis points; the other one then comes from the first tier."""
     currency: Literal["quote", "base"] = "quote"
     """Whether buys pay their fee in quote or in the base received; sells always pay in quote."""
@@ -62,11 +67,11 @@ class SlippageModel:
     model: Literal["none", "bps", "half_spread", "sqrt_impact", "volume_share"] = "none"
     """`bps` of the price; a fixed `half_spread`; sqrt_impact: factor x sigma x sqrt(order / volume); volume_share:
     factor x (order / bar volume)^2."""
-    bps: NonNegative[float] = 0.0
+    bps: Rate = 0.0
     """Basis points of the `bps` model."""
-    half_spread: NonNegative[float] = 0.0
+    half_spread: LeastAmount = 0.0
     """Quote units added to buys and taken off sells by the `half_spread` model."""
-    factor: Positive[float] = 1.0
+    factor: Factor = 1.0
     """Factor of the impact models: Y of sqrt_impact (about 1 in Bitcoin), k of volume_share."""
     sigma: Source | None = None
     """Volatility per bar that sqrt_impact reads."""
@@ -99,13 +104,13 @@ class FillModel:
 class InstrumentTerms:
     """The grid and the minima of a pair's orders."""
 
-    tick: Positive[float]
+    tick: Amount
     """Smallest price step of our orders."""
-    lot: Positive[float] = 1e-8
+    lot: Amount = 1e-8
     """Smallest quantity step."""
-    qty_min: NonNegative[float] = 0.0
+    qty_min: LeastAmount = 0.0
     """Smallest order quantity."""
-    cost_min: NonNegative[float] = 0.0
+    cost_min: LeastAmount = 0.0
     """Smallest order notional in quote."""
 
 
@@ -121,18 +126,18 @@ class SpotExchange(Exchange):
     """How far a taker's price moves."""
     fill: FillModel = FillModel()
     """What fills inside a bar."""
-    participation_cap: Positive[float] | None = 0.1
+    participation_cap: Factor | None = 0.1
     """Largest share of a bar's volume that all own fills of a pair may take; null for no cap."""
     latency: str | int = "0"
     """Time from a decision until its order is at the venue, as in 500ms or 1h. Under one bar the order meets the next
     open, worsened by latency_bps; else the first bar that opens late enough."""
-    latency_bps: NonNegative[float] = 0.0
+    latency_bps: Rate = 0.0
     """Basis points by which the next open is worsened where feed delay plus latency is above zero."""
-    price_band: Positive[float] | None = None
+    price_band: Factor | None = None
     """Orders priced further than this fraction from the last close are rejected; null for no band."""
-    tick: Positive[float] | None = None
+    tick: Amount | None = None
     """Price step for all pairs, instead of the table's."""
-    lot: Positive[float] | None = None
+    lot: Amount | None = None
     """Quantity step for all pairs, instead of the table's."""
     instruments_table: Mapping[str, InstrumentTerms] = field(default_factory=dict)
     """Known pairs and their terms; other pairs get theirs from the data."""

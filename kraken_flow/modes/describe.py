@@ -1,13 +1,12 @@
 """Mode `describe`: every key with its value, its default and its origin, and the graph."""
 
 import dataclasses
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,10 +17,11 @@ from kraken_flow.core.node import node
 from kraken_flow.core.redact import redact
 from kraken_flow.modes import Call, Mode
 from kraken_flow.modes.diagram import SIGNATURE, boxes, svg, terminal
+from kraken_flow.runs.console import wide_console
 
 _NODES = {"data": "source"}
-_WIDE = 110
-"""Columns of a terminal from which on the meaning of each key is shown beside it."""
+_WIDE = 150
+"""Columns of a terminal from which on the keys are a table; in a narrower one each has lines of its own."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,21 @@ class Describe(Mode):
     svg: str | None = None
     """Where the drawing goes; null: graph.svg in run_dir, else in the working directory."""
 
-    def run(self, call: Call) -> int:
+    def drive(self, call: Call) -> int:
         """Print the keys group by group, then the graph; write the drawing."""
         if call.graph is None:
             raise TypeError("a description needs a graph")
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+        console = wide_console()
         for group in [*GROUPS, "run"]:
             rows = list(_settings(call)) if group == "run" else list(_rows(group, call))
             choice = call.choices.get(group)
             title = "keys of the run" if group == "run" else f"{group}={choice or 'null'}"
-            if rows:
-                console.print(_table(title, rows, console.width >= _WIDE))
+            if rows and console.width >= _WIDE:
+                console.print(_table(title, rows))
             else:
                 console.print(title, style="bold", markup=False)
+                for row in rows:
+                    console.print(*_lines(row), sep="\n")
         drawn = boxes(call.graph)
         console.print(terminal(drawn))
         path = self._path(call)
@@ -73,18 +75,25 @@ class Describe(Mode):
         return path
 
 
-def _table(title: str, rows: list[Row], wide: bool) -> Table:
+def _table(title: str, rows: list[Row]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("key", no_wrap=True)
     table.add_column("value", overflow="fold")
     table.add_column("default", overflow="fold", style="dim")
     table.add_column("from", overflow="fold")
-    if wide:
-        table.add_column("meaning", overflow="fold", style="dim")
+    table.add_column("meaning", overflow="fold", style="dim")
     for row in rows:
-        cells = [row.key, redact(row.value), "same" if row.default == row.value else row.default, row.origin]
-        table.add_row(*map(Text, [*cells, row.doc] if wide else cells))
+        default = "same" if row.default == row.value else row.default
+        table.add_row(*map(Text, [row.key, redact(row.value), default, row.origin, row.doc]))
     return table
+
+
+def _lines(row: Row) -> tuple[Padding, Padding]:
+    """Return key and value, and below them the origin, the default where it differs, and the meaning."""
+    known = row.default not in {row.value, "must be given", ""}
+    said = f"{row.origin}{f' (default {row.default})' * known}{f': {row.doc}' * bool(row.doc)}"
+    first = Text.assemble((row.key, "cyan"), " = ", redact(row.value), overflow="fold")
+    return Padding(first, (0, 0, 0, 2)), Padding(Text(said, "dim", overflow="fold"), (0, 0, 0, 6))
 
 
 def _origin(key: str, call: Call) -> str:

@@ -78,7 +78,7 @@ class New(Mode):
     name: str
     """Name of the strategy: lower case letters, digits and underscores, as in my_idea."""
 
-    def run(self, call: Call) -> int:
+    def drive(self, call: Call) -> int:
         """Write the three files; refuse a bad or taken name before any of them is touched."""
         name = self.name
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name in sys.stdlib_module_names:

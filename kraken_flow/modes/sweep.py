@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,24 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
+from kraken_flow.config.composition import Composition
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
-from kraken_flow.modes.backtest import warn_of_fallback
+from kraken_flow.modes.driver import warn_of_fallback
+from kraken_flow.runs.console import wide_console
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
     Claim,
     claim,
-    discard,
+    drop_empty,
     explained,
     new_folder,
     point_latest,
     read_manifest,
     write_json,
 )
+from kraken_flow.runs.record import ROOT, command_line
 from kraken_flow.runs.tables import SAMPLE
 
 METRICS = {
@@ -55,66 +56,109 @@ class Outcome:
 
 
 class Sweep:
-    """The members of one sweep and the folder they write to, held from the start.
+    """The members of one sweep and the folder they write to, which is taken when the first of them can start.
 
     Parameters: `overrides` as the user typed them; `total` how many members there will be, None where the sweeper
-    decides as it goes. Raises `UserError` where the folder holds something that is not ours.
+    decides as it goes; `flags` the flags that say where the configuration is.
     """
 
-    def __init__(self, overrides: Sequence[str], total: int | None = None) -> None:
-        given = _by_key(overrides)
+    def __init__(self, overrides: Sequence[str], total: int | None = None, flags: Sequence[str] = ()) -> None:
         self.overrides = list(overrides)
         self.total = total
+        self.flags = flags
         self.outcomes: list[Outcome] = []
         self.interrupted = False
-        self.console = Console(width=None if sys.stdout.isatty() else 160)
-        if given.get("run_dir", "null") != "null":
-            self.folder = Path(given["run_dir"])
-        else:
-            names = [given.get("mode", "backtest"), given.get("strategy", "sma_cross")]
-            mode, strategy = (name if name.replace("_", "").isalnum() else "sweep" for name in names)
-            self.folder = new_folder(Path("runs"), mode, strategy, sha256("\n".join(overrides).encode()).hexdigest())
-        self._claim: Claim = claim(self.folder)
-        with explained(self.folder):
-            self._manifest("running")
-        warn_of_fallback(given.get("engine", "auto"))
-        if given.get("run_dir", "null") == "null":
-            point_latest(Path("runs"), self.folder)
+        self.console = wide_console()
+        self.folder: Path | None = None
+        self._asked: Any = None
+        self._engine = "auto"
+        self._claim: Claim | None = None
 
-    def _manifest(self, status: str) -> None:
-        content = {"made_by": MADE_BY, "kind": "sweep", "status": status, "overrides": [*map(redact, self.overrides)]}
-        write_json(self.folder / MANIFEST, content | {"members": len(self.outcomes)})
+    def settle(self, composition: Composition) -> Path:
+        """Return the folder: the `run_dir` of the first member whose configuration is right, else a new one.
+
+        Raises `UserError` where a later member has another `run_dir`.
+        """
+        asked = composition.cfg.get("run_dir")
+        if self.folder is not None:
+            if asked != self._asked:
+                raise UserError(
+                    f"run_dir={asked}: the members of a sweep share one folder, and others have {self._asked}; "
+                    "give one for all of them with run_dir=FOLDER"
+                )
+            return self.folder
+        self._asked, self._engine = asked, str(composition.cfg.get("engine", "auto"))
+        if asked is None:
+            given = _by_key(self.overrides)
+            names = [given.get(group) or composition.choices.get(group) or "" for group in ("mode", "strategy")]
+            mode, strategy = (name if name.replace("_", "").isalnum() else "sweep" for name in names)
+            made_of = sha256("\n".join(self.overrides).encode()).hexdigest()
+            self.folder = new_folder(ROOT, mode, strategy, made_of)
+        else:
+            self.folder = Path(str(asked))
+        return self.folder
+
+    def begin(self) -> None:
+        """Take the folder, in place of an earlier sweep: a member's input is known to be right.
+
+        Raises `UserError` where the folder holds something that is not ours.
+        """
+        if self._claim is not None or self.folder is None:
+            return
+        self._claim = claim(self.folder)
+        with explained(self.folder):
+            self._manifest(self.folder, "running")
+        warn_of_fallback(self._engine)
+        if self._asked is None:
+            point_latest(ROOT, self.folder)
+        for outcome in self.outcomes:
+            self._record_failure(outcome)
+
+    def _manifest(self, folder: Path, status: str) -> None:
+        content = {
+            "made_by": MADE_BY,
+            "kind": "sweep",
+            "status": status,
+            "command": command_line(["-m", *self.flags, *self.overrides]),
+            "overrides": [*map(redact, self.overrides)],
+            "members": len(self.outcomes),
+        }
+        write_json(folder / MANIFEST, content)
 
     def _record_failure(self, outcome: Outcome) -> None:
-        """Leave a manifest in the empty folder of a member that failed before its run began."""
+        """Leave a manifest in the folder of a member that failed before its run began."""
+        if self.folder is None or self._claim is None or not outcome.error:
+            return
         folder = self.folder / str(outcome.number)
-        if folder.is_dir() and not any(folder.iterdir()):
-            content = {"made_by": MADE_BY, "status": "failed", "error": outcome.error}
-            # Where the disk is full, the leaderboard is all that can say it.
-            with contextlib.suppress(OSError):
+        content = {"made_by": MADE_BY, "status": "failed", "error": outcome.error}
+        # Where the disk is full, the leaderboard is all that can say it.
+        with contextlib.suppress(OSError):
+            folder.mkdir(exist_ok=True)
+            if not any(folder.iterdir()):
                 overrides = [f"{key}={value}" for key, value in outcome.overrides.items()]
                 write_json(folder / MANIFEST, content | {"overrides": overrides})
 
     def close(self) -> None:
-        """Write and print the leaderboard of what has run; a sweep in which nothing could start leaves no folder."""
-        wrong = all(outcome.wrong_input for outcome in self.outcomes)
-        started = any((self.folder / str(outcome.number) / "run.log").is_file() for outcome in self.outcomes)
-        if wrong and not started:
-            for outcome in self.outcomes:
-                discard(self.folder / str(outcome.number))
-            (self.folder / MANIFEST).unlink()
-            if not any(self.folder.iterdir()):
-                self.folder.rmdir()
-        else:
-            failed = any(outcome.error for outcome in self.outcomes)
-            try:
+        """Write and print the leaderboard of what has run; a sweep in which nothing could start leaves no trace."""
+        nothing = self.interrupted or all(outcome.wrong_input for outcome in self.outcomes)
+        if self._claim is None and nothing:
+            if self.folder is not None and self._asked is None:
+                drop_empty(self.folder, ROOT.parent)
+            return
+        failed = any(outcome.error for outcome in self.outcomes)
+        try:
+            self.begin()
+            if self.folder is not None:
                 with explained(self.folder):
-                    self.write()
-                    self._manifest("interrupted" if self.interrupted else "failed" if failed else "finished")
-            finally:
-                self.show()
+                    self.write(self.folder)
+                    status = "interrupted" if self.interrupted else "failed" if failed else "finished"
+                    self._manifest(self.folder, status)
+        finally:
+            self.show()
+        if self.folder is not None:
             self.console.print(f"leaderboard: {self.folder / 'leaderboard.csv'}", markup=False, soft_wrap=True)
-        self._claim.release()
+        if self._claim is not None:
+            self._claim.release()
 
     def member(self, number: int, overrides: Sequence[str], run: Callable[[], int]) -> float | None:
         """Run one member and keep its outcome; return its Sharpe ratio, None where it has none."""
@@ -134,9 +178,8 @@ class Sweep:
             self.interrupted = True
             raise
         outcome.error = redact(outcome.error)
-        if outcome.error:
-            self._record_failure(outcome)
-        else:
+        self._record_failure(outcome)
+        if not outcome.error and self.folder is not None:
             outcome.metrics = json.loads((self.folder / str(number) / "metrics.json").read_text("utf-8"))
             manifest = read_manifest(self.folder / str(number)) or {}
             outcome.synthetic = bool(manifest.get("synthetic_sample"))
@@ -165,11 +208,10 @@ class Sweep:
 
         return sorted(self.outcomes, key=rank)
 
-    def write(self) -> None:
+    def write(self, folder: Path) -> None:
         """Write `leaderboard.csv`: rank, member, swept keys, metrics, market, error; an undefined metric is empty."""
         keys = self.swept()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "leaderboard.csv").open("w", encoding="utf-8", newline="") as file:
+        with (folder / "leaderboard.csv").open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(["rank", "member", *keys, *METRICS, "market", "error"])
             for rank, outcome in enumerate(self.ranked(), 1):

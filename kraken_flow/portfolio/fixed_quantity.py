@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from kraken_flow.core.account import Portfolio, View
-from kraken_flow.core.node import NonNegative, Positive, Reserve, node
+from kraken_flow.core.node import Amount, Rate, Reserve, node
 from kraken_flow.core.units import FIX, parse
 
 
@@ -13,9 +13,9 @@ class FixedQuantity(Portfolio):
 
     kernel: ClassVar[str | None] = "fixed_quantity"
     drifts: ClassVar[bool] = False
-    quantity: Positive[float] = 1.0
+    quantity: Amount = 1.0
     """Quantity of the base asset at forecast 1; at most 8 decimals."""
-    band: NonNegative[float] | None = 0.1
+    band: Rate | None = 0.1
     """Drift (share of the standing target) that triggers a new target; a fixed quantity never drifts."""
     cash_buffer: Reserve = 0.01
     """Share of equity kept as cash; funds, not sizing, bound a fixed quantity."""

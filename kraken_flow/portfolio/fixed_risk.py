@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from kraken_flow.core.account import Portfolio, View
-from kraken_flow.core.node import Fraction, NonNegative, Reserve, node
+from kraken_flow.core.node import Fraction, Rate, Reserve, node
 from kraken_flow.core.units import FIX, UNIT, rate
 from kraken_flow.portfolio.sizing import budget
 
@@ -21,7 +21,7 @@ class FixedRisk(Portfolio):
     needs_stop: ClassVar[bool] = True
     risk: Fraction = 0.01
     """Share of equity lost when the stop loss fills at its level; needs `risk.position.stop_loss`."""
-    band: NonNegative[float] | None = None
+    band: Rate | None = None
     """Drift that triggers a new target; off, because the quantity was chosen for the entry's stop."""
     cash_buffer: Reserve = 0.01
     """Share of equity never used."""

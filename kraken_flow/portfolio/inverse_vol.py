@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from kraken_flow.core.account import Portfolio, View
 from kraken_flow.core.feature import Source
-from kraken_flow.core.node import NonNegative, Positive, Reserve, node
+from kraken_flow.core.node import Factor, Rate, Reserve, node
 from kraken_flow.core.times import parse_duration
 from kraken_flow.core.units import FIX_NAN, rate
 from kraken_flow.portfolio.sizing import budget, signed
@@ -25,9 +25,9 @@ class InverseVol(Portfolio):
     """Volatility per bar: a feature with one output, as in `portfolio.volatility.window=168`."""
     rebalance: str | None = "1w"
     """Time between scheduled rebalances, counted from the first decision; null leaves only changes and drift."""
-    fraction: Positive[float] = 1.0
+    fraction: Factor = 1.0
     """Share of equity that all pairs together may use; capped at leverage x (1 - cash_buffer)."""
-    band: NonNegative[float] | None = 0.1
+    band: Rate | None = 0.1
     """A target is recomputed when it drifted by more than this share of the standing target; null switches it off."""
     cash_buffer: Reserve = 0.01
     """Share of equity never used."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from kraken_flow.core.account import Portfolio, View
 from kraken_flow.core.feature import Source
-from kraken_flow.core.node import NonNegative, Positive, Reserve, node
+from kraken_flow.core.node import Factor, Rate, Reserve, node
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, rate
 from kraken_flow.portfolio.inverse_vol import FLOOR
 from kraken_flow.portfolio.sizing import budget, signed
@@ -18,9 +18,9 @@ class VolTarget(Portfolio):
     kernel: ClassVar[str | None] = "vol_target"
     volatility: Source
     """Volatility per bar: a feature with one output, as in `portfolio.volatility.window=168`."""
-    target: Positive[float] = 0.2
+    target: Factor = 0.2
     """Annual volatility wanted, as a fraction (365 days)."""
-    band: NonNegative[float] | None = 0.1
+    band: Rate | None = 0.1
     """A target is recomputed when it drifted by more than this share of the standing target; null switches it off."""
     cash_buffer: Reserve = 0.01
     """Share of equity never used; exposure is capped at leverage x (1 - cash_buffer)."""

@@ -6,7 +6,7 @@ import annotated_types
 
 from kraken_flow.core.account import Protection, Risk, View
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.node import Fraction, Positive, node
+from kraken_flow.core.node import Factor, Fraction, Positive, node
 from kraken_flow.core.units import UNIT, rate
 
 
@@ -22,7 +22,7 @@ class PositionLimits:
     """Distance of the trailing stop from the best price since entry; null switches it off."""
     max_bars: Positive[int] | None = None
     """Bars after which a position is closed at the next open; null switches it off."""
-    max_fraction: Positive[float] | None = 1.0
+    max_fraction: Factor | None = 1.0
     """Largest notional of one position as a fraction of equity at the decision; null switches it off."""
 
 
@@ -64,7 +64,7 @@ class PositionRisk(Risk):
         if self.rearm == "next_bar":
             return 1
         word, _, count = self.rearm.partition(":")
-        if word == "bars" and count.isdigit() and int(count) > 0:
+        if word == "bars" and count.isdigit() and 0 < int(count) < 2**63:
             return int(count)
         raise UserError(f"risk.rearm: {self.rearm!r} is not on_change, next_bar or bars:N with N > 0")
 

@@ -1,5 +1,7 @@
 """The console report: the tables that freqtrade users know, costs, data, notes; made for 80 columns."""
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -34,6 +36,12 @@ _DATA_HEADS = {
     "outliers": "Jumps",
 }
 _CRYPTO_QUOTES = frozenset({"BTC", "XBT", "ETH"})
+
+
+def wide_console() -> Console:
+    """Return a console as wide as the terminal or as COLUMNS says; 160 columns where the output goes to a file."""
+    known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
+    return Console(highlight=False, width=None if known else 160)
 
 
 def print_json(metrics: dict[str, Any], console: Console | None = None) -> None:

@@ -5,7 +5,7 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,12 @@ MANIFEST = "manifest.json"
 MADE_BY = "kraken-flow"
 FILES = (
     *("config.yaml", "overrides.yaml", "metrics.json", "orders.parquet", "fills.parquet", "trades.parquet"),
-    *("equity.parquet", "orders.log", "ledger.log", "report.html", "leaderboard.csv", "leaderboard.json", MANIFEST),
+    *("equity.parquet", "orders.log", "ledger.log", "journal", "report.html", "leaderboard.csv", "leaderboard.json"),
+    MANIFEST,
 )
 """What we may have written into a folder, besides `run.log` with its rotations and the numbered members of a sweep."""
+SESSIONS = ("paper",)
+"""Modes whose runs are continued where they stopped."""
 _LEFT_OVER = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+")
 """Files whose writer was killed before it could give them their name."""
 _OURS = re.compile(rf"run\.log(\.\d+)?|{_LEFT_OVER.pattern}")
@@ -36,12 +39,34 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and content.get("made_by") == MADE_BY else None
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never half of one."""
-    text = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+def holds_run(folder: str | Path | None) -> bool:
+    """Return whether a folder holds a run of ours, which a new run there would replace."""
+    return folder is not None and read_manifest(Path(folder)) is not None
+
+
+def unfinished_session(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a folder that holds a session which can be continued, else None."""
+    manifest = read_manifest(folder)
+    can = manifest is not None and manifest.get("mode") in SESSIONS and manifest.get("status") != "finished"
+    return manifest if can else None
+
+
+def write_json(path: Path, content: Any, sync: bool = False) -> None:
+    """Write JSON as `write_whole` does."""
+    write_whole(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), sync)
+
+
+def write_whole(path: Path, data: bytes, sync: bool = False) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of one.
+
+    Parameters: `sync` holds that also where the machine stops, not only the program.
+    """
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        fresh.write_bytes(text)
+        fresh.write_bytes(data)
+        if sync:
+            with fresh.open("rb") as file:
+                os.fsync(file.fileno())
         fresh.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -109,6 +134,8 @@ class Claim:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.continues = False
+        """Whether the folder holds a session that is to be continued."""
         self._handle = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,17 +153,41 @@ class Claim:
         self._handle = -1
 
 
-def claim(folder: Path) -> Claim:
+def is_claimed(folder: Path) -> bool:
+    """Return whether a run is writing into a folder now."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in {errno.EWOULDBLOCK, errno.EACCES}
+    finally:
+        os.close(handle)
+    return False
+
+
+def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
     """Take a folder for a run: make it, or clear the earlier run of ours that it holds.
 
-    Files that we did not write stay. Raises `UserError` where the folder holds something else, or where another run is
+    Files that we did not write stay. A session there that is not finished is never cleared: `resume` says (by raising)
+    why it cannot be continued. Raises `UserError` where the folder holds something else, or where another run is
     writing.
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         held = Claim(folder)
         try:
-            if read_manifest(folder) is not None:
+            if unfinished_session(folder) is not None:
+                if resume is None:
+                    raise UserError(
+                        f"run_dir={folder}: a session there is not finished; continue it with its own command, "
+                        "or choose another folder"
+                    )
+                resume(folder)
+                held.continues = True
+            elif read_manifest(folder) is not None:
                 _clear(folder)
             elif any(not _LEFT_OVER.fullmatch(name.name) for name in folder.iterdir()):
                 raise UserError(
@@ -147,6 +198,14 @@ def claim(folder: Path) -> Claim:
             held.release()
             raise
     return held
+
+
+def drop_empty(folder: Path, top: Path) -> None:
+    """Remove a folder and those above it, up to `top`, as far as they are empty."""
+    with contextlib.suppress(OSError):
+        while folder != top:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def discard(folder: Path) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +24,9 @@ from kraken_flow.runs.directory import (
     new_folder,
     overwrite_json,
     point_latest,
+    read_manifest,
     write_json,
+    write_whole,
 )
 from kraken_flow.runs.log import attached, run_log
 from kraken_flow.runs.sources import git_commit, loaded_sources, versions
@@ -48,7 +50,7 @@ class Declared:
     config
         The composed configuration as YAML.
     overrides
-        The arguments as typed.
+        The arguments as typed, with the flags that say where the configuration is.
     run_dir
         The folder the user named, None for a new one under `runs/`.
     """
@@ -59,6 +61,8 @@ class Declared:
     overrides: Sequence[str] = ()
     run_dir: str | Path | None = None
     root: Path = ROOT
+    resume: Callable[[Path], None] | None = None
+    """For a session: raises `UserError` where the unfinished one in a folder cannot be continued."""
 
     @property
     def config_hash(self) -> str:
@@ -72,11 +76,15 @@ class Run:
 
     folder: Path
     manifest: dict[str, Any] = field(default_factory=dict)
+    continues: bool = False
+    """Whether the folder holds a session that stopped before its end."""
+    session: bool = False
+    """Whether a restart continues it, so that what it needs has to be on the disk."""
 
     def save(self) -> None:
         """Write the manifest."""
         with explained(self.folder):
-            write_json(self.folder / MANIFEST, self.manifest)
+            write_json(self.folder / MANIFEST, self.manifest, self.session)
 
     def add(self, facts: Mapping[str, Any]) -> None:
         """Add to the manifest and write it."""
@@ -89,7 +97,9 @@ def recorded(declared: Declared) -> Iterator[Run]:
     """Hold a folder for a run; its manifest says running, then finished, failed or interrupted."""
     folder, held = _take(declared)
     try:
-        run = Run(folder, _first_manifest(declared))
+        run = Run(folder, _first_manifest(declared), held.continues, declared.resume is not None)
+        if held.continues:
+            run.manifest |= _continued(folder)
         run.save()
         handler = _described(run, declared)
         with attached(handler), _ending(run):
@@ -103,7 +113,8 @@ def _described(run: Run, declared: Declared) -> logging.Handler:
     """Write what the run was asked to do; return the handler of its log."""
     try:
         with explained(run.folder):
-            (run.folder / "config.yaml").write_text(declared.config, "utf-8")
+            # A restart compares itself with it: a kill here may not leave half of it.
+            write_whole(run.folder / "config.yaml", declared.config.encode(), run.session)
             lines = [f"- {orjson.dumps(redact(word)).decode()}\n" for word in declared.overrides]
             (run.folder / "overrides.yaml").write_text("".join(lines) or "[]\n", "utf-8")
             return run_log(run.folder / "run.log")
@@ -115,7 +126,7 @@ def _described(run: Run, declared: Declared) -> logging.Handler:
 def _take(declared: Declared) -> tuple[Path, Claim]:
     if declared.run_dir is not None:
         folder = Path(declared.run_dir)
-        return folder, claim(folder)
+        return folder, claim(folder, declared.resume)
     folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
     held = claim(folder)
     point_latest(declared.root, folder)
@@ -132,11 +143,26 @@ def _first_manifest(declared: Declared) -> dict[str, Any]:
         "strategy": declared.strategy,
         "started": _now(),
         "config_sha256": declared.config_hash,
+        "config": declared.config,
+        "working_directory": redact(str(Path.cwd())),
         "versions": versions(),
         "git_commit": git_commit(package),
         "project_git_commit": git_commit(Path.cwd()),
-        "command": [Path(sys.argv[0]).name, *map(redact, declared.overrides)],
+        "command": command_line(declared.overrides),
     }
+
+
+def _continued(folder: Path) -> dict[str, Any]:
+    """Return what stays of the manifest of a session that is continued, and when it is."""
+    before = read_manifest(folder) or {}
+    return {"started": before.get("started", _now()), "continued": [*before.get("continued", []), _now()]}
+
+
+def command_line(words: Sequence[str]) -> list[str]:
+    """Return the command that runs this program again with the words given, secrets replaced by their names."""
+    program = Path(sys.argv[0])
+    module = program.name == "__main__.py" and program.parent.name == "kraken_flow"
+    return [*(("python", "-m", "kraken_flow") if module else (program.name,)), *map(redact, words)]
 
 
 def _now() -> str:

@@ -2,14 +2,18 @@
 
 import platform
 import sys
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha256
+from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kraken_flow import __version__
+from kraken_flow.core.hashes import file_hash
 
 _OURS = ("kraken_flow", "hydra_plugins", "strategies", "kraken_flow_native")
+PROGRAM = ("kraken_flow", "hydra_plugins", "kraken_flow_native")
+"""Packages of the program itself; other sources are what it was given to run."""
 _LIBRARIES = (
     "hydra-core",
     "numpy",
@@ -21,15 +25,6 @@ _LIBRARIES = (
     "rich",
     "kraken-flow-native",
 )
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 @lru_cache(maxsize=4096)
@@ -54,6 +49,42 @@ def loaded_sources() -> dict[str, str]:
             state = Path(path).stat()
             found[name] = _unchanged_file_hash(path, state.st_size, state.st_mtime_ns)
     return found
+
+
+def source_file(module: str, folders: Sequence[str] | None = None) -> Path | None:
+    """Return the file that a module would be loaded from, without importing anything; None where there is none.
+
+    Parameters: `folders` in which to search, None for those of `sys.path`.
+    """
+    search = None if folders is None else list(folders)
+    found = None
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1):
+        found = PathFinder.find_spec(".".join(parts[:count]), search)
+        if found is None:
+            return None
+        search = list(found.submodule_search_locations or [])
+    return Path(found.origin) if found is not None and found.origin else None
+
+
+def changed_sources(before: Mapping[str, str]) -> dict[str, Path | None]:
+    """Return module -> file of the sources that are not what they were, None where the file is gone.
+
+    Parameters: `before` what `loaded_sources` returned. The script that called the program is left out.
+    """
+    found: dict[str, Path | None] = {}
+    for module, known in before.items():
+        if module == "__main__":
+            continue
+        path = source_file(module)
+        if path is None or not path.is_file() or file_hash(path) != known:
+            found[module] = path if path is not None and path.is_file() else None
+    return found
+
+
+def of_program(module: str) -> bool:
+    """Whether a module is the program's own: no strategy, and nothing of the user's."""
+    return module.partition(".")[0] in PROGRAM
 
 
 @lru_cache(maxsize=1)

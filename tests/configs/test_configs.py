@@ -7,7 +7,11 @@ from kraken_flow.config import build, check, compose
 from kraken_flow.config.paths import GROUPS, options, own_conf
 
 REQUIRED = {"data=files": ["data.path=candles"], "strategy=scripted": ["strategy.path=orders.csv"]}
-NEEDS = {"pairs=custom": ["pairs.names=[BTC/USD]"], "mode=new": ["mode.name=my_idea"]}
+NEEDS = {
+    "pairs=custom": ["pairs.names=[BTC/USD]"],
+    "mode=new": ["mode.name=my_idea"],
+    "mode=compare": ["mode.a=one", "mode.b=other"],
+}
 EVERY = [f"{group}={name}" for group in GROUPS for name in options(group)]
 SHORT = ["start=2021-02-01", "end=2021-04-01", "report=none"]
 

@@ -43,8 +43,9 @@ STRATEGIES = SINGLE | {
 def graphs(draw: st.DrawFn) -> tuple[Graph, Market]:
     """A graph and its market, long enough for short features."""
     dice = Dice(draw)
-    market, _ = market_drawn(dice, detail=False)
-    exchange = exchange_drawn(dice, market.timeframe_ns, detail=False)
+    detail = dice.chance(20)
+    market, _ = market_drawn(dice, detail=detail)
+    exchange = exchange_drawn(dice, market.timeframe_ns, detail=detail)
     if exchange.slippage.sigma is not None:
         exchange = _with_features(exchange, slippage=_with_features(exchange.slippage, sigma=5, volume=4))
     portfolio = dice.pick(*SIZERS.values())(dice)

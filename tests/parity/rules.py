@@ -54,7 +54,8 @@ RULES = (
     "F21 both sides in one open",
     "F22 cut to the balance",
 )
-REASONS = tuple(reason for reason in Reason if reason is not Reason.NONE)
+NOT_IN_WHOLE_RUNS = (Reason.NONE, Reason.FLATTEN, Reason.PAUSED)
+REASONS = tuple(reason for reason in Reason if reason not in NOT_IN_WHOLE_RUNS)
 
 
 def exercised(spec: Spec, market: Market, result: Result) -> Counter[str]:

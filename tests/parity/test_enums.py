@@ -17,6 +17,7 @@ ENUMS: list[type[IntEnum]] = [
     orders.Tif,
     orders.State,
     orders.Reason,
+    orders.Control,
     orders.Liquidity,
     orders.LogKind,
     orders.FillPath,

@@ -6,7 +6,11 @@ import pandas as pd
 import pytest
 
 from kraken_flow import backtest
+from kraken_flow.api import _declaration
+from kraken_flow.config import build, compose
+from kraken_flow.core import Positive, Strategy, nan, node, where
 from kraken_flow.core.errors import UserError
+from kraken_flow.features import Sma
 
 N = 300
 
@@ -67,10 +71,61 @@ def test_the_defaults_of_the_data_group_hold_for_bars(bars):
     columns["low"][5] = columns["close"][5] + 2
     with pytest.raises(UserError, match="row"):
         backtest(overrides=OVERRIDES, bars={"BTC/USD": columns})
-    dropped = backtest(
-        overrides=[*OVERRIDES, "data=files", "data.path=.", "data.on_bad=drop"], bars={"BTC/USD": columns}
-    )
+    dropped = backtest(overrides=[*OVERRIDES, "data.on_bad=drop"], bars={"BTC/USD": columns})
     assert dropped.metrics["bars"] == N - 1
+
+
+@pytest.mark.parametrize("words", [["data.path=x.csv"], ["data=files", "data.path=x.csv"], ["data=sample"]])
+def test_candles_come_from_one_place(bars, words):
+    with pytest.raises(UserError) as caught:
+        backtest(overrides=[*OVERRIDES, *words, "data.max_gap=3"], bars=bars)
+    assert str(caught.value) == (
+        f"overrides: {', '.join(words)}: bars= gives the candles already; leave out one of the two "
+        "(beside it there are data.on_bad, data.max_gap, data.feed_delay)"
+    )
+
+
+@node
+class Crossing(Strategy):
+    """Long while the close is above its average."""
+
+    window: Positive[int] = 8
+
+    def features(self):
+        return {"mean": Sma("close", self.window)}
+
+    def forecast(self, f):
+        return where(f.mean > 100, 1.0, where(f.mean <= 100, 0.0, nan))
+
+
+def test_a_strategy_of_the_program_s_own(bars, tmp_path):
+    words = ["exchange=bare", "engine=python"]
+    run = backtest(words, bars, tmp_path / "run", strategy=Crossing(window=5))
+    assert run.metrics["trades"] > 0
+    assert repr(run).startswith("<Crossing on BTC/USD, 1h: ")
+    config = (tmp_path / "run/config.yaml").read_text()
+    assert f"strategy:\n  _target_: {__name__}.Crossing\n  window: 5\n" in config
+    assert backtest(words, bars, strategy=Crossing(window=5)).metrics["ledger_sha256"] == run.metrics["ledger_sha256"]
+    assert backtest(words, bars, strategy=Crossing(window=50)).metrics["ledger_sha256"] != run.metrics["ledger_sha256"]
+
+
+@pytest.mark.parametrize("strategy", ["sma_cross", Crossing, 3])
+def test_what_is_no_strategy_is_refused(strategy):
+    with pytest.raises(UserError, match="must be a strategy made from a class"):
+        backtest(strategy=strategy)
+
+
+def test_a_strategy_is_given_once(bars):
+    with pytest.raises(UserError) as caught:
+        backtest(["strategy=hold", "strategy.fast=3"], bars, strategy=Crossing())
+    assert str(caught.value) == (
+        "overrides: strategy=hold, strategy.fast=3: strategy= is the strategy already; leave out one of the two"
+    )
+
+
+def test_a_strategy_s_declaration_is_what_builds_it():
+    graph = build(compose(["strategy=combined"]))
+    assert build(compose() | {"strategy": _declaration(graph.strategy)}).strategy == graph.strategy
 
 
 def test_what_is_wrong_is_said_at_once():

@@ -80,3 +80,10 @@ def test_importing_the_package_loads_no_library():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 (our own interpreter and text)
     assert set(done.stdout.split()) <= {"kraken_flow"} | set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize(("words", "home"), [("difflib", "nearest.py"), ("file_digest", "core/hashes.py")])
+def test_names_are_compared_and_files_hashed_in_one_place(words, home):
+    package = ROOT / "kraken_flow"
+    found = [path.relative_to(package).as_posix() for path in package.rglob("*.py") if words in path.read_text("utf-8")]
+    assert found == [home]

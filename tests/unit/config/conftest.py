@@ -30,6 +30,6 @@ class Program:
 def program(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in (CONF, CONFIG_DIR, "LOG_LEVEL"):
+    for name in (CONF, CONFIG_DIR, "LOG_LEVEL", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     return Program(tmp_path, capsys)

@@ -65,6 +65,12 @@ def test_wrong_input_is_exit_2_with_every_problem_and_no_traceback(program):
     assert not list(program.folder.iterdir())
 
 
+@pytest.mark.parametrize("flags", [(), ("-m",)])
+def test_a_mode_has_to_be_chosen(program, flags):
+    assert program("mode=null", *flags) == 2
+    assert program.err == "error: mode: nothing is chosen; write mode=... (`mode=list` shows the options)\n"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
@@ -81,7 +87,7 @@ def test_a_failed_run_is_one_line(program, monkeypatch, error, code, says):
     def fail(self, call):
         raise error
 
-    monkeypatch.setattr(Backtest, "run", fail)
+    monkeypatch.setattr(Backtest, "drive", fail)
     assert program() == code
     assert program.err == says
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
@@ -95,7 +101,7 @@ def test_an_unexpected_error_says_where_its_log_is(program, monkeypatch):
         error.add_note("see runs/x/run.log")
         raise error
 
-    monkeypatch.setattr(Backtest, "run", fail)
+    monkeypatch.setattr(Backtest, "drive", fail)
     assert program() == 1
     assert program.err == "error: unexpected RuntimeError: broken (see runs/x/run.log)\n"
 
@@ -107,22 +113,73 @@ def test_a_run_leaves_one_folder_and_nothing_of_hydra(program):
     assert "fast: 5" in (program.folder / "out/config.yaml").read_text()
 
 
+@pytest.mark.parametrize("flags", [["--config-dir", "mine", "-cn", "my"], ["-cd=mine", "--config-name=my"]])
+def test_a_run_records_the_command_that_makes_it_again(program, flags):
+    program.write("mine/my.yaml", "timeframe: 1d\npairs: btc\nend: 2021-06-01\n")
+    words = ["hydra.verbose=false", "strategy.fast=5", "strategy=sma_cross"]
+    assert program(*flags, *words, "run_dir=out") == 0
+    (program.folder / "out").rename(program.folder / "first")
+    command = json.loads((program.folder / "first/manifest.json").read_text())["command"]
+    asked = command[-6:]
+    assert asked == ["--config-dir=mine", "--config-name=my", *words, "run_dir=out"]
+    assert (program.folder / "first/overrides.yaml").read_text() == "".join(f'- "{word}"\n' for word in asked)
+    assert program(*asked) == 0
+    for name in ("config.yaml", "orders.log", "overrides.yaml"):
+        assert (program.folder / "out" / name).read_bytes() == (program.folder / "first" / name).read_bytes()
+
+
+def test_a_sweep_and_its_members_record_their_commands(program):
+    program.write("mine/my.yaml", "timeframe: 1d\npairs: btc\nend: 2021-06-01\n")
+    flags = ["--config-dir=mine", "--config-name=my"]
+    assert program("-m", *flags, "hydra/sweeper=basic", "strategy.fast=5,6", "run_dir=out") == 0
+    command = {
+        name: json.loads((program.folder / name / "manifest.json").read_text())["command"] for name in ("out", "out/1")
+    }
+    assert command["out"][-6:] == ["-m", *flags, "hydra/sweeper=basic", "strategy.fast=5,6", "run_dir=out"]
+    assert command["out/1"][1:] == [*flags, "strategy.fast=6"]
+    assert command["out/1"][0] == command["out"][0]
+
+
+def test_the_command_of_the_module_is_written_as_it_is_typed(tmp_path):
+    words = [*FAST, f"run_dir={tmp_path / 'out'}"]
+    _, err = command(*words).communicate(timeout=60)
+    assert err == ""
+    made = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert made["command"] == ["python", "-m", "kraken_flow", *words]
+
+
 def test_the_composed_configuration_is_printed_on_request(program):
     assert program("--cfg", "job", "strategy.fast=5") == 0
     assert "  fast: 5\n" in program.out
     assert not list(program.folder.iterdir())
 
 
-def test_an_interrupt_is_130_and_one_line(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_130_and_one_line(tmp_path, sent):
     process = command("mode=backtest", "engine=python", f"run_dir={tmp_path / 'out'}")
     deadline = time.monotonic() + 60
     log = tmp_path / "out" / "run.log"
     while not (log.is_file() and log.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.strip().splitlines()[-1:]) == (130, ["interrupted"])
     assert json.loads((tmp_path / "out/manifest.json").read_text())["status"] == "interrupted"
+
+
+def test_a_program_that_calls_us_keeps_its_own_ways_with_signals(program, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Backtest, "drive", lambda self, call: seen.append(signal.getsignal(signal.SIGTERM)) or 0)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, print)
+        program()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        program()
+        assert seen == [print, signal.default_int_handler]
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_reader_that_has_gone_is_no_error():

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -5,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from kraken_flow.config import build, compose
+from kraken_flow.config.json_schema import json_schema
 from kraken_flow.config.paths import GROUPS, options, own_conf, summary
 from kraken_flow.config.schema import allowed, fields_of
 from kraken_flow.modes.diagram import boxes, svg
@@ -30,6 +32,18 @@ def test_list_of_one_group_shows_its_keys(program):
 def test_list_writes_every_default_as_a_user_would(program, group):
     assert program("mode=list", f"mode.group={group}") == 0
     assert not any(word in program.out for word in ("annotation=", "<", "MISSING", "object at"))
+
+
+def test_list_writes_a_schema_for_editors_over_its_own_alone(program):
+    for _ in range(2):
+        assert program("mode=list", "mode.schema=made/kraken.json") == 0
+        assert program.out.splitlines()[-1] == "# yaml-language-server: $schema=made/kraken.json"
+    assert json.loads((program.folder / "made/kraken.json").read_text()) == json_schema()
+    program.write("mine.json", "{}")
+    assert program("mode=list", "mode.schema=mine.json") == 2
+    assert program.err == "error: mode.schema=mine.json: is there, and is no schema of ours; choose another file\n"
+    assert program("mode=list", "mode.schema=mine.json/made.json") == 2
+    assert program.err.startswith("error: mode.schema=mine.json/made.json: cannot be written (")
 
 
 def test_list_works_where_the_rest_is_wrong(program):
@@ -58,6 +72,22 @@ def test_describe_shows_every_key_with_value_default_and_origin(program):
     for title in ("data", "feature", "strategy", "portfolio", "risk", "execution", "exchange"):
         assert f"─ {title} ─" in program.out
     assert ElementTree.parse(program.folder / "graph.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own file
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_describe_says_what_each_key_means_however_narrow_the_terminal(program, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert program("mode=describe", "risk.position.stop_loss=0.05") == 0
+    assert max(map(len, program.out.splitlines())) <= columns
+    said = " ".join(program.out.split())
+    graph = build(compose())
+    if columns < 150:
+        docs = [f.doc for node in (graph.exchange.fill, graph.risk.position) for f in fields_of(type(node)).values()]
+        assert [doc for doc in docs if doc not in said] == []
+        assert "risk.position.stop_loss = 0.05 command line (default 0.03): Distance of the stop" in said
+        assert "timeframe = 1h conf/config.yaml: the decision bar" in said
+    else:
+        assert "key value default from meaning" in said
 
 
 def test_describe_draws_where_it_is_told_and_overwrites_only_its_own(program):
@@ -119,8 +149,8 @@ def test_what_a_field_allows_is_said_in_words():
     graph = build(compose())
     words = {name: allowed(field.hint) for name, field in fields_of(type(graph.exchange.fees)).items()}
     assert words == {
-        "maker_bps": "a number or null",
-        "taker_bps": "a number or null",
+        "maker_bps": "a number at least -1000000 and at most 1000000 or null",
+        "taker_bps": "a number at least -1000000 and at most 1000000 or null",
         "currency": "quote, base",
         "tiers": "a mapping",
     }

@@ -16,10 +16,11 @@ def quick(monkeypatch):
 
     from kraken_flow.runs.directory import claim, write_json
 
-    def run(self, call):
+    def drive(self, call):
         strategy = call.graph.strategy
         if strategy.fast == 13:
             raise RuntimeError("unlucky")
+        call.begin()
         folder = Path(call.cfg["run_dir"])
         held = claim(folder)
         write_json(folder / "manifest.json", {"made_by": "kraken-flow", "synthetic_sample": True})
@@ -31,7 +32,7 @@ def quick(monkeypatch):
             raise KeyboardInterrupt
         return 0
 
-    monkeypatch.setattr(Backtest, "run", run)
+    monkeypatch.setattr(Backtest, "drive", drive)
 
 
 def board(program):
@@ -83,6 +84,69 @@ def test_what_is_wrong_for_all_members_is_said_once_and_leaves_no_folder(program
     assert not list(program.folder.iterdir())
 
 
+WRONG = {
+    "a key": ["strategy.solw=3"],
+    "values": ["strategy.fast=40,50"],
+    "an option": ["strategy=sma_cros"],
+    "a file": ["data=files", "data.path=nowhere.csv"],
+    "a candle": ["data=files", "data.path=bad.csv"],
+    "the mode": ["mode=describe"],
+}
+
+
+@pytest.mark.parametrize("words", WRONG.values(), ids=WRONG)
+def test_a_sweep_with_wrong_input_leaves_the_earlier_one_as_it_was(program, words):
+    assert program("-m", "strategy.fast=5,6", *FAST) == 0
+    program.write("bad.csv", "time,open,high,low,close,volume\n2024-01-01,1,1,2,1,1\n2024-01-02,1,1,1,1,1\n")
+    before = {path: path.read_bytes() for path in (program.folder / "out").rglob("*") if path.is_file()}
+    swept = [] if "strategy.fast=40,50" in words else ["strategy.fast=5,6"]
+    assert program("-m", *swept, *words, *FAST) == 2
+    assert program.err.startswith("error: ")
+    assert {path: path.read_bytes() for path in (program.folder / "out").rglob("*") if path.is_file()} == before
+    assert {path.name for path in (program.folder / "out").iterdir() if path.is_dir()} == {"0", "1"}
+    assert program("-m", *swept, *words, *FAST[:-1]) == 2
+    assert sorted(path.name for path in program.folder.iterdir()) == ["bad.csv", "out"]
+
+
+def test_members_that_fail_before_the_first_that_runs_are_failed_rows(program, quick):
+    assert program("-m", "strategy.fast=40,5,50", *FAST) == 1
+    assert [row["member"] for row in board(program)] == ["1", "0", "2"]
+    assert [status(program, str(member)) for member in (0, 2)] == ["failed", "failed"]
+    assert status(program) == "failed"
+
+
+def test_a_sweep_that_breaks_before_any_run_begins_says_so(program, monkeypatch):
+    def fail(self, call):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Backtest, "drive", fail)
+    assert program("-m", "strategy.fast=5,6", *FAST) == 1
+    assert [row["error"] for row in board(program)] == ["unexpected RuntimeError: broken"] * 2
+    assert status(program) == "failed"
+
+
+@pytest.mark.parametrize("named", ["file", "experiment"])
+def test_a_sweep_goes_where_the_user_s_own_configuration_says(program, quick, named):
+    program.write("my.yaml", "timeframe: 4h\nrun_dir: mine\n")
+    program.write("conf/experiment/mine.yaml", "# @package _global_\n# Mine.\nrun_dir: mine\n")
+    words = ["--config-dir=.", "--config-name=my"] if named == "file" else ["experiment=mine"]
+    assert program("-m", "strategy.fast=5,6", *words) == 0
+    assert sorted(path.name for path in (program.folder / "mine").iterdir())[:3] == ["0", "1", "leaderboard.csv"]
+    assert not (program.folder / "runs").exists()
+    assert program("-m", "strategy.fast=5,6", *words, "run_dir=other") == 0
+    assert (program.folder / "other/leaderboard.csv").is_file()
+    assert program("-m", "strategy.fast=5,6", *words, "run_dir=null") == 0
+    assert (program.folder / "runs/latest/leaderboard.csv").is_file()
+
+
+def test_members_that_name_different_folders_are_told(program, quick):
+    for name in "ab":
+        program.write(f"conf/experiment/{name}.yaml", f"# @package _global_\n# {name}.\nrun_dir: in_{name}\n")
+    assert program("-m", "experiment=a,b") == 1
+    assert "run_dir=in_b: the members of a sweep share one folder, and others have in_a" in program.out
+    assert not (program.folder / "in_b").exists()
+
+
 def test_an_interrupted_sweep_keeps_what_it_has(program, quick):
     assert program("-m", "strategy.fast=5,14,6", *FAST) == 130
     assert [row["error"] for row in board(program)] == ["", "interrupted"]
@@ -121,7 +185,9 @@ def test_a_sweep_of_real_runs(program):
 
 def test_sharing_a_composition_changes_nothing(program, monkeypatch):
     seen = []
-    monkeypatch.setattr(Backtest, "run", lambda self, call: seen.append((call.cfg, call.choices, call.overrides)) or 1)
+    monkeypatch.setattr(
+        Backtest, "drive", lambda self, call: seen.append((call.cfg, call.choices, call.overrides)) or 1
+    )
     words = (
         "-m",
         "strategy=sma_cross,hold",

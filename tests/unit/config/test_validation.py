@@ -49,11 +49,33 @@ def problems(*overrides):
             "exchange.fill.limit=tuch",
             "exchange.fill.limit=tuch: must be through, touch; did you mean exchange.fill.limit=touch?",
         ),
-        ("exchange.fees.taker_bps=x", "exchange.fees.taker_bps=x: must be a number or null"),
-        ("exchange.fees.tiers.0.maker_bps=x", "exchange.fees.tiers.0.maker_bps=x: must be a number"),
+        (
+            "exchange.fees.taker_bps=x",
+            "exchange.fees.taker_bps=x: must be a number at least -1000000 and at most 1000000 or null",
+        ),
+        (
+            "exchange.fees.tiers.0.maker_bps=x",
+            "exchange.fees.tiers.0.maker_bps=x: must be a number at least -1000000 and at most 1000000",
+        ),
         ("exchange.fees=1", "exchange.fees=1: must be a mapping of maker_bps, taker_bps, currency, tiers"),
         ("engine=rst", "engine=rst: must be auto, rust, python; did you mean engine=rust?"),
-        ("seed=-1", "seed=-1: must be a whole number of at least 0"),
+        ("seed=-1", "seed=-1: must be a whole number of at least 0 and at most 9223372036854775807"),
+        (
+            "exchange.fees.taker_bps=1e30",
+            "exchange.fees.taker_bps=1e+30: must be a number at least -1000000 and at most 1000000 or null",
+        ),
+        ("exchange.slippage.bps=1e30", "exchange.slippage.bps=1e+30: must be a number at least 0 and at most 1000000"),
+        ("account.leverage=2e6", "account.leverage=2000000.0: must be a number above 0 and at most 1000000"),
+        ("exchange.lot=1e-20", "exchange.lot=1e-20: must be a number at least 1e-08 and at most 10000000000 or null"),
+        (
+            "exchange.latency=200000d",
+            "exchange.latency: '200000d' is longer than 292 years; write a shorter one, as 1h or 1d",
+        ),
+        (
+            "risk.position.max_bars=9223372036854775808",
+            "risk.position.max_bars=9223372036854775808: must be at most 9223372036854775807, "
+            "which is what 64 bits hold",
+        ),
         ("timeframe=1x", "timeframe: '1x' is not a timeframe; use for example 1m, 5m, 15m, 1h, 4h, 1d"),
         ("timeframe=null", "timeframe: 'None' is not a timeframe; use for example 1m, 5m, 15m, 1h, 4h, 1d"),
         ("start=yesterday", "start: 'yesterday' is not a time; write 2020-01-31 or 2020-01-31T12:00:00Z"),

@@ -1,5 +1,7 @@
 """What the shipped strategies do, on markets small enough to follow."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
@@ -24,6 +26,15 @@ def test_sma_cross_enters_on_a_crossing_only(engine):
     closes = [1, 2, 3, 4, 3, 2, 1, 2, 3, 4]
     assert held(SmaCross(1, 2), closes, engine=engine) == [[0, 0, 0, 0, 0, 0, 0, 1, 1, 1]]
     assert held(SmaCross(1, 2, side="both"), closes, engine=engine) == [[0, 0, 0, 0, -1, -1, -1, 1, 1, 1]]
+
+
+@pytest.mark.parametrize("strategy", [SmaCross(1, 2), Combined(members={"cross": SmaCross(1, 2)})])
+def test_a_crossing_before_the_start_is_no_reason_to_enter(strategy, engine):
+    """However many bars other nodes ask for before the start, a strategy begins at the start."""
+    closes = [2, 1, 2, 3, 4, 3, 2, 3]
+    assert held(strategy, closes, engine=engine) == [[0, 0, 1, 1, 1, 0, 0, 1]]
+    late = replace(market(closes), first_row=4)
+    assert compute(graph(strategy), late, engine).forecast.tolist() == [[0, 0, 0, 0, 0, 0, 0, 1]]
 
 
 def test_mean_reversion_fades_and_leaves(engine):

@@ -10,7 +10,8 @@ import pytest
 
 from kraken_flow import backtest
 from kraken_flow.app import main
-from kraken_flow.runs.sources import file_hash
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.hashes import file_hash
 
 ROOT = Path(__file__).parents[3]
 CANDLES = """time,open,high,low,close,volume
@@ -91,6 +92,30 @@ def test_bad_data_fails_the_run(folder, capsys):
     assert json.loads((folder / "out" / "manifest.json").read_text())["status"] == "failed"
 
 
+WRONG = {
+    "a key": ["strategy.pahts=orders.csv"],
+    "a candle": ["data.path=bad.csv"],
+    "a file": ["data.path=nowhere.csv"],
+    "a pair": ["pairs=[BTC-USD]"],
+    "an order": ["strategy.path=bad_orders.csv"],
+    "the cash": ["account.cash=1e15"],
+}
+
+
+@pytest.mark.parametrize("words", WRONG.values(), ids=WRONG)
+def test_wrong_input_leaves_an_earlier_run_as_it_was(folder, words):
+    (folder / "bad.csv").write_text(CANDLES.replace("102,100,101.5", "102,101,101.5"))
+    (folder / "bad_orders.csv").write_text(ORDERS.replace("sell", "sel"))
+    assert main([*S01, "run_dir=out", "report=json"]) == 0
+    before = {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
+    keys = {word.partition("=")[0] for word in words}
+    asked = [*(word for word in S01 if word.partition("=")[0] not in keys), *words]
+    assert main([*asked, "run_dir=out"]) == 2
+    with pytest.raises(UserError):
+        backtest(asked, run_dir="out")
+    assert {path.name: path.read_bytes() for path in (folder / "out").iterdir()} == before
+
+
 def test_the_same_candles_in_another_format_have_the_same_hash(folder, monkeypatch):
     import pandas as pd
 
@@ -141,6 +166,14 @@ def test_a_cost_that_is_set_and_not_charged_is_named(folder, capsys):
     assert "note: exchange.fill.detail has no effect: exchange.fill.path is pessimistic, not detail" in said
     assert main([*S01, "exchange.slippage.model=bps", "exchange.slippage.bps=5"]) == 0
     assert "no effect" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("strategy", [["strategy=momentum", "strategy.ranked=true"], ["strategy=hold"]])
+@pytest.mark.parametrize("pairs", ["pairs=[BTC/USD]", "pairs=[BTC/USD,ETH/USD]"])
+def test_a_ranking_of_one_pair_is_told(strategy, pairs):
+    told = backtest([*strategy, pairs, "timeframe=1d"]).notes
+    expected = "ranked" in strategy[-1] and "ETH" not in pairs
+    assert ("Rank compares pairs and has no value on a single one: it takes two pairs or more" in told) == expected
 
 
 def test_orders_after_the_last_decision_are_told(folder, capsys):

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.hashes import file_hash
 from kraken_flow.runs import record
 from kraken_flow.runs.record import Declared, recorded
-from kraken_flow.runs.sources import file_hash, git_commit, loaded_sources
+from kraken_flow.runs.sources import git_commit, loaded_sources
 from kraken_flow.runs.tables import Tables
 from kraken_flow.runs.write import write_run
 from tests.hand_made import s01

@@ -1,12 +1,16 @@
 //! Columns across the border: numpy arrays in, integer tables out.
 
 use kraken_flow_core::engine::account::Booking;
-use kraken_flow_core::engine::market::{Declared, PairColumns, Weights};
+use kraken_flow_core::engine::detail::Finer;
+use kraken_flow_core::engine::market::{Bars, Declared, Detail, PairColumns, Weights};
 use kraken_flow_core::engine::order::Order;
 use kraken_flow_core::engine::recorder::{self, FILL_FIELDS, Fill, LOG_FIELDS, Line, ORDER_FIELDS};
 use kraken_flow_core::schedule::Schedule;
 use numpy::ndarray::Axis;
-use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use numpy::{
+    Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3,
+    PyUntypedArrayMethods,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -47,6 +51,34 @@ impl PairArrays<'_> {
             state: &all.state[first..],
         })
     }
+}
+
+/// The finer bars of one decision bar, from a table of shape (6, pairs, finer bars): open to state.
+pub(super) fn finer(
+    table: &PyReadonlyArray3<'_, i64>,
+    timeframe_ns: i64,
+    bars: Bars<'_>,
+    open_time: i64,
+) -> PyResult<Finer> {
+    let (pairs, shape) = (bars.len(), table.shape());
+    let per_bar = shape[2];
+    if shape[..2] != [6, pairs] {
+        return Err(PyValueError::new_err(format!("finer bars need the shape (6, {pairs}, n), not {shape:?}")));
+    }
+    let flat = table.as_slice()?;
+    let state: Vec<u8> = flat[5 * pairs * per_bar..].iter().map(|&state| state as u8).collect();
+    let cells = |field: usize, p: usize| &flat[(field * pairs + p) * per_bar..][..per_bar];
+    let columns: Vec<PairColumns<'_>> = (0..pairs)
+        .map(|p| PairColumns {
+            open: cells(0, p),
+            high: cells(1, p),
+            low: cells(2, p),
+            close: cells(3, p),
+            volume: cells(4, p),
+            state: &state[p * per_bar..][..per_bar],
+        })
+        .collect();
+    Ok(Finer::of(&Detail { timeframe_ns, per_bar, pairs: &columns }, bars, open_time))
 }
 
 /// What the fills of a table of shape (fields, n) did to the account.

@@ -3,6 +3,7 @@
 use kraken_flow_core::engine::account;
 use kraken_flow_core::engine::batch;
 use kraken_flow_core::engine::callback::NoCallbacks;
+use kraken_flow_core::engine::codes::Control;
 use kraken_flow_core::engine::fault::Fault;
 use kraken_flow_core::engine::market::{Bars, Declared, Detail, Market, PairColumns, Signals, Weights};
 use kraken_flow_core::engine::order::Order;
@@ -10,7 +11,8 @@ use kraken_flow_core::engine::recorder::Line;
 use kraken_flow_core::engine::state_machine::{self, Instant};
 use kraken_flow_core::schedule::Schedule;
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, PyReadwriteArray1,
+    PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyAssertionError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -153,10 +155,42 @@ pub(super) struct Engine {
     nodes: Option<Py<PyAny>>,
     n_pairs: usize,
     n_aux: usize,
+    detail_ns: i64,
     drained: (usize, usize, usize),
+    last: Vec<i64>,
     equity: Vec<f64>,
     cash: Vec<f64>,
     gross: Vec<f64>,
+}
+
+/// The states in a row of values (field, pair).
+fn states(flat: &[i64], n: usize) -> Vec<u8> {
+    flat[5 * n..6 * n].iter().map(|&state| state as u8).collect()
+}
+
+/// One bar of every pair, from a row of values (field, pair).
+fn one_row<'a>(flat: &'a [i64], state: &'a [u8]) -> Vec<PairColumns<'a>> {
+    let n = state.len();
+    let cell = |field: usize, p: usize| &flat[field * n + p..=field * n + p];
+    (0..n)
+        .map(|p| PairColumns {
+            open: cell(0, p),
+            high: cell(1, p),
+            low: cell(2, p),
+            close: cell(3, p),
+            volume: cell(4, p),
+            state: &state[p..=p],
+        })
+        .collect()
+}
+
+impl Engine {
+    /// How many orders, fills and log lines wait to be drained.
+    fn waiting(&self) -> (usize, usize, usize) {
+        let sim = &self.engine.sim;
+        let (orders, fills, lines) = self.drained;
+        (sim.orders.len() - orders, sim.record.fills.len() - fills, sim.record.lines.len() - lines)
+    }
 }
 
 type Tables<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<i64>>);
@@ -164,22 +198,37 @@ type Tables<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<i64>>, Bound<
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (spec, nodes=None))]
-    fn new(spec: SpecArguments, nodes: Option<Py<PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (spec, nodes=None, detail_ns=0))]
+    fn new(spec: SpecArguments, nodes: Option<Py<PyAny>>, detail_ns: i64) -> PyResult<Self> {
         let (n_pairs, n_aux) = (spec.n_pairs(), spec.n_aux());
         let engine = state_machine::Engine::new(spec.spec()?);
         let drained = (0, 0, 0);
-        Ok(Engine { engine, nodes, n_pairs, n_aux, drained, equity: vec![], cash: vec![], gross: vec![] })
+        let last = vec![0; 6 * n_pairs];
+        Ok(Engine {
+            engine,
+            nodes,
+            n_pairs,
+            n_aux,
+            detail_ns,
+            drained,
+            last,
+            equity: vec![],
+            cash: vec![],
+            gross: vec![],
+        })
     }
 
     /// Take one instant. `values` is int64 of shape (7 + n_aux, n_pairs): open, high, low, close, volume, state,
-    /// forecast, then the declared columns. Returns how many fills, orders and log lines wait to be drained.
+    /// forecast, then the declared columns; `finer`, of shape (6, n_pairs, per_bar), the bars inside it, open to state.
+    /// Returns how many fills, orders and log lines wait to be drained.
+    #[pyo3(signature = (row, open_time, values, finer=None))]
     fn step(
         &mut self,
         py: Python<'_>,
         row: i64,
         open_time: i64,
         values: PyReadonlyArray2<'_, i64>,
+        finer: Option<PyReadonlyArray3<'_, i64>>,
     ) -> PyResult<(usize, usize, usize)> {
         let n = self.n_pairs;
         if values.shape() != [7 + self.n_aux, n] {
@@ -187,30 +236,22 @@ impl Engine {
             return Err(PyValueError::new_err(format!("a step takes values of shape ({fields}, {n}), not {shape:?}")));
         }
         let flat = values.as_slice()?;
-        let state: Vec<u8> = flat[5 * n..6 * n].iter().map(|&state| state as u8).collect();
+        self.last.copy_from_slice(&flat[..6 * n]);
+        let state = states(flat, n);
+        let pairs = one_row(flat, &state);
         let cell = |field: usize, p: usize| &flat[field * n + p..=field * n + p];
-        let pairs: Vec<PairColumns<'_>> = (0..n)
-            .map(|p| PairColumns {
-                open: cell(0, p),
-                high: cell(1, p),
-                low: cell(2, p),
-                close: cell(3, p),
-                volume: cell(4, p),
-                state: &state[p..=p],
-            })
-            .collect();
         let weights = |field: usize| (0..n).map(|p| Weights::Fixed(cell(field, p))).collect::<Vec<_>>();
         let forecast = weights(6);
         let aux: Vec<Declared<'_>> =
             (0..self.n_aux).map(|column| Declared { pairs: weights(7 + column), rows: Schedule::ALL }).collect();
-        let instant = Instant {
-            row,
-            open_time,
-            bars: Bars { pairs: &pairs, at: 0 },
-            signals: Signals { forecast: &forecast, aux: &aux, at: 0 },
-            finer: None,
-            news: true,
-        };
+        let bars = Bars { pairs: &pairs, at: 0 };
+        let finer = finer.map(|table| columns::finer(&table, self.detail_ns, bars, open_time)).transpose()?;
+        if let Some(finer) = &finer {
+            let lacking = (0..n).filter(|&p| bars.real(p) && !finer.detailed[p]).count();
+            self.engine.sim.record.detail_fallback_bars += lacking as i64;
+        }
+        let signals = Signals { forecast: &forecast, aux: &aux, at: 0 };
+        let instant = Instant { row, open_time, bars, signals, finer: finer.as_ref(), news: true };
         let marks = if let Some(nodes) = &self.nodes {
             let mut nodes = PythonNodes::new(nodes.bind(py).clone());
             let done = self.engine.step(&instant, &mut nodes);
@@ -221,9 +262,17 @@ impl Engine {
         self.equity.push(marks.equity);
         self.cash.push(marks.cash);
         self.gross.push(marks.gross);
-        let sim = &self.engine.sim;
-        let (orders, fills, lines) = self.drained;
-        Ok((sim.orders.len() - orders, sim.record.fills.len() - fills, sim.record.lines.len() - lines))
+        Ok(self.waiting())
+    }
+
+    /// Do what a user says, a code of `Control`, after the newest instant, at `time` ns. Returns what `step` does.
+    fn control(&mut self, what: i64, time: i64) -> PyResult<(usize, usize, usize)> {
+        let what = Control::from_code(what).ok_or_else(|| PyValueError::new_err(format!("{what} is no control")))?;
+        let state = states(&self.last, self.n_pairs);
+        let pairs = one_row(&self.last, &state);
+        let done = self.engine.control(what, time, Bars { pairs: &pairs, at: 0 });
+        done.map_err(|fault| error_of(&fault))?;
+        Ok(self.waiting())
     }
 
     /// Return the orders, fills and log lines that are new since the last call, as tables of shape (fields, n).
@@ -247,6 +296,13 @@ impl Engine {
     fn balances<'py>(&self, py: Python<'py>) -> (i128, Bound<'py, PyArray1<i64>>) {
         let ledger = &self.engine.sim.ledger;
         (ledger.cash, PyArray1::from_slice(py, &ledger.position))
+    }
+
+    /// How many orders work, and per pair whether a protective exit keeps it out of the market.
+    fn standing(&self) -> (usize, Vec<bool>) {
+        let sim = &self.engine.sim;
+        let working = sim.live.iter().flatten().filter(|&&id| sim.orders[id].alive()).count();
+        (working, sim.stopped_row.iter().map(|&row| row >= 0).collect())
     }
 
     /// Return everything recorded so far, as `run_engine` does, and the columns equity, cash and gross.

@@ -28,6 +28,7 @@ fn engine_codes(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("Tif", codes::Tif::TABLE),
         ("State", codes::State::TABLE),
         ("Reason", codes::Reason::TABLE),
+        ("Control", codes::Control::TABLE),
         ("Liquidity", codes::Liquidity::TABLE),
         ("LogKind", codes::LogKind::TABLE),
         ("FillPath", codes::FillPath::TABLE),

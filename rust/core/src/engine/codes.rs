@@ -135,6 +135,8 @@ codes! {
         TrailingStop = "TRAILING_STOP" 7,
         /// Held for too many bars.
         TimeStop = "TIME_STOP" 8,
+        /// A user closed everything.
+        Flatten = "FLATTEN" 9,
         /// Taken back because the target changed.
         TargetChanged = "TARGET_CHANGED" 20,
         /// Its sibling filled.
@@ -165,6 +167,21 @@ codes! {
         StaleGap = "STALE_GAP" 33,
         /// It rested longer than the executor's patience.
         Timeout = "TIMEOUT" 34,
+        /// A user paused the session.
+        Paused = "PAUSED" 35,
+    }
+}
+
+codes! {
+    /// What a user may tell a running session.
+    Control {
+        /// Open and enlarge no position.
+        #[default]
+        Pause = "PAUSE" 0,
+        /// Trade again.
+        Resume = "RESUME" 1,
+        /// Close every position.
+        Flatten = "FLATTEN" 2,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::callback::{Callbacks, Moment};
 use super::codes::{LogKind, OrderType, Reason, State};
+use super::control::reduced;
 use super::execution::{Execution, Placement};
 use super::fault::{Fault, raise};
 use super::market::{Bars, Signals};
@@ -36,6 +37,8 @@ pub struct Decider {
     pub script: usize,
     /// Scripted requests that are due but whose pair had no bar yet.
     pub waiting: Vec<usize>,
+    /// Whether positions may only be reduced.
+    pub paused: bool,
     equity: Option<i128>,
     begun: bool,
     flags: Vec<Flags>,
@@ -125,6 +128,9 @@ impl Decider {
                     target = new;
                 }
             }
+            if self.paused {
+                target = reduced(sim.ledger.position[p], target);
+            }
             if flags.changed || flags.rearmed || due || target != standing || flags.expired || flags.timed {
                 sim.touched[p] = true;
                 self.order(sim, now, calls, p, target, standing);
@@ -133,7 +139,7 @@ impl Decider {
         let mut requests = std::mem::take(&mut self.requests);
         requests.sort_unstable_by_key(|request| (!request.reduce_only, request.pair));
         for request in &requests {
-            submit(sim, now, *request, true);
+            submit(sim, now, *request, true, false);
         }
         self.requests = requests;
     }
@@ -298,7 +304,7 @@ impl Decider {
         for index in due {
             let request = sim.spec.requests[index].1;
             if now.bars.real(request.pair) {
-                submit(sim, now, request, false);
+                submit(sim, now, request, false, self.paused && !request.reduce_only);
             } else {
                 self.waiting.push(index);
             }
@@ -387,8 +393,8 @@ fn timed_out(sim: &mut Simulator, p: usize, now: Now<'_>) -> bool {
     found
 }
 
-/// Admits an order (lot, tick, minima, price band) and sends it, or records why it was refused.
-fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: bool) {
+/// Admits an order (lot, tick, minima, price band, no pause) and sends it, or records why it was refused.
+pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: bool, refused: bool) {
     let p = request.pair;
     let instrument = sim.spec.instruments[p];
     let qty = to_lot(request.qty, instrument.lot);
@@ -409,7 +415,9 @@ fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: bool) {
         price != 0 && mul(away.abs(), WIDE_UNIT) > times(band, close)
     };
     let mut reason = Reason::None;
-    if qty <= 0 || qty < instrument.qty_min {
+    if refused {
+        reason = Reason::Paused;
+    } else if qty <= 0 || qty < instrument.qty_min {
         reason = Reason::BelowMinQty;
         (order.qty, order.allowed) = (request.qty, request.qty);
     } else if times(qty, price) < instrument.cost_min {

@@ -57,7 +57,8 @@ fn merged(detail: &Detail<'_>, bars: Bars<'_>, start: i64, s: usize, detailed: &
     let at = bars.at * detail.per_bar + s;
     for (p, fine) in detail.pairs.iter().enumerate() {
         let coarse = [bars.open(p), bars.high(p), bars.low(p), bars.close(p)];
-        let flat = if s == 0 { coarse } else { [bars.close(p); 4] };
+        // What comes after the open is known only at the bar's end.
+        let flat = if s == 0 { coarse } else { [bars.open(p); 4] };
         let fine_prices = [fine.open[at], fine.high[at], fine.low[at], fine.close[at]];
         let whole = if s == 0 { (bars.volume(p), bars.pairs[p].state[bars.at]) } else { (0, SYNTHETIC) };
         let (prices, (volume, state)) = if detailed[p] {

@@ -124,7 +124,7 @@ impl Simulator {
         self.touched[p] = true;
         self.record.fills.push(Fill {
             row: self.row as u32,
-            open_phase: self.open_phase,
+            open_phase: self.time == self.row_open,
             pair: p as u32,
             side: side as i8,
             qty,

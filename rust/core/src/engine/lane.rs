@@ -106,7 +106,8 @@ impl Lane {
             ambiguous: false,
         });
         (sim.gap[0], sim.touched[0]) = (0, true);
-        (sim.row, sim.open_time, sim.close_time) = (next as i64, open_time, open_time + sim.spec.timeframe_ns);
+        (sim.row, sim.row_open) = (next as i64, open_time);
+        (sim.open_time, sim.close_time) = (open_time, open_time + sim.spec.timeframe_ns);
         if closes {
             sim.close_groups(order, 0);
             sim.live[0].clear();

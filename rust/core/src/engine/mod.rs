@@ -7,6 +7,7 @@ pub mod account;
 pub mod batch;
 pub mod callback;
 pub mod codes;
+mod control;
 pub mod costs;
 mod curve;
 pub mod decision;

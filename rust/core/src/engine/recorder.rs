@@ -49,7 +49,7 @@ pub const ORDER_FIELDS: [&str; 18] = [
 pub struct Fill {
     /// Grid row of its bar.
     pub row: u32,
-    /// Whether it happened in the open phase.
+    /// Whether it happened at that bar's open.
     pub open_phase: bool,
     /// Pair index.
     pub pair: u32,

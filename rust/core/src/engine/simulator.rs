@@ -45,6 +45,8 @@ pub struct Simulator {
     pub mean_volume: Vec<i64>,
     /// Grid row.
     pub row: i64,
+    /// Open of the decision bar, ns.
+    pub row_open: i64,
     /// Open of the (finer) bar, ns.
     pub open_time: i64,
     /// Close of the (finer) bar, ns.
@@ -83,6 +85,7 @@ impl Simulator {
             sigma: Vec::new(),
             mean_volume: Vec::new(),
             row: 0,
+            row_open: 0,
             open_time: 0,
             close_time: 0,
             time: 0,

@@ -1,6 +1,7 @@
 //! One account trading one specification: fed rows in time order, read at any time.
 
 use super::callback::Callbacks;
+use super::codes::Control;
 use super::decision::{Decider, Now};
 use super::detail::Finer;
 use super::fault::{Fault, guard};
@@ -64,6 +65,15 @@ impl Engine {
         })
     }
 
+    /// Does what a user says after the newest instant, whose bars are `bars`, at `time` ns.
+    pub fn control(&mut self, what: Control, time: i64, bars: Bars<'_>) -> Result<(), Fault> {
+        self.guarded(|engine| {
+            let signals = Signals { forecast: &[], aux: &[], at: 0 };
+            let now = Now { row: engine.sim.row, time, bars, signals };
+            engine.decider.control(&mut engine.sim, what, now);
+        })
+    }
+
     /// Counts consecutive synthetic rows per pair.
     fn count_gaps(&mut self, bars: Bars<'_>) {
         for (gap, pair) in self.sim.gap.iter_mut().zip(bars.pairs) {
@@ -88,7 +98,7 @@ impl Engine {
         let Instant { row, open_time, bars, finer, .. } = *instant;
         let sim = &mut self.sim;
         let close_time = open_time + sim.spec.timeframe_ns;
-        sim.row = row;
+        (sim.row, sim.row_open) = (row, open_time);
         if sim.busy() {
             if let Some(finer) = finer {
                 for slot in &finer.slots {

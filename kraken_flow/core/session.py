@@ -1,0 +1,217 @@
+"""A graph taken through a tape one instant at a time: what replay, paper and live share.
+
+A backtest asks the signal half for whole columns and hands them to the engine; a session asks for a row at a time. Both
+give the same orders, fills and equity, to the bit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kraken_flow.core import engine as reference
+from kraken_flow.core import twin
+from kraken_flow.core.account import Protection
+from kraken_flow.core.compile import compile_graph
+from kraken_flow.core.detail import finer_bars
+from kraken_flow.core.feature_grid import pick_native
+from kraken_flow.core.graph import Graph
+from kraken_flow.core.market import Market
+from kraken_flow.core.orders import Control
+from kraken_flow.core.result import Columns, Result, Standing
+from kraken_flow.core.run import Outcome, notes_of
+from kraken_flow.core.signal_stream import SignalStream
+from kraken_flow.core.simulator import Bars
+from kraken_flow.core.tape import Grid, Instant, Tape, market_of
+from kraken_flow.core.units import UNIT, Int64Array, fix_column
+
+Row = tuple[list[int], ...]
+"""Open, high, low, close, volume and state of a row, a list over the pairs each."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What one instant brought: new orders, fills and lines of the order log, as int64 columns."""
+
+    orders: Columns
+    fills: Columns
+    log: Columns
+
+
+class Account(Protocol):
+    """The account half, one instant at a time."""
+
+    def step(
+        self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
+    ) -> News | None:
+        """Take an instant; return what it brought, None where that is nothing."""
+
+    def control(self, what: Control, time: int) -> News | None:
+        """Do what a user says, at `time` ns; return what it brought."""
+
+    def standing(self) -> Standing:
+        """Return the account as it stands."""
+
+    def result(self) -> Result:
+        """Return everything so far."""
+
+
+class Session:
+    """One graph on one tape.
+
+    Parameters
+    ----------
+    graph
+        The trading system.
+    tape
+        What is known of the tape before its first instant.
+    engine
+        auto, rust or python.
+
+    Raises
+    ------
+    UserError
+        Where the graph cannot run on such a tape, or `engine=rust` without the extension.
+    """
+
+    def __init__(self, graph: Graph, tape: Tape, engine: str = "auto") -> None:
+        self.graph, self.tape = graph, tape
+        nothing = market_of(tape, Grid(len(tape.pairs)), Grid(len(tape.pairs)))
+        self.instruments = graph.exchange.instruments(nothing)
+        self.spec = compile_graph(graph, nothing, self.instruments)
+        native = pick_native(engine)
+        self.callbacks = () if native is None else twin.callbacks(self.spec)
+        self.signals = SignalStream(graph, tape.pairs, tape.timeframe_ns, tape.start, tape.max_gap, engine)
+        self.account: Account = (
+            ReferenceAccount(reference.Engine(self.spec), tape.detail_ns)
+            if native is None
+            else RustAccount(twin.Stepper(native, self.spec, tape.detail_ns))
+        )
+        self._coarse, self._fine = Grid(len(tape.pairs)), Grid(len(tape.pairs))
+        self.paused = False
+        """Whether a user has paused it."""
+
+    @property
+    def rows(self) -> int:
+        """Rows taken so far, warm-up included."""
+        return len(self._coarse.rows)
+
+    @property
+    def closes(self) -> list[int]:
+        """The newest close of every pair, units of 10^-8; 0 before its first bar."""
+        return self._coarse.rows[-1][3] if self._coarse.rows else [0] * len(self.tape.pairs)
+
+    @property
+    def protects(self) -> bool:
+        """Whether risk attaches orders to what is held."""
+        return self.spec.protection != Protection()
+
+    def take(self, instant: Instant) -> News | None:
+        """Take the next instant; return what it brought, None where that is nothing.
+
+        Raises `ValueError` where the instant is not the next row of the tape, `UserError` where a forecast leaves its
+        range or an amount the engine's integers.
+        """
+        row = self.rows
+        if instant.time != self.due:
+            raise ValueError(f"instant {instant.time} is not row {row} of the tape")
+        bars = self._coarse.lay(instant.bars)
+        fine = [self._fine.lay(slot) for slot in instant.finer]
+        floats = [None if bar is None else tuple(value / UNIT for value in bar) for bar in instant.bars]
+        forecast = self.signals.update(instant.time, floats)
+        if row < self.tape.first_row:
+            return None
+        aux = {name: fix_column(values) for name, values in self.signals.aux.items()}
+        return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux)
+
+    @property
+    def due(self) -> int:
+        """Open of the next row, ns UTC."""
+        return self.tape.first + self.rows * self.tape.timeframe_ns
+
+    @property
+    def known(self) -> int:
+        """When the newest instant was known, ns UTC: its bar's close and the feed delay."""
+        return self.due + self.graph.source.feed_delay_ns
+
+    def control(self, what: Control, time: int) -> News | None:
+        """Do what a user says between two instants, at `time` ns UTC; return what it brought.
+
+        Pause sends no order that opens or enlarges a position, resume ends that, flatten closes everything and keeps
+        each pair out until its forecast changes.
+        """
+        self.paused = self.paused if what is Control.FLATTEN else what is Control.PAUSE
+        return self.account.control(what, time)
+
+    def market(self) -> Market:
+        """Return the tape so far as a market."""
+        return market_of(self.tape, self._coarse, self._fine)
+
+    def outcome(self) -> Outcome:
+        """Return everything so far, as a run over whole columns does."""
+        result = self.account.result()
+        return Outcome(result, self.instruments, self.spec, notes_of(self.spec, result, self.graph), self.callbacks)
+
+
+class ReferenceAccount:
+    """The reference engine."""
+
+    def __init__(self, engine: reference.Engine, detail_ns: int) -> None:
+        self._engine, self._detail_ns = engine, detail_ns
+
+    def step(
+        self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
+    ) -> News | None:
+        """Take an instant."""
+        coarse, finer, detailed = Bars(*bars), None, None
+        if self._detail_ns:
+            finer, detailed = finer_bars(coarse, [Bars(*slot) for slot in fine], time, self._detail_ns)
+        columns = {name: values.tolist() for name, values in aux.items()}
+        self._engine.step(row, time, coarse, forecast.tolist(), columns, finer, detailed)
+        return self._news()
+
+    def control(self, what: Control, time: int) -> News | None:
+        """Do what a user says."""
+        self._engine.control(what, time)
+        return self._news()
+
+    def _news(self) -> News | None:
+        news = self._engine.record.news()
+        return None if news is None else News(*news)
+
+    def standing(self) -> Standing:
+        """Return the account as it stands."""
+        return self._engine.standing()
+
+    def result(self) -> Result:
+        """Return everything so far."""
+        return self._engine.result()
+
+
+class RustAccount:
+    """The Rust engine."""
+
+    def __init__(self, stepper: twin.Stepper) -> None:
+        self._stepper = stepper
+
+    def step(
+        self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
+    ) -> News | None:
+        """Take an instant."""
+        values: NDArray[np.int64] = np.array([*bars, forecast, *aux.values()], np.int64)
+        finer = np.ascontiguousarray(np.array(fine, np.int64).transpose(1, 2, 0)) if fine else None
+        return News(*self._stepper.drain()) if any(self._stepper.step(row, time, values, finer)) else None
+
+    def control(self, what: Control, time: int) -> News | None:
+        """Do what a user says."""
+        return News(*self._stepper.drain()) if any(self._stepper.control(int(what), time)) else None
+
+    def standing(self) -> Standing:
+        """Return the account as it stands."""
+        return self._stepper.standing()
+
+    def result(self) -> Result:
+        """Return everything so far."""
+        return self._stepper.result()

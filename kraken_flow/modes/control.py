@@ -1,0 +1,86 @@
+"""Modes `pause`, `resume` and `flatten`: what a user tells a running session from outside."""
+
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from rich.console import Console
+
+from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.node import node
+from kraken_flow.core.orders import Control
+from kraken_flow.modes import Call, Mode
+from kraken_flow.runs.control import ask
+from kraken_flow.runs.directory import SESSIONS, is_claimed, read_manifest
+from kraken_flow.runs.record import ROOT
+
+LATEST = str(ROOT / "latest")
+_PATIENCE_S = 20.0
+_DONE = {
+    Control.PAUSE: "paused: positions are only reduced until mode=resume",
+    Control.RESUME: "resumed: new signals are traded again",
+    Control.FLATTEN: "flattened: closing orders are sent; each pair stays out until its forecast changes",
+}
+
+
+def session_in(run: str) -> Path:
+    """Return the folder of a session. Raises `UserError` where there is none."""
+    folder = Path(run)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise UserError(f"mode.run={run}: there is no run of ours; give the folder of a paper session")
+    if manifest.get("mode") not in SESSIONS:
+        raise UserError(
+            f"mode.run={run}: this is a {manifest.get('mode')}, no session that goes on; give a paper session"
+        )
+    return folder
+
+
+class Order(Mode):
+    """Base of the modes that tell a running session something."""
+
+    needs_graph = False
+    what: ClassVar[Control]
+    run: str
+
+    def drive(self, call: Call) -> int:
+        """Leave the request and wait until the session has taken it."""
+        folder = session_in(self.run)
+        if not is_claimed(folder):
+            raise UserError(f"mode.run={self.run}: the session there is not running; its own command continues it")
+        request = ask(folder, self.what)
+        until = time.monotonic() + _PATIENCE_S
+        while request.exists():
+            if time.monotonic() > until:
+                request.unlink(missing_ok=True)
+                raise CheckFailed(f"{folder}: the session did not take the request within {_PATIENCE_S:.0f} s")
+            time.sleep(0.05)
+        Console(highlight=False).print(f"{folder}: {_DONE[self.what]}", markup=False, soft_wrap=True)
+        return 0
+
+
+@node
+class Pause(Order):
+    """Tell a running session to open and enlarge no position; protection and exits go on."""
+
+    what = Control.PAUSE
+    run: str = LATEST
+    """Folder of the session."""
+
+
+@node
+class Resume(Order):
+    """Tell a paused session to trade again."""
+
+    what = Control.RESUME
+    run: str = LATEST
+    """Folder of the session."""
+
+
+@node
+class Flatten(Order):
+    """Tell a running session to close every position at the market."""
+
+    what = Control.FLATTEN
+    run: str = LATEST
+    """Folder of the session."""

@@ -1,0 +1,160 @@
+"""What all drivers of runs share: reading the data, the facts of the manifest, the report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from kraken_flow import native
+from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.config.composition import Composition, read_yaml
+from kraken_flow.config.validation import build
+from kraken_flow.core.compile import compile_graph
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.graph import Graph
+from kraken_flow.core.hashes import file_hash
+from kraken_flow.core.market import Market
+from kraken_flow.core.run import Outcome
+from kraken_flow.core.signal import required_lookback
+from kraken_flow.core.times import iso
+from kraken_flow.modes import Call
+from kraken_flow.modes.terms import notes_on
+from kraken_flow.runs.console import Report, print_json
+from kraken_flow.runs.record import Declared, Run
+from kraken_flow.runs.tables import SAMPLE, Tables
+from kraken_flow.runs.write import write_run
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a call asks a driver to run.
+
+    Parameters: `graph` validated; `engine` auto, rust or python; `strategy` the option chosen; `declared` what goes
+    into the run's folder.
+    """
+
+    graph: Graph
+    engine: str
+    strategy: str
+    declared: Declared
+
+    @staticmethod
+    def of(call: Call, mode: str) -> "Job":
+        """Read a call."""
+        graph = call.graph
+        if graph is None:
+            raise TypeError(f"mode {mode} needs a graph")
+        strategy = call.choices.get("strategy") or type(graph.strategy).__name__
+        config = Composition(dict(call.cfg), dict(call.choices), dict(call.origins)).yaml() + "\n"
+        declared = Declared(mode, strategy, config, call.overrides, call.cfg.get("run_dir"))
+        return Job(graph, str(call.cfg.get("engine", "auto")), strategy, declared)
+
+    def resuming(self, check: Callable[[Path], None]) -> "Job":
+        """Return the job of a session that continues what its folder holds, unless `check` raises."""
+        return replace(self, declared=replace(self.declared, resume=check))
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that is done: its columns, and what a user should know about its terms."""
+
+    finished: FinishedRun
+    notes: tuple[str, ...]
+    callbacks: tuple[str, ...] = ()
+    """Account nodes that the Rust engine asked in Python."""
+
+
+def warn_of_fallback(engine: str) -> None:
+    """Say in one line on stderr where `engine=auto` will not run in Rust, and why."""
+    if engine == "auto" and native.native is None:
+        Console(stderr=True, highlight=False).print(
+            f"warning: {native.REASON}; the Python engine runs, slower, with equal results",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def show(call: Call, done: Done, metrics: dict[str, Any], record: Run) -> None:
+    """Print the report that the user chose; a member of a sweep says nothing, its leaderboard does."""
+    if call.member:
+        return
+    if call.choices.get("report") == "json":
+        print_json(metrics)
+        return
+    report = Report(done.finished, metrics, done.notes)
+    report.show()
+    report.say(f"run: {record.folder}")
+
+
+def inputs(graph: Graph, engine: str) -> dict[str, Any]:
+    """Return what the manifest says before a bar is read."""
+    return {
+        "engine_asked": engine,
+        "native_reason": native.REASON or None,
+        "seed": graph.seed,
+        "pairs": list(graph.pairs),
+        "timeframe": graph.timeframe,
+        "start": None if graph.start is None else iso(graph.start),
+        "end": None if graph.end is None else iso(graph.end),
+    }
+
+
+def outputs(graph: Graph, done: Done) -> dict[str, Any]:
+    """Return what the manifest says about a run that is done."""
+    market, result = done.finished.market, done.finished.result
+    files = [dict(record) for record in market.files]
+    files += [{"role": "strategy", "path": path, "sha256": file_hash(Path(path))} for path in graph.strategy.files()]
+    closes = done.finished.closes
+    span = [iso(int(closes[0]) - market.timeframe_ns), iso(int(closes[-1]))] if len(closes) else None
+    return {
+        "engine": result.engine,
+        "data": files,
+        "span": span,
+        "synthetic_sample": market.synthetic_sample,
+        "data_notes": list(market.notes),
+        "notes": list(done.notes),
+        "callbacks": list(done.callbacks),
+        "counts": dict(sorted(result.counts.items())),
+    } | ({"market": SAMPLE} if market.synthetic_sample else {})
+
+
+def load(graph: Graph) -> Market:
+    """Read the graph's data. Raises `UserError` naming file and row, or pair and folder."""
+    fill = getattr(graph.exchange, "fill", None)
+    detail = fill.detail if fill is not None and fill.path == "detail" else None
+    lookback = required_lookback(graph)
+    return graph.source.load(graph.pairs, graph.timeframe, graph.start, graph.end, lookback, detail)
+
+
+def load_checked(graph: Graph) -> Market:
+    """Read the graph's data, and refuse what else of the input a run would: orders of a file, instruments, amounts."""
+    market = load(graph)
+    compile_graph(graph, market, graph.exchange.instruments(market))
+    return market
+
+
+def configuration_of(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a run. Raises `UserError` where it cannot be read."""
+    try:
+        return read_yaml((folder / "config.yaml").read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"mode.run={folder}: its config.yaml cannot be read ({error.strerror})") from None
+
+
+def graph_of_run(folder: Path) -> Graph:
+    """Return the graph of a run, from its folder alone."""
+    return build(configuration_of(folder))
+
+
+def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> Done:
+    """Put together what a run made. `elapsed_s` is the time of signals and engine."""
+    finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s)
+    return Done(finished, (*ran.notes, *notes_on(graph, finished)), ran.callbacks)
+
+
+def write(record: Run, job: Job, done: Done) -> dict[str, Any]:
+    """Write a run's files, and into its manifest what it was made of; return its metrics."""
+    record.manifest |= outputs(job.graph, done)
+    return write_run(record.folder, Tables(done.finished, job.strategy))

@@ -1,0 +1,148 @@
+"""The paper driver: a tape that streams, simulated fills, a journal, and a session that a restart continues."""
+
+import asyncio
+import logging
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from math import inf
+from pathlib import Path
+
+from kraken_flow.config.composition import flat, read_yaml
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.market import Market
+from kraken_flow.core.session import Session
+from kraken_flow.core.tape import Instant, instants, tape_of
+from kraken_flow.core.times import SECOND
+from kraken_flow.modes import Call
+from kraken_flow.modes.driver import Job, concluded, inputs, load, show, warn_of_fallback, write
+from kraken_flow.modes.live_console import Watch
+from kraken_flow.runs.journal import JOURNAL
+from kraken_flow.runs.record import Run, recorded
+from kraken_flow.runs.session_journal import JournalledSession
+
+logger = logging.getLogger(__name__)
+
+IDLE_S = 0.1
+"""How often a session looks for what users tell it."""
+_FREE = ("mode.speed", "run_dir", "report.")
+"""Keys in which a restart may differ from the session it continues."""
+
+
+def drive(call: Call, speed: float | None) -> int:
+    """Trade until the tape ends; return the exit code. An interrupt ends it in order, to be continued."""
+    job = Job.of(call, "paper")
+    job = job.resuming(lambda folder: _same_configuration(folder, job.declared.config))
+    warn_of_fallback(job.engine)
+    market = load(job.graph)
+    quiet = call.choices.get("report") == "json"
+    with recorded(job.declared) as record:
+        record.add(inputs(job.graph, job.engine))
+        session = Session(job.graph, tape_of(market), job.engine)
+        began = time.perf_counter()
+        journalled = JournalledSession(session, record.folder)
+        _tell_recovery(journalled, record)
+        try:
+            with Watch(session, market.n_rows, quiet) as watch:
+                whole = asyncio.run(_trade(journalled, market, inf if speed is None else speed, watch))
+        finally:
+            journalled.close()
+        if session.rows <= session.tape.first_row:
+            raise KeyboardInterrupt
+        done = concluded(job.graph, session.outcome(), session.market(), time.perf_counter() - began)
+        metrics = write(record, job, done)
+        show(call, done, metrics, record)
+        if not whole:
+            raise KeyboardInterrupt
+    return 0
+
+
+async def _trade(session: JournalledSession, market: Market, speed: float, watch: Watch) -> bool:
+    """Take instant after instant; return whether the tape came to its end, rather than somebody interrupting."""
+    stop = asyncio.Event()
+    with _stopped_by_signals(stop):
+        async for instant in paced(market, session.session.rows, speed):
+            if instant is None:
+                session.obey(session.session.known)
+                watch.show(None)
+            else:
+                watch.show(session.take(instant))
+            # Signals are seen between instants, never inside one.
+            await asyncio.sleep(0)
+            if stop.is_set():
+                return session.session.rows == market.n_rows
+    return True
+
+
+async def paced(market: Market, row: int, speed: float) -> AsyncIterator[Instant | None]:
+    """Yield a market's instants from a row on, each when it is due, and None now and then: time for other things.
+
+    The first comes at once, the others as long after it as they lie apart on the tape, divided by `speed`.
+    """
+    loop = asyncio.get_running_loop()
+    began = idle = loop.time()
+    for number, instant in enumerate(instants(market, row)):
+        due = began + number * market.timeframe_ns / SECOND / speed
+        while (now := loop.time()) < due or now - idle > IDLE_S:
+            await asyncio.sleep(min(max(due - now, 0.0), IDLE_S))
+            idle = loop.time()
+            yield None
+        yield instant
+
+
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM set the event; a second one ends the program at once, which loses nothing either.
+
+    Outside the main thread, which alone gets signals, the program around it decides for itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def interrupt(number: signal.Signals) -> None:
+        if stop.is_set():
+            signal.default_int_handler(number, None)
+        stop.set()
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        loop.add_signal_handler(number, interrupt, number)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)  # the loop leaves the system's own
+
+
+def _same_configuration(folder: Path, config: str) -> None:
+    """Refuse to continue a session under another configuration; name every key that differs."""
+    path = folder / "config.yaml"
+    if not path.is_file():
+        if (folder / JOURNAL).exists():
+            raise UserError(f"run_dir={folder}: the unfinished session there has lost its config.yaml; bring it back")
+        return  # stopped before it was written
+    before, now = flat(read_yaml(path.read_text("utf-8"))), flat(read_yaml(config))
+    differ = [
+        f"{key} was {before.get(key, 'the default')}, is {now.get(key, 'the default')}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and not key.startswith(_FREE)
+    ]
+    if differ:
+        raise UserError(
+            f"run_dir={folder}: the unfinished session there has another configuration ({'; '.join(differ)}); "
+            "repeat its own command to continue it, or choose another run_dir"
+        )
+
+
+def _tell_recovery(session: JournalledSession, record: Run) -> None:
+    """Write down what was found in the journal."""
+    if record.continues:
+        logger.info("continues after %d instants", session.recovered)
+        if session.torn:
+            logger.warning("a torn tail of %d bytes was cut from the journal", session.torn)
+        record.add({"recovered_instants": session.recovered, "torn_bytes": session.torn})

@@ -1,0 +1,51 @@
+"""Mode `status`: how a running session stands, from its journal."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.node import node
+from kraken_flow.core.session import Session
+from kraken_flow.modes import Call, Mode
+from kraken_flow.modes.control import LATEST, session_in
+from kraken_flow.modes.driver import graph_of_run
+from kraken_flow.modes.live_console import drawn
+from kraken_flow.runs.directory import is_claimed, read_manifest
+from kraken_flow.runs.journal import JOURNAL
+from kraken_flow.runs.session_journal import begin, fold
+
+
+@node
+class Status(Mode):
+    """Show how a running session stands: prices, positions, orders, profit."""
+
+    needs_graph = False
+    run: str = LATEST
+    """Folder of the session."""
+
+    def drive(self, call: Call) -> int:
+        """Fold the journal and show where it ends."""
+        folder = session_in(self.run)
+        if not is_claimed(folder):
+            how = (read_manifest(folder) or {}).get("status")
+            raise UserError(f"mode.run={self.run}: the session there is not running ({how})")
+        console = Console(highlight=False)
+        session = _folded(folder)
+        if session is None:
+            console.print(f"{folder}: running, before its first instant", markup=False, soft_wrap=True)
+            return 0
+        result = session.account.result()
+        head = f"{folder}: running{', paused' if session.paused else ''}"
+        console.print(drawn(session, head, len(result.orders["pair"]), len(result.fills["pair"])))
+        return 0
+
+
+def _folded(folder: Path) -> Session | None:
+    """Return a session as its journal leaves it; None before its first instant."""
+    tape, frames, reader = begin(folder / JOURNAL)
+    if tape is None:
+        return None
+    session = Session(graph_of_run(folder), tape)
+    fold(session, frames, reader.path)
+    return session if session.rows else None

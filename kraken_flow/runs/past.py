@@ -1,0 +1,167 @@
+"""A run that is done, read back from its folder."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kraken_flow.core.errors import UserError
+from kraken_flow.nearest import nearest
+from kraken_flow.runs.directory import MANIFEST, SESSIONS, read_manifest
+from kraken_flow.runs.journal import JOURNAL
+from kraken_flow.runs.sources import of_program, source_file
+
+LATEST = "runs/latest"
+"""The run that is meant where none is named."""
+LOGS = {"orders.log": "order_log_sha256", "ledger.log": "ledger_sha256"}
+"""The hashed texts, and where `metrics.json` has their hashes."""
+_NOT_FILES = ("sample:", "memory")
+"""How the paths of data begin that was read from no file."""
+_NEEDED = ("config.yaml", "metrics.json", *LOGS)
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """One run that is done.
+
+    Parameters
+    ----------
+    name
+        The argument that named it, for messages: `mode.run=runs/latest`.
+    folder
+        Where it lies now, as an absolute path.
+    manifest
+        What its manifest says.
+    """
+
+    name: str
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @staticmethod
+    def at(key: str, path: str) -> "PastRun":
+        """Read the run that `key=path` names. Raises `UserError` where there is none, or where it is not finished."""
+        name, folder = f"{key}={path}", Path(path).expanduser()
+        if not folder.is_dir():
+            raise UserError(f"{name}: there is no such folder{_missing(folder)}")
+        manifest = read_manifest(folder)
+        if manifest is None:
+            inside = f"; did you mean {key}={folder / LATEST}?" if read_manifest(folder / LATEST) else ""
+            raise UserError(f"{name}: the folder holds no run of ours, which has a {MANIFEST}{inside}")
+        if manifest.get("kind") == "sweep":
+            raise UserError(f"{name}: this is a sweep; name one of its runs, as in {key}={folder / '0'}")
+        status = manifest.get("status")
+        stopped = status == "interrupted" and manifest.get("mode") in SESSIONS and (folder / "metrics.json").is_file()
+        if status != "finished" and not stopped:
+            raise UserError(f"{name}: the run is not finished, its manifest says {status}{_why(manifest)}")
+        lacking = [file for file in _NEEDED if not (folder / file).is_file()]
+        if lacking:
+            raise UserError(f"{name}: the run is not complete: it has no {', '.join(lacking)}")
+        run = PastRun(name, folder.absolute(), manifest)
+        if not isinstance(run.metrics, dict):
+            raise UserError(f"{name}: its metrics.json holds no object")
+        return run
+
+    @property
+    def mode(self) -> str:
+        """The mode that made it."""
+        return str(self.manifest.get("mode"))
+
+    @property
+    def strategy(self) -> str:
+        """The strategy's name, part of its client ids."""
+        return str(self.manifest.get("strategy"))
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What the manifest says of each file that was read."""
+        return list(self.manifest.get("data") or [])
+
+    @property
+    def journal(self) -> Path | None:
+        """Its journal, None where a run of its kind has none."""
+        return self.folder / JOURNAL if self.mode in SESSIONS else None
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The records of what was read from files."""
+        return [record for record in self.records if not str(record.get("path")).startswith(_NOT_FILES)]
+
+    @property
+    def session(self) -> Path | None:
+        """For the replay of a session: that session's folder, as it was named."""
+        replayed = self.manifest.get("replays")
+        return Path(replayed) if isinstance(replayed, str) else None
+
+    def homes(self) -> list[Path]:
+        """Return the folders that its relative paths may mean: the working directory, and that of the run."""
+        made_in = self.manifest.get("working_directory")
+        places = [Path.cwd(), *([Path(made_in)] if isinstance(made_in, str) else [])]
+        return [place for place in dict.fromkeys(places) if place.is_dir()]
+
+    @contextmanager
+    def at_home(self) -> Iterator[Path]:
+        """Stand, for as long as the context lasts, where its relative paths lead to most of what it read.
+
+        That is the working directory where nothing is missing there, or no more than where the run was made.
+        """
+        wanted = [Path(str(record["path"])) for record in self.files] + ([self.session] if self.session else [])
+        modules = [name for name in self.manifest.get("sources") or {} if not of_program(name) and name != "__main__"]
+
+        def lacking(place: Path) -> int:
+            search = [str(place), *sys.path]
+            without_file = sum(not (place / path).exists() for path in wanted)
+            return without_file + sum(source_file(module, search) is None for module in modules)
+
+        home, before = min(self.homes(), key=lacking), list(sys.path)
+        if str(home) != sys.path[0]:
+            sys.path.insert(0, str(home))
+        try:
+            with chdir(home):
+                yield home
+        finally:
+            sys.path[:] = before
+
+    @cached_property
+    def config(self) -> str:
+        """Its `config.yaml` as it stands."""
+        return self.text("config.yaml")
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Its `metrics.json`."""
+        try:
+            content: dict[str, Any] = orjson.loads(self.text("metrics.json"))
+        except orjson.JSONDecodeError as error:
+            raise UserError(f"{self.name}: its metrics.json cannot be read ({error})") from None
+        return content
+
+    def text(self, file: str) -> str:
+        """Return one of its files as text."""
+        try:
+            return (self.folder / file).read_bytes().decode()
+        except (OSError, UnicodeDecodeError) as error:
+            why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "it is not UTF-8"
+            raise UserError(f"{self.name}: its {file} cannot be read ({why})") from None
+
+
+def _missing(folder: Path) -> str:
+    if folder == Path(LATEST):
+        return "; no run has been made in this working directory: make one, or name one"
+    if not folder.parent.is_dir():
+        return f"; {folder.parent} does not exist either"
+    found = nearest(folder.name, (path.name for path in folder.parent.iterdir() if path.is_dir()))
+    return f"; did you mean {folder.parent / found}?" if found else ""
+
+
+def _why(manifest: Mapping[str, Any]) -> str:
+    error = manifest.get("error")
+    if isinstance(error, dict):
+        return f" ({error.get('message')})"
+    return "; repeat its own command to go on with it" if manifest.get("mode") in SESSIONS else "; make it anew"

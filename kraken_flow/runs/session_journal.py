@@ -1,0 +1,233 @@
+"""A session that writes down what it does: instants before they are taken, commands before they are carried out.
+
+Its state is the fold of its journal: what a killed session was is found by taking the journalled instants again, and
+the commands that come out have to be those that were written.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.hashes import file_hash
+from kraken_flow.core.orders import Control
+from kraken_flow.core.session import News, Session
+from kraken_flow.core.tape import Instant, Tape
+from kraken_flow.core.times import iso
+from kraken_flow.runs.control import requests
+from kraken_flow.runs.journal import JOURNAL, Frame, Journal, Reader
+
+_SENT = (
+    *("pair", "side", "type", "tif", "qty", "limit_price", "stop_price", "trail", "trail_rate", "expire_time"),
+    *("post_only", "reduce_only", "reason", "time", "tag"),
+)
+"""What an order is when it is sent; the rest is what becomes of it."""
+
+
+def commands_of(news: News) -> dict[str, Any]:
+    """Return the commands of an instant as they stand in a journal: new orders, and submits, amends and cancels."""
+    orders = zip(*(news.orders[name].tolist() for name in _SENT), strict=True)
+    lines = zip(*(column.tolist() for column in news.log.values()), strict=True)
+    return {"orders": [list(order) for order in orders], "log": [list(line) for line in lines]}
+
+
+def instant_frame(instant: Instant) -> dict[str, Any]:
+    """Return an instant as it stands in a journal."""
+    frame: dict[str, Any] = {"instant": instant.time, "bars": instant.bars}
+    return frame | {"finer": instant.finer} if instant.finer else frame
+
+
+def instant_of(frame: dict[str, Any]) -> Instant:
+    """Read an instant."""
+    return Instant(frame["instant"], _bars(frame["bars"]), tuple(_bars(slot) for slot in frame.get("finer", ())))
+
+
+def _bars(bars: list[list[int] | None]) -> tuple[Any, ...]:
+    return tuple(None if bar is None else tuple(bar) for bar in bars)
+
+
+def plain(tape: Tape) -> dict[str, Any]:
+    """Return what is known of a tape as a journal's first frame holds it."""
+    content: dict[str, Any] = orjson.loads(orjson.dumps(asdict(tape)))
+    return content
+
+
+def tape_from(content: dict[str, Any]) -> Tape:
+    """Read what a journal says of its tape."""
+    sequences = {name: tuple(content[name]) for name in ("pairs", "files", "notes")}
+    return Tape(**(content | sequences))
+
+
+def commands_in(news: News | None) -> dict[str, Any] | None:
+    """Return the commands of an instant, None where there are none."""
+    return None if news is None or len(news.log["kind"]) == 0 else commands_of(news)
+
+
+def control_frame(what: Control, time: int, name: str) -> dict[str, Any]:
+    """Return what a user said, when, and the request's name, as it stands in a journal."""
+    return {"control": what.word, "at": time, "request": name}
+
+
+def fold(session: Session, frames: Iterator[Frame], path: Path) -> dict[str, Any] | None:
+    """Take the instants and controls of a journal and hold what they command to what stands there.
+
+    Parameters: `frames` after the first. Returns the last one's commands where the journal ends before them. Raises
+    `CheckFailed` naming the first instant whose commands differ.
+    """
+    pending: dict[str, Any] | None = None
+    time = session.tape.first
+    for frame in frames:
+        commanded = "log" in frame.content
+        if commanded != (pending is not None) or (commanded and frame.content != pending):
+            raise CheckFailed(
+                f"{path}: the instant of {iso(time)} does not command again what stands there (frame {frame.number}); "
+                "the program or a strategy changed since. Go back to that version, or start anew in another run_dir"
+            )
+        pending = None
+        if "instant" in frame.content:
+            time = frame.content["instant"]
+            if time != session.due:
+                raise CheckFailed(
+                    f"{path}: frame {frame.number} holds the instant of {iso(time)}, due is that of "
+                    f"{iso(session.due)}: frames are missing; nothing was changed. Restore the file from a copy"
+                )
+            pending = commands_in(session.take(instant_of(frame.content)))
+        elif "control" in frame.content:
+            what = Control[frame.content["control"].upper()]
+            pending = commands_in(session.control(what, frame.content["at"]))
+    return pending
+
+
+def begin(path: Path) -> tuple[Tape | None, Iterator[Frame], Reader]:
+    """Open a journal: what it says of its tape (None where it was never begun), its other frames, and the reader.
+
+    Raises `CheckFailed` where it is no journal of a session.
+    """
+    reader = Reader(path)
+    frames = iter(reader)
+    first = next(frames, None)
+    if first is not None and "tape" not in first.content:
+        raise CheckFailed(f"{path}: its first frame does not say what it is about; it is no journal of a session")
+    try:
+        return None if first is None else tape_from(first.content["tape"]), frames, reader
+    except (KeyError, TypeError):
+        raise CheckFailed(f"{path}: another version of the program wrote it; go on with that version") from None
+
+
+class JournalledSession:
+    """A session and its journal in a run's folder.
+
+    Parameters
+    ----------
+    session
+        Before its first instant.
+    folder
+        The run's folder, held by the caller. A journal there is continued: its instants are taken again.
+
+    Raises
+    ------
+    CheckFailed
+        Where the journal is damaged, or what it says was commanded does not come out again.
+    UserError
+        Where it was written on other data.
+    """
+
+    def __init__(self, session: Session, folder: Path) -> None:
+        self.session = session
+        self.folder = folder
+        tape, frames, reader = begin(folder / JOURNAL)
+        if tape is not None:
+            _same_tape(tape, session.tape, folder)
+            _same_files(folder, session)
+        self._answered: set[str] = set()
+        pending = fold(session, self._noting_requests(frames), reader.path)
+        self.recovered = session.rows
+        """Instants that stood in the journal."""
+        self.torn = reader.torn
+        """Bytes of a torn tail that were cut."""
+        self.journal = Journal(reader.path, reader.end)
+        try:
+            if tape is None:
+                for request, _ in requests(folder):
+                    request.unlink(missing_ok=True)  # asked of an earlier session
+                self._write({"tape": plain(session.tape), "strategy_files": strategy_files(session)})
+            if pending is not None:
+                self._write(pending)
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def take(self, instant: Instant) -> News | None:
+        """Write an instant down, take it, and write down what it commands; then that may be carried out."""
+        self.journal.append(instant_frame(instant))
+        news = self.session.take(instant)
+        commands = commands_in(news)
+        if commands is not None:
+            self._write(commands)
+        return news
+
+    def obey(self, time: int) -> bool:
+        """Do what users asked for since the last call, at `time` ns UTC; return whether anything was asked.
+
+        A request is removed once it stands in the journal: one that a crash left behind is not done twice.
+        """
+        found = False
+        for request, what in requests(self.folder):
+            if request.name not in self._answered:
+                found = True
+                self._answered.add(request.name)
+                self._write(control_frame(what, time, request.name))
+                commands = commands_in(self.session.control(what, time))
+                if commands is not None:
+                    self._write(commands)
+            request.unlink(missing_ok=True)
+        return found
+
+    def _noting_requests(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if "request" in frame.content:
+                self._answered.add(frame.content["request"])
+            yield frame
+
+    def close(self) -> None:
+        """Put everything on the disk."""
+        self.journal.close()
+
+    def _write(self, content: dict[str, Any]) -> None:
+        self.journal.append(content)
+        self.journal.sync()
+
+
+def strategy_files(session: Session) -> dict[str, str]:
+    """Return the hashes of the files that decide what the strategy does, by path."""
+    return {path: file_hash(Path(path)) for path in session.graph.strategy.files()}
+
+
+def _same_files(folder: Path, session: Session) -> None:
+    """Refuse to continue a session whose strategy reads other files than it began with."""
+    first = next(iter(Reader(folder / JOURNAL)))
+    before, now = first.content.get("strategy_files", {}), strategy_files(session)
+    if before != now:
+        differ = sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
+        raise UserError(
+            f"run_dir={folder}: the strategy of the session there read other files ({', '.join(differ)} differs); "
+            "bring the old ones back, or choose another run_dir for a new session"
+        )
+
+
+def _same_tape(before: Tape, now: Tape, folder: Path) -> None:
+    """Refuse to continue a session on other data than it began with."""
+    old, new = plain(before), plain(now)
+    if old == new:
+        return
+    names = [name for name in new if old[name] != new[name]]
+    hashes = {str(file["path"]): file["sha256"] for file in before.files}
+    files = [str(file["path"]) for file in now.files if hashes.pop(str(file["path"]), None) != file["sha256"]]
+    files += hashes  # those that are no longer read
+    raise UserError(
+        f"run_dir={folder}: the session there ran on other data ({', '.join(files or names)} differs); "
+        "bring the old data back, or choose another run_dir for a new session"
+    )
