@@ -43,8 +43,8 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: $(VENV)/.core ## backtest the combined strategy on the sample market
-	@$(ACCELERATE); $(RUN) -m kraken_flow mode=backtest strategy=combined $(ARGS)
+demo: $(VENV)/.core ## trade the combined strategy on paper, on the sample market
+	@$(ACCELERATE); $(RUN) -m kraken_flow mode=paper strategy=combined $(ARGS)
 	@echo "next, many runs:         $(RUN) -m kraken_flow -m strategy=sma_cross strategy.fast=5,10,20"
 	@echo "next, your own strategy: $(RUN) -m kraken_flow mode=new mode.name=my_idea"
 

@@ -1,7 +1,10 @@
 """What is traded: one pair on one exchange, with the grid its orders must lie on."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+Origin: TypeAlias = Literal["table", "venue", "data", "override"]
+"""Where tick, lot and minima come from: the exchange's table, the venue itself, the data's decimals, or the user."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,7 @@ class Instrument:
     lot: int
     qty_min: int = 0
     cost_min: int = 0
-    origin: Literal["table", "data", "override"] = "table"
-    """Where tick, lot and minima come from: the exchange's table, the data's own decimals, or the user."""
+    origin: Origin = "table"
 
 
 def split_pair(pair: str) -> tuple[str, str]:

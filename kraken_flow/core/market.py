@@ -100,6 +100,8 @@ class Market:
     """Plain sentences for the data summary: resampling, missing bars, dropped rows, detected time unit."""
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Per pair: rows, missing, longest_gap, duplicates, dropped, zero_volume, outliers."""
+    terms: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """What the venue that a live tape comes from says of each pair: tick, lot, qty_min, cost_min, units of 10^-8."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ class Session:
         row = self.rows
         if instant.time != self.due:
             raise ValueError(f"instant {instant.time} is not row {row} of the tape")
-        bars = self._coarse.lay(instant.bars)
+        bars = self._coarse.lay((None,) * len(instant.bars) if instant.missed else instant.bars)
         fine = [self._fine.lay(slot) for slot in instant.finer]
         floats = [None if bar is None else tuple(value / UNIT for value in bar) for bar in instant.bars]
         forecast = self.signals.update(instant.time, floats)

@@ -91,11 +91,11 @@ def compute(graph: "Graph", market: Market, engine: str = "auto", scheduled: ran
         forecast = np.zeros((len(market.pairs), market.n_rows))
     elif says_the_same(graph, market):
         row = np.empty(market.n_rows)
-        _held(graph.strategy, features, 0, graph.features, row)
+        held_forecast(graph.strategy, features, 0, graph.features, row)
         forecast = np.broadcast_to(row, (len(market.pairs), market.n_rows))
     else:
         forecast = np.empty((len(market.pairs), market.n_rows))
-        features.each_pair(lambda pair: _held(graph.strategy, features, pair, graph.features, forecast[pair]))
+        features.each_pair(lambda pair: held_forecast(graph.strategy, features, pair, graph.features, forecast[pair]))
     rows: dict[str, range] = {}
     if scheduled is not None and features.native is not None and _stands(forecast[:, market.first_row :]):
         rows = dict.fromkeys(portfolio_alone(graph), scheduled)
@@ -144,7 +144,7 @@ def sources_of(strategy: Strategy) -> Iterator[Source]:
         yield from sources_of(part)
 
 
-def _held(
+def held_forecast(
     strategy: Strategy, features: FeatureColumns, pair: int, extra: Mapping[str, Source], value: FloatArray
 ) -> FloatArray | None:
     """Write a strategy's held forecast for one pair into `value`; return its confidence, None where it gives none."""
@@ -158,7 +158,7 @@ def _held(
         given[name] = (names, features.outputs(source, pair))
     for name, part in strategy.parts().items():
         held = np.empty(n_rows)
-        sure = _held(part, features, pair, extra, held)
+        sure = held_forecast(part, features, pair, extra, held)
         given[name] = (("value", "confidence"), (held, np.ones(n_rows) if sure is None else sure))
     confidence = None
     block = FORECAST_BLOCK if given else max(n_rows, 1)

@@ -18,12 +18,14 @@ class Instant(NamedTuple):
     """The bars that become known together: those of one decision bar.
 
     `time` is the bar's open, ns UTC; `finer` holds the bars inside it, a tuple over the pairs for each finer bar, empty
-    where none are used.
+    where none are used. `missed` bars were known in time to nobody, because the connection or the session was away:
+    features take them, for the account they are missing ones.
     """
 
     time: int
     bars: Bars
     finer: tuple[Bars, ...] = ()
+    missed: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Tape:
         Longest run of missing bars over which features carry their last output.
     detail_ns
         Length of the finer bars, 0 without.
-    decimals, synthetic_sample, files, notes, counts
+    decimals, synthetic_sample, files, notes, counts, terms
         As in `Market`.
     """
 
@@ -59,6 +61,7 @@ class Tape:
     files: tuple[Mapping[str, object], ...] = ()
     notes: tuple[str, ...] = ()
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    terms: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def start(self) -> int:
@@ -89,6 +92,7 @@ def tape_of(market: Market) -> Tape:
         files=market.files,
         notes=market.notes,
         counts=market.counts,
+        terms=market.terms,
     )
 
 
@@ -163,4 +167,5 @@ def market_of(tape: Tape, coarse: Grid, fine: Grid) -> Market:
         files=tape.files,
         notes=tape.notes,
         counts=tape.counts,
+        terms=tape.terms,
     )

@@ -9,7 +9,7 @@ import annotated_types
 from kraken_flow.core.account import Exchange
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import Source
-from kraken_flow.core.instrument import Instrument, split_pair
+from kraken_flow.core.instrument import Instrument, Origin, split_pair
 from kraken_flow.core.market import Market
 from kraken_flow.core.node import Amount, Factor, LeastAmount, NonNegative, Rate, node
 from kraken_flow.core.orders import FillPath
@@ -163,24 +163,36 @@ class SpotExchange(Exchange):
         return {"sigma": model.sigma, "mean_volume": model.volume}
 
     def instruments(self, market: Market) -> tuple[Instrument, ...]:
-        """Return one instrument per pair: from the table, else tick = the data's decimals and lot 10^-8."""
-        return tuple(self._instrument(pair, market.decimals.get(pair, PRICE_DECIMALS)) for pair in market.names)
+        """Return one instrument per pair.
 
-    def _instrument(self, pair: str, decimals: int) -> Instrument:
+        It is from the table, else as the venue said whose bars they are, else tick = the data's decimals and lot 10^-8.
+        """
+        return tuple(self._instrument(pair, market) for pair in market.names)
+
+    def _instrument(self, pair: str, market: Market) -> Instrument:
         base, quote = split_pair(pair)
-        terms = self.instruments_table.get(pair)
-        tick = 10 ** (PRICE_DECIMALS - decimals) if terms is None else _units(terms.tick, f"{pair} tick")
-        lot = 1 if terms is None else _units(terms.lot, f"{pair} lot")
+        steps, origin = self._steps(pair, market)
         return Instrument(
             pair=pair,
             base=base,
             quote=quote,
-            tick=tick if self.tick is None else _units(self.tick, "exchange.tick"),
-            lot=lot if self.lot is None else _units(self.lot, "exchange.lot"),
-            qty_min=0 if terms is None else _units(terms.qty_min, f"{pair} qty_min"),
-            cost_min=0 if terms is None else _units(terms.cost_min, f"{pair} cost_min") * UNIT,
-            origin="override" if self.tick or self.lot else "data" if terms is None else "table",
+            tick=steps["tick"] if self.tick is None else _units(self.tick, "exchange.tick"),
+            lot=steps["lot"] if self.lot is None else _units(self.lot, "exchange.lot"),
+            qty_min=steps["qty_min"],
+            cost_min=steps["cost_min"] * UNIT,
+            origin="override" if self.tick or self.lot else origin,
         )
+
+    def _steps(self, pair: str, market: Market) -> tuple[Mapping[str, int], Origin]:
+        """Return tick, lot and minima of a pair in units of 10^-8, and where they are from."""
+        terms = self.instruments_table.get(pair)
+        if terms is not None:
+            names = ("tick", "lot", "qty_min", "cost_min")
+            return {name: _units(getattr(terms, name), f"{pair} {name}") for name in names}, "table"
+        if pair in market.terms:
+            return market.terms[pair], "venue"
+        decimals = market.decimals.get(pair, PRICE_DECIMALS)
+        return {"tick": 10 ** (PRICE_DECIMALS - decimals), "lot": 1, "qty_min": 0, "cost_min": 0}, "data"
 
     def terms(self) -> Terms:
         """Return the integers that the simulator plays."""

@@ -1,6 +1,6 @@
 """Mode `compare`: in what two past runs differ."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.box import SIMPLE
@@ -11,12 +11,12 @@ from rich.text import Text
 from kraken_flow.core.node import node
 from kraken_flow.modes import Call, Mode
 from kraken_flow.runs.console import print_json, wide_console
-from kraken_flow.runs.differences import MetricChange, by_source, metric_changes, moved, version_changes
+from kraken_flow.runs.data_differences import bar_differences, count_differences, data_differences
+from kraken_flow.runs.differences import MetricChange, metric_changes, moved, version_changes
 from kraken_flow.runs.past import LOGS, PastRun
 
 _FIRST = 5
 """Orders that are shown of each kind."""
-_OF_DATA = ("path", "sha256", "first", "last", "rows")
 
 
 @node
@@ -57,8 +57,8 @@ def differences(a: PastRun, b: PastRun) -> dict[str, Any]:
         "keys": {key.key: {"a": key.before, "b": key.now} for key in keys},
         "engines": {"a": a.metrics.get("engine"), "b": b.metrics.get("engine")},
         "versions": version_changes(a.manifest.get("versions") or {}, b.manifest.get("versions") or {}),
-        "data": list(_data(a, b)),
-        "counts": _counts(a, b),
+        "data": [*data_differences(a, b), *bar_differences(a, b)],
+        "counts": count_differences(a, b),
         "metrics": {c.name: _metric(c) for c in metric_changes(a.metrics, b.metrics)},
         "orders": {
             "equal": orders.equal,
@@ -76,41 +76,6 @@ def _metric(change: MetricChange) -> dict[str, Any]:
     return {"a": change.before, "b": change.now, "difference": by}
 
 
-def _data(a: PastRun, b: PastRun) -> Iterator[str]:
-    """Say how what was read differs: files, their content, their span, what was made of missing bars."""
-    old, new = by_source(a.records), by_source(b.records)
-    for source in dict.fromkeys([*old, *new]):
-        role, name = source
-        what = name if role == "bars" else f"{name} ({role})"
-        if source not in new or source not in old:
-            yield f"{what}: read by {'a' if source in old else 'b'} alone"
-            continue
-        for field in _OF_DATA:
-            was, now = old[source].get(field), new[source].get(field)
-            if was != now:
-                yield f"{what}: {field} {_brief(field, was)} and {_brief(field, now)}"
-    if a.manifest.get("span") != b.manifest.get("span"):
-        yield f"span: {_span(a)} and {_span(b)}"
-    for run, other, letter in ((a, b, "a"), (b, a, "b")):
-        notes = other.manifest.get("data_notes") or []
-        yield from (f"{letter} alone: {note}" for note in run.manifest.get("data_notes") or [] if note not in notes)
-
-
-def _brief(field: str, value: Any) -> str:
-    return str(value)[:12] if field == "sha256" else str(value)
-
-
-def _span(run: PastRun) -> str:
-    return " to ".join(run.manifest.get("span") or ["nothing"])
-
-
-def _counts(a: PastRun, b: PastRun) -> dict[str, dict[str, int]]:
-    """Return the counters that differ, those of late and missed bars among them."""
-    old, new = (dict(run.manifest.get("counts") or {}) for run in (a, b))
-    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name, 0) != new.get(name, 0)]
-    return {name: {"a": old.get(name, 0), "b": new.get(name, 0)} for name in names}
-
-
 def _show(a: PastRun, b: PastRun, found: dict[str, Any]) -> None:
     console = wide_console()
     _line(console, f"a: {found['a']} ({a.mode} of {a.strategy}, engine {found['engines']['a']})")
@@ -125,7 +90,7 @@ def _show(a: PastRun, b: PastRun, found: dict[str, Any]) -> None:
             _line(console, title)
             for line in lines:
                 _line(console, f"  {line}")
-    counts = [(name.replace("_", " "), str(n["a"]), str(n["b"])) for name, n in found["counts"].items()]
+    counts = [(name, str(n["a"]), str(n["b"])) for name, n in found["counts"].items()]
     _table(console, "counts that differ", ("count", "a", "b"), counts)
     metrics = [
         (name, _number(m["a"]), _number(m["b"]), "" if m["difference"] is None else _number(m["difference"]))

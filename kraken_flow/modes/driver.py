@@ -21,6 +21,7 @@ from kraken_flow.core.signal import required_lookback
 from kraken_flow.core.times import iso
 from kraken_flow.modes import Call
 from kraken_flow.modes.terms import notes_on
+from kraken_flow.runs.certificate import standing
 from kraken_flow.runs.console import Report, print_json
 from kraken_flow.runs.record import Declared, Run
 from kraken_flow.runs.tables import SAMPLE, Tables
@@ -83,7 +84,7 @@ def show(call: Call, done: Done, metrics: dict[str, Any], record: Run) -> None:
     if call.choices.get("report") == "json":
         print_json(metrics)
         return
-    report = Report(done.finished, metrics, done.notes)
+    report = Report(done.finished, metrics, done.notes, record.manifest["audit"]["why"])
     report.show()
     report.say(f"run: {record.folder}")
 
@@ -117,6 +118,7 @@ def outputs(graph: Graph, done: Done) -> dict[str, Any]:
         "notes": list(done.notes),
         "callbacks": list(done.callbacks),
         "counts": dict(sorted(result.counts.items())),
+        "audit": standing(graph),
     } | ({"market": SAMPLE} if market.synthetic_sample else {})
 
 

@@ -1,6 +1,7 @@
 """What a running session shows: prices, positions, orders, profit, the age of the data."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -22,11 +23,13 @@ class Watch:
     """Shows a session while it runs.
 
     Parameters: `session` as it goes; `rows` of the whole tape, warm-up included, None where it has no end; `quiet`
-    shows nothing.
+    shows nothing; `source` says what there is to say about where the data comes from.
     """
 
-    def __init__(self, session: Session, rows: int | None, quiet: bool = False) -> None:
-        self.session, self.rows = session, rows
+    def __init__(
+        self, session: Session, rows: int | None, quiet: bool = False, source: Callable[[], str] = lambda: ""
+    ) -> None:
+        self.session, self.rows, self._source = session, rows, source
         before = session.account.result()
         self.orders, self.fills = len(before.orders["pair"]), len(before.fills["pair"])
         self._rows = session.rows
@@ -63,7 +66,8 @@ class Watch:
         """Return the session in one line."""
         now = self.session.account.standing()
         held = sum(position != 0 for position in now.position)
-        return f"{self._when()}: equity {now.equity:,.2f}, positions {held}, orders {self.orders}, fills {self.fills}"
+        said = f"{self._when()}: equity {now.equity:,.2f}, positions {held}, orders {self.orders}, fills {self.fills}"
+        return ", ".join(filter(None, (said, self._source())))
 
     def _when(self) -> str:
         tape, rows = self.session.tape, self.session.rows
@@ -74,7 +78,8 @@ class Watch:
         """Return the session as it is drawn, and how fast it goes."""
         head = f"paper {self._when()}{', paused' if self.session.paused else ''}"
         rate = (self.session.rows - self._rows) / max(time.monotonic() - self._began, 1e-9)
-        foot = Text(f"{rate:,.0f} instants/s; Ctrl-C stops in order, the same run_dir goes on")
+        pace = self._source() or f"{rate:,.0f} instants/s"
+        foot = Text(f"{pace}; Ctrl-C stops in order, the same run_dir goes on")
         return Group(drawn(self.session, head, self.orders, self.fills), foot)
 
 

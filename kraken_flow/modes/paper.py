@@ -5,28 +5,28 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
 from kraken_flow.config.composition import flat, read_yaml
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.market import Market
 from kraken_flow.core.session import Session
-from kraken_flow.core.tape import Instant, instants, tape_of
-from kraken_flow.core.times import SECOND
+from kraken_flow.core.signal import required_lookback
+from kraken_flow.core.source import Stream, StreamingSource
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Job, concluded, inputs, load, show, warn_of_fallback, write
+from kraken_flow.modes.finite import Finite
 from kraken_flow.modes.live_console import Watch
+from kraken_flow.runs.directory import unfinished_session
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.record import Run, recorded
-from kraken_flow.runs.session_journal import JournalledSession
+from kraken_flow.runs.session_journal import JournalledSession, begin
 
 logger = logging.getLogger(__name__)
 
-IDLE_S = 0.1
-"""How often a session looks for what users tell it."""
 _FREE = ("mode.speed", "run_dir", "report.")
 """Keys in which a restart may differ from the session it continues."""
 
@@ -36,22 +36,44 @@ def drive(call: Call, speed: float | None) -> int:
     job = Job.of(call, "paper")
     job = job.resuming(lambda folder: _same_configuration(folder, job.declared.config))
     warn_of_fallback(job.engine)
-    market = load(job.graph)
+    with asyncio.Runner() as runner:
+        stream = runner.run(_opened(job, speed))
+        try:
+            return _session(call, job, stream, runner)
+        finally:
+            runner.run(stream.close())
+
+
+async def _opened(job: Job, speed: float | None) -> Stream:
+    """Return the tape: the data of the configuration, or what streams from now on."""
+    source = job.graph.source
+    if not isinstance(source, StreamingSource):
+        return Finite(load(job.graph), inf if speed is None else speed)
+    folder = None if job.declared.run_dir is None else Path(job.declared.run_dir)
+    begun = folder is not None and unfinished_session(folder) is not None
+    head = begin(folder / JOURNAL)[0] if begun and folder is not None else None
+    return await source.stream(job.graph, required_lookback(job.graph), head, speed)
+
+
+def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> int:
+    """Trade on an open tape, write the run directory, print the report; return the exit code."""
     quiet = call.choices.get("report") == "json"
     with recorded(job.declared) as record:
         record.add(inputs(job.graph, job.engine))
-        session = Session(job.graph, tape_of(market), job.engine)
+        session = Session(job.graph, stream.tape, job.engine)
         began = time.perf_counter()
         journalled = JournalledSession(session, record.folder)
         _tell_recovery(journalled, record)
         try:
-            with Watch(session, market.n_rows, quiet) as watch:
-                whole = asyncio.run(_trade(journalled, market, inf if speed is None else speed, watch))
+            with Watch(session, stream.rows, quiet, stream.said) as watch:
+                whole = runner.run(_trade(journalled, stream, watch))
         finally:
+            record.manifest |= stream.facts()
             journalled.close()
         if session.rows <= session.tape.first_row:
             raise KeyboardInterrupt
         done = concluded(job.graph, session.outcome(), session.market(), time.perf_counter() - began)
+        done = replace(done, notes=(*done.notes, *stream.notes()))
         metrics = write(record, job, done)
         show(call, done, metrics, record)
         if not whole:
@@ -59,37 +81,22 @@ def drive(call: Call, speed: float | None) -> int:
     return 0
 
 
-async def _trade(session: JournalledSession, market: Market, speed: float, watch: Watch) -> bool:
+async def _trade(session: JournalledSession, stream: Stream, watch: Watch) -> bool:
     """Take instant after instant; return whether the tape came to its end, rather than somebody interrupting."""
     stop = asyncio.Event()
-    with _stopped_by_signals(stop):
-        async for instant in paced(market, session.session.rows, speed):
-            if instant is None:
-                session.obey(session.session.known)
-                watch.show(None)
-            else:
-                watch.show(session.take(instant))
-            # Signals are seen between instants, never inside one.
-            await asyncio.sleep(0)
-            if stop.is_set():
-                return session.session.rows == market.n_rows
+    async with aclosing(stream.instants(session.session.rows)) as coming:
+        with _stopped_by_signals(stop):
+            async for instant in coming:
+                if instant is None:
+                    session.obey(session.session.known)
+                    watch.show(None)
+                else:
+                    watch.show(session.take(instant))
+                # Signals are seen between instants, never inside one.
+                await asyncio.sleep(0)
+                if stop.is_set():
+                    return session.session.rows == stream.rows
     return True
-
-
-async def paced(market: Market, row: int, speed: float) -> AsyncIterator[Instant | None]:
-    """Yield a market's instants from a row on, each when it is due, and None now and then: time for other things.
-
-    The first comes at once, the others as long after it as they lie apart on the tape, divided by `speed`.
-    """
-    loop = asyncio.get_running_loop()
-    began = idle = loop.time()
-    for number, instant in enumerate(instants(market, row)):
-        due = began + number * market.timeframe_ns / SECOND / speed
-        while (now := loop.time()) < due or now - idle > IDLE_S:
-            await asyncio.sleep(min(max(due - now, 0.0), IDLE_S))
-            idle = loop.time()
-            yield None
-        yield instant
 
 
 @contextmanager

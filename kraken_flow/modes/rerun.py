@@ -98,7 +98,8 @@ def graph_of(past: PastRun) -> Graph:
 def again(past: PastRun, graph: Graph, engine: str) -> Again:
     """Make a run again, its data read anew, a session's from its journal too.
 
-    Raises `UserError` where that cannot be.
+    Raises `UserError` where that cannot be, `CheckFailed` where all there is of it is a journal that does not come out
+    again.
     """
     if past.mode not in MODES:
         raise UserError(f"{past.name}: a run of mode={past.mode} cannot be made again; those of {', '.join(MODES)} can")
@@ -120,6 +121,9 @@ def _session_again(past: PastRun, graph: Graph, engine: str, folder: Path) -> Ag
 
 def _paper_again(past: PastRun, graph: Graph, engine: str, path: Path) -> Again:
     """Fold a session's journal, and hold its bars to the data read anew."""
+    if hasattr(graph.source, "stream"):
+        # What a venue sent is gone; the journal is all there is of it.
+        return Again(_folded(graph, engine, path), journal=True)
     market = load(graph)
     if not path.is_file():
         return Again(perform(graph, engine, market), problems=("the journal is missing",))

@@ -12,7 +12,7 @@ from pyarrow import ArrowException
 from kraken_flow.config import compose
 from kraken_flow.config.composition import read_yaml
 from kraken_flow.config.differences import changed_keys
-from kraken_flow.core.errors import UserError
+from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.redact import revealed
 from kraken_flow.modes.rerun import Again, again, graph_of
@@ -114,6 +114,9 @@ class Verification:
             made = again(past, graph_of(past), self.engine)
         except UserError as error:
             self.stopped = str(error)
+            return
+        except CheckFailed as error:
+            self.changed.append(f"journal: {error}")
             return
         self.journal = made.journal
         tables = Tables(made.done.finished, past.strategy)

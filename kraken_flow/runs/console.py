@@ -53,13 +53,15 @@ def print_json(metrics: dict[str, Any], console: Console | None = None) -> None:
 class Report:
     """The report of one run.
 
-    Parameters: `metrics` the numbers of `metrics.json`; `notes` sentences about the run's terms.
+    Parameters: `metrics` the numbers of `metrics.json`; `notes` sentences about the run's terms; `audit` whether its
+    nodes were audited for look-ahead, in words.
     """
 
-    def __init__(self, run: FinishedRun, metrics: dict[str, Any], notes: Sequence[str] = ()) -> None:
+    def __init__(self, run: FinishedRun, metrics: dict[str, Any], notes: Sequence[str] = (), audit: str = "") -> None:
         self.run = run
         self.metrics = metrics
         self.notes = notes
+        self.audit = audit
         self.quote = run.instruments[0].quote if run.instruments else ""
         self.places = 8 if self.quote in _CRYPTO_QUOTES else 2
         self.console = Console(highlight=False)
@@ -150,6 +152,8 @@ class Report:
             yield "Backtesting from", iso(int(run.closes[0]) - market.timeframe_ns)
             yield "Backtesting to", iso(int(run.closes[-1]))
         yield "Timeframe, pairs", f"{timeframe_name(market.timeframe_ns)}, {len(market.pairs)}"
+        if self.audit:
+            yield "Look-ahead", self.audit
         yield "Trades closed / left open", f"{len(run.trades)} / {n_open}"
         yield "Starting balance", f"{self._exact(run.start_cash)} {self.quote}"
         yield "Final balance", f"{self._exact(run.final_equity)} {self.quote}"

@@ -20,7 +20,7 @@ from kraken_flow.core.times import iso
 from kraken_flow.runs.control import requests
 from kraken_flow.runs.journal import JOURNAL, Frame, Journal, Reader
 
-_SENT = (
+SENT = (
     *("pair", "side", "type", "tif", "qty", "limit_price", "stop_price", "trail", "trail_rate", "expire_time"),
     *("post_only", "reduce_only", "reason", "time", "tag"),
 )
@@ -29,7 +29,7 @@ _SENT = (
 
 def commands_of(news: News) -> dict[str, Any]:
     """Return the commands of an instant as they stand in a journal: new orders, and submits, amends and cancels."""
-    orders = zip(*(news.orders[name].tolist() for name in _SENT), strict=True)
+    orders = zip(*(news.orders[name].tolist() for name in SENT), strict=True)
     lines = zip(*(column.tolist() for column in news.log.values()), strict=True)
     return {"orders": [list(order) for order in orders], "log": [list(line) for line in lines]}
 
@@ -37,12 +37,13 @@ def commands_of(news: News) -> dict[str, Any]:
 def instant_frame(instant: Instant) -> dict[str, Any]:
     """Return an instant as it stands in a journal."""
     frame: dict[str, Any] = {"instant": instant.time, "bars": instant.bars}
-    return frame | {"finer": instant.finer} if instant.finer else frame
+    return frame | ({"finer": instant.finer} if instant.finer else {}) | ({"missed": True} if instant.missed else {})
 
 
 def instant_of(frame: dict[str, Any]) -> Instant:
     """Read an instant."""
-    return Instant(frame["instant"], _bars(frame["bars"]), tuple(_bars(slot) for slot in frame.get("finer", ())))
+    finer = tuple(_bars(slot) for slot in frame.get("finer", ()))
+    return Instant(frame["instant"], _bars(frame["bars"]), finer, frame.get("missed", False))
 
 
 def _bars(bars: list[list[int] | None]) -> tuple[Any, ...]:

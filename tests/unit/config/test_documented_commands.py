@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kraken_flow.modes import Backtest
+from kraken_flow import app
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -27,13 +27,15 @@ def test_the_pages_show_commands():
 
 @pytest.mark.parametrize("command", shown())
 def test_a_shown_command_is_taken(program, monkeypatch, command):
-    """Composed and validated as a whole; what a backtest does with it is tested elsewhere."""
+    """Composed and validated as a whole; what a mode does with it is tested elsewhere."""
     taken = []
-    monkeypatch.setattr(Backtest, "drive", lambda self, call: taken.append(call.graph) or 0)
+    if not {"mode=new", "mode=list"} & set(shlex.split(command)):
+        monkeypatch.setattr(app, "_call", lambda _, checked, *rest: taken.append(checked) or 0)
     program.write("my.yaml", re.findall(r"```yaml\n# my.yaml\n(.+?)```", PAGES_TEXT["docs/configuration.md"], re.S)[0])
     words = [re.sub(r"^(strategy\.\w+=\d+)(,\d+)+$", r"\1", word) for word in shlex.split(command) if word != "-m"]
     assert program(*words) == 0, program.err
     assert program.err == ""
+    assert all((checked.graph is not None) == checked.mode.needs_graph for checked in taken)
     assert taken or {"mode=new", "mode=list"} & set(words)
 
 

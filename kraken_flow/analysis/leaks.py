@@ -1,0 +1,234 @@
+"""Does anything know the future? Checks that need no knowledge of what they check.
+
+Prefix invariance: what a node says of the rows up to t is the same where the market ends at t. Future perturbation: it
+is the same whatever comes after t. And asked bar by bar, as a session asks it, it says what it says over whole columns.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kraken_flow.analysis.account_answers import NOT_ASKED
+from kraken_flow.analysis.answers import ACCOUNT, Answers, Failed, Subject, System, Table
+from kraken_flow.analysis.fresh import each_fresh
+from kraken_flow.analysis.futures import FUTURES, another, ends_at
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.frame import bin_of, bin_open
+from kraken_flow.core.market import Market
+from kraken_flow.core.units import Int64Array
+
+AGAIN, CUT, BY_BAR = "asked again", "nothing after", "bar by bar"
+CHECKS = (AGAIN, CUT, *FUTURES, BY_BAR)
+"""All checks: the same market once more, one that ends, other futures, and one bar after another."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A place where an answer changed.
+
+    Parameters: `check` a word of `CHECKS`; `row`, `pair` the first place; `whole` what the whole market gave there;
+    `other` what the check gave.
+    """
+
+    check: str
+    row: int
+    pair: int
+    whole: str
+    other: str
+
+
+@dataclass
+class Verdict:
+    """What is known of one node.
+
+    Parameters: `word` ok, leaks, varies (it is not the same when asked again), differs (it is not the same bar by bar,
+    though no change of the future changes it), follows (it reads a node of which one of these is true), idle (it says
+    nothing on these rows, so nothing is shown); `first` the first difference; `rows` how many values were compared,
+    over all pairs; `failed` the checks that found a difference.
+    """
+
+    subject: Subject
+    word: str = "ok"
+    first: Difference | None = None
+    rows: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """All verdicts, and how they were reached.
+
+    Parameters: `cuts` the rows behind which the future was changed; `trials` how many other markets were asked about;
+    `skipped` how many of them a node could not be asked about, because it failed on a future that never was.
+    """
+
+    verdicts: list[Verdict]
+    cuts: list[int]
+    trials: int
+    skipped: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing knows the future, and everything had something to say."""
+        return all(verdict.word == "ok" for verdict in self.verdicts)
+
+
+def audit(system: System, market: Market, cuts: int, seed: int, done: Callable[[int, int], object]) -> Finding:
+    """Ask every node of a system about a market and about others that share its past; compare.
+
+    Parameters
+    ----------
+    system
+        The nodes.
+    market
+        Rows that begin with the first decision.
+    cuts
+        How many rows to draw; the edges of higher timeframes come on top.
+    seed
+        Decides the rows and the other futures.
+    done
+        Told how many of how many steps are done.
+
+    Raises
+    ------
+    UserError
+        Where a node cannot be asked about the market itself.
+    """
+    rows = cut_rows(market, cuts, system.higher, seed)
+    n_steps = len(rows) + 3
+    asks = [partial(system.by_columns, market)] * 2 + [partial(system.by_bar, market)]
+    whole, again, by_bar = each_fresh(asks, lambda n: done(n, n_steps))
+    wrong = [f"{name}: {said.text}" for name, said in whole.items() if isinstance(said, Failed)]
+    if wrong:
+        raise UserError("\n".join(wrong))
+    found = list(differences(whole, again, AGAIN, market.n_rows - 1))
+    found += differences(whole, by_bar, BY_BAR, market.n_rows - 1)
+    works = [partial(_cut, whole, system, market, row, seed) for row in rows]
+    skipped = 0
+    for some, left_out in each_fresh(works, lambda n: done(n + 3, n_steps)):
+        found += some
+        skipped += left_out
+    verdicts = judge(system.subjects, whole, found)
+    return Finding(verdicts, rows, (1 + len(FUTURES)) * len(rows) + 2, skipped)
+
+
+def _cut(
+    whole: Answers, system: System, market: Market, row: int, seed: int
+) -> tuple[list[tuple[str, Difference]], int]:
+    """Do all checks behind one row."""
+    found: list[tuple[str, Difference]] = []
+    skipped = 0
+    for check, other in others(market, row, seed, system.higher):
+        said = system.by_columns(other)
+        if check != CUT:
+            # A future that never was may be one that a node is right to refuse.
+            skipped += any(isinstance(answer, Failed) for answer in said.values())
+            said = {name: answer for name, answer in said.items() if not isinstance(answer, Failed)}
+        found += differences(whole, said, check, row)
+    return found, skipped
+
+
+def leaks(ask: Callable[[Market], Table], market: Market, rows: Iterable[int], seed: int = 0) -> list[Difference]:
+    """Do the checks of an audit that ask about columns for a single node.
+
+    Parameters: `ask` gives the answer, of shape (..., n_pairs, n_rows); `rows` where to cut.
+    """
+    whole = {"": ask(market)}
+    return [
+        difference
+        for row in rows
+        for check, other in others(market, row, seed)
+        for _, difference in differences(whole, {"": ask(other)}, check, row)
+    ]
+
+
+def others(market: Market, row: int, seed: int, higher: Iterable[int] = ()) -> Iterator[tuple[str, Market]]:
+    """Yield the markets that share the past up to a row, each with the name of the check."""
+    yield CUT, ends_at(market, row)
+    following = int(market.times[row]) + market.timeframe_ns
+    ends = [bin_open(bin_of(following, length) + 1, length) for length in higher]
+    lengths = [(end - following) // market.timeframe_ns for end in ends] or [1]
+    until = row + lengths[row % len(lengths)]
+    for future in FUTURES:
+        yield future, another(market, row, future, seed, until)
+
+
+def cut_rows(market: Market, cuts: int, higher: Iterable[int], seed: int) -> list[int]:
+    """Draw rows after which to change the future; with each higher timeframe come rows around a close of its bars."""
+    last = market.n_rows - 2
+    if last < 1:
+        return []
+    rng = np.random.default_rng(seed)
+    rows = {last, *rng.choice(last, min(cuts, last), replace=False).tolist()}
+    for length in higher:
+        closes: Int64Array = np.flatnonzero((market.times + market.timeframe_ns - bin_open(0, length)) % length == 0)
+        for close in rng.choice(closes, min(2, len(closes)), replace=False).tolist():
+            rows |= {close - 1, close, close + 1}
+    return sorted(row for row in rows if 0 <= row <= last)
+
+
+def differences(whole: Answers, other: Answers, check: str, row: int) -> Iterator[tuple[str, Difference]]:
+    """Yield the nodes whose answers up to a row are not the same to the bit, each with the first place."""
+    for name, said in other.items():
+        expected = whole[name]
+        if isinstance(expected, Failed):
+            continue
+        if isinstance(said, Failed):
+            yield name, Difference(check, row, 0, "an answer", said.text)
+            continue
+        a, b = expected[..., : row + 1], said[..., : row + 1]
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        if same.all():
+            continue
+        wrong = ~same.reshape(-1, *same.shape[-2:])
+        at = int(wrong.any(axis=(0, 1)).argmax())
+        pair = int(wrong[:, :, at].any(axis=0).argmax())
+        output = int(wrong[:, pair, at].argmax())
+        before, after = (_text(table.reshape(wrong.shape)[output, pair, at]) for table in (a, b))
+        yield name, Difference(check, at, pair, before, after)
+
+
+def _text(value: Any) -> str:
+    """Write a value of a feature or a forecast; those of the account half are digests and say nothing."""
+    return format(value, ".9g") if isinstance(value, float) else ""
+
+
+def judge(subjects: Mapping[str, Subject], whole: Answers, found: Iterable[tuple[str, Difference]]) -> list[Verdict]:
+    """Return a verdict per node: those whose inputs were sound and who changed all the same are the ones that leak."""
+    verdicts = {name: Verdict(subject, rows=_compared(whole[name], subject.kind)) for name, subject in subjects.items()}
+    for name, difference in sorted(found, key=lambda item: (item[1].row, CHECKS.index(item[1].check))):
+        verdict = verdicts[name]
+        verdict.first = verdict.first or difference
+        verdict.failed += [difference.check] * (difference.check not in verdict.failed)
+    for verdict in verdicts.values():
+        above = [verdicts[name].word for name in verdict.subject.reads]
+        if verdict.first is not None:
+            own = "varies" if AGAIN in verdict.failed else "differs" if verdict.failed == [BY_BAR] else "leaks"
+            verdict.word = own if set(above) <= {"ok", "idle"} else "follows"
+        elif verdict.rows == 0 and verdict.subject.kind not in ACCOUNT:
+            verdict.word = "idle"
+    _blame_the_first([v for v in verdicts.values() if v.subject.kind in ACCOUNT and v.first is not None])
+    return list(verdicts.values())
+
+
+def _blame_the_first(account: list[Verdict]) -> None:
+    """Of the account half, which feeds back into itself, let the node that changed first be the one that leaks."""
+    if not account or account[0].word == "follows":
+        return
+    first = min(account, key=lambda verdict: verdict.first.row if verdict.first else 0)
+    for verdict in account:
+        if verdict is not first:
+            verdict.word = "follows"
+
+
+def _compared(said: Table | Failed, kind: str) -> int:
+    """Count the values that say something: numbers of a feature, answers asked for, forecasts if one is not 0."""
+    if isinstance(said, Failed):
+        return 0
+    if kind in ACCOUNT:
+        return int((said[0] != NOT_ASKED).sum())
+    silent = np.isnan(said).all(axis=0) if kind == "feature" else np.full(said[0].shape, not said[0].any())
+    return int((~silent).sum())

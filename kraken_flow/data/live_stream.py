@@ -1,0 +1,319 @@
+"""Bars as a venue makes them, instant by instant: connections break and come back, bars come late or never."""
+
+import asyncio
+import logging
+import time as system
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from random import SystemRandom
+
+from kraken_flow.core.tape import Instant, Tape
+from kraken_flow.core.times import SECOND
+from kraken_flow.data.arrivals import Arrivals
+from kraken_flow.data.clock import Clock, ticking
+from kraken_flow.data.trade_bars import TradeBars
+from kraken_flow.data.venue import Lost, Venue
+from kraken_flow.data.warm_up import Found, cut, history
+
+logger = logging.getLogger(__name__)
+
+_FIRST_WAIT, _LONGEST_WAIT = SECOND // 2, 60 * SECOND
+_ASK_AFTER = 0.4
+"""Where bars are asked for: the share of the feed delay after a bar's close at which it is."""
+
+
+def backoff(attempt: int) -> int:
+    """Return how long to wait before an attempt (1 is the first again), ns: twice as long each time, and jitter.
+
+    Jitter keeps the clients of a venue that was away from coming back all at once.
+    """
+    longest = min(_FIRST_WAIT << min(attempt - 1, 20), _LONGEST_WAIT)
+    return int(longest * SystemRandom().uniform(0.5, 1.0))
+
+
+@dataclass
+class _Line:
+    """What is known about one pair's bars.
+
+    Parameters: `down` whether they may lack something since the connection broke; `through` until when they were
+    complete when they were last asked for, ns UTC; `since` the first open that is witnessed whole where bars are made
+    of trades; `lost` how often the connection broke.
+    """
+
+    down: bool = True
+    through: int = 0
+    since: int = 0
+    lost: int = 0
+
+
+class LiveStream:
+    """The stream of one session; see `core.source.Stream`.
+
+    Parameters
+    ----------
+    venue
+        Open already.
+    clock
+        The time.
+    tape
+        What is known before the first instant.
+    found
+        The warm-up of a new session; None for one that is continued: what it missed is fetched.
+    lookback
+        Bars of each pair before the start.
+    end
+        Open after the last row, ns UTC, None where there is none.
+    feed_delay, stale
+        Time after a bar's close at which it is known, and silence after which a connection is taken for dead, ns.
+    trades
+        Whether bars are made of trades.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        clock: Clock,
+        tape: Tape,
+        found: Found | None,
+        lookback: int,
+        end: int | None,
+        feed_delay: int,
+        stale: int,
+        trades: bool,
+    ) -> None:
+        self.tape = tape
+        self.rows = None if end is None else max(0, -((tape.first - end) // tape.timeframe_ns))
+        self.missed = 0
+        """Rows that were taken too late to decide on."""
+        self._venue, self._clock, self._found, self._lookback = venue, clock, found, lookback
+        self._delay, self._stale, self._trades = feed_delay, stale / SECOND, trades
+        self._lines = {pair: _Line() for pair in tape.pairs}
+        self._making: dict[str, TradeBars] = {}
+        self._duplicates = dict.fromkeys(tape.pairs, 0)
+        self._arrivals = Arrivals(tape.pairs, tape.first, tape.timeframe_ns)
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def instants(self, row: int = 0) -> AsyncGenerator[Instant | None]:
+        """Yield the instants from a row on, each when it is known, and None now and then.
+
+        What was known before this stream began comes at once. An instant whose bars could not be had in time, because
+        the connection or the session was away, waits until they can, and is marked as missed.
+        """
+        return ticking(self._instants(row))
+
+    async def _instants(self, row: int) -> AsyncGenerator[Instant]:
+        step, began = self.tape.timeframe_ns, self._clock.now()
+        self._arrivals = Arrivals(self.tape.pairs, self.tape.first + row * step, step)
+        await self._fill()
+        while self._more() and self._known(self._arrivals.next) <= began:
+            yield self._take(late=True)
+        self._tasks += [asyncio.create_task(self._guarded(pair)) for pair in self.tape.pairs]
+        if self._venue.streams:
+            self._tasks.append(asyncio.create_task(self._listen()))
+        while self._more():
+            time = self._arrivals.next
+            if self._trades:
+                await self._clock.until(time + step + int(self._delay * _ASK_AFTER))
+                self._tasks += [asyncio.create_task(self._ask(p)) for p in self.tape.pairs if self._partial(p, time)]
+            await self._clock.until(self._known(time))
+            waited = await self._settled(time)
+            yield self._take(late=waited or self._clock.now() >= self._known(time) + step)
+
+    def facts(self) -> Mapping[str, object]:
+        """Return the venue, and what happened to each pair's bars."""
+        stream = {
+            "venue": self._venue.name,
+            "transport": "websocket" if self._venue.streams else "rest",
+            "bars": "trades" if self._trades else "candles",
+            "missed_instants": self.missed,
+            "pairs": self._counted(),
+        }
+        return {"stream": stream}
+
+    def _counted(self) -> dict[str, dict[str, int]]:
+        pairs = self._arrivals.facts()
+        for pair, counted in pairs.items():
+            made = self._making.get(pair)
+            counted["duplicates"] += self._duplicates[pair] + (made.duplicates if made else 0)
+            counted["connections_lost"] = self._lines[pair].lost
+        return pairs
+
+    def notes(self) -> tuple[str, ...]:
+        """Return in sentences what came late, lacks, or was missed."""
+        pairs = self._counted()
+        told = {
+            "late": "bars that came, whole or in part, after they were known to be due; not used",
+            "missing": "bars that did not come",
+            "connections_lost": "connections lost and made again",
+        }
+        notes = []
+        for name, words in told.items():
+            some = ", ".join(f"{pair} {counted[name]}" for pair, counted in pairs.items() if counted[name])
+            if some:
+                notes.append(f"{words}: {some}")
+        if self.missed:
+            notes.append(f"instants fetched afterwards, which moved features but were not decided on: {self.missed}")
+        return tuple(notes)
+
+    def said(self) -> str:
+        """Return how long ago the venue was heard, whether it is away, and how many bars came late."""
+        silence = max(0.0, system.time() - max(self._venue.heard, self._venue.answered))
+        away = any(line.down for line in self._lines.values())
+        late = sum(counted.late for counted in self._arrivals.counts.values())
+        words = [f"{self._venue.name} heard {silence:.0f} s ago", "connecting" * away, f"late bars {late}" * bool(late)]
+        return ", ".join(filter(None, words))
+
+    async def close(self) -> None:
+        """End what is under way and let go of the connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._venue.close()
+
+    def _more(self) -> bool:
+        return self.rows is None or self._arrivals.next < self.tape.first + self.rows * self.tape.timeframe_ns
+
+    def _known(self, time: int) -> int:
+        return time + self.tape.timeframe_ns + self._delay
+
+    def _take(self, late: bool) -> Instant:
+        """Take the next row as it stands; one from the start on that is late is missed."""
+        time = self._arrivals.next
+        decided = time >= self.tape.start
+        bars = self._arrivals.take(counting=decided)
+        for making in self._making.values():
+            making.forget(time - self.tape.timeframe_ns)
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self.missed += late and decided
+        return Instant(time, bars, missed=late and decided)
+
+    async def _fill(self) -> None:
+        """Put in what was known before the stream began: the warm-up, or what a session that is continued missed."""
+        since, attempt = self._arrivals.next, 0
+        while self._found is None:
+            try:
+                now, step = self._clock.now(), self.tape.timeframe_ns
+                fetched = {p: await history(self._venue, p, since, step, now - step + 1) for p in self.tape.pairs}
+                self._found = {p: cut(bars, self.tape.start, self._lookback) for p, bars in fetched.items()}
+            except Lost as error:
+                attempt += 1
+                logger.warning("what was missed could not be fetched: %s", error)
+                await self._clock.sleep(backoff(attempt))
+        for pair, bars in self._found.items():
+            for time, bar in bars.items():
+                if time >= since:
+                    self._arrivals.put(pair, time, bar, asked=True)
+
+    def _partial(self, pair: str, time: int) -> bool:
+        """Return whether a bar of trades was not witnessed from its open on."""
+        return time < self._lines[pair].since
+
+    def _ready(self, pair: str, time: int) -> bool:
+        line = self._lines[pair]
+        whole = not line.down and not self._partial(pair, time)
+        return whole or line.through >= time + self.tape.timeframe_ns
+
+    async def _settled(self, time: int) -> bool:
+        """Wait until it is known of every pair what its bar is; return whether that took waiting."""
+        waited = False
+        while not all(self._ready(pair, time) for pair in self.tape.pairs):
+            waited = True
+            self._changed.clear()
+            await self._changed.wait()
+        return waited
+
+    async def _guarded(self, pair: str) -> None:
+        """Follow a pair for good: whatever breaks, begin again after a while."""
+        attempt = 0
+        while True:
+            began = self._clock.now()
+            try:
+                await (self._follow(pair) if self._venue.streams else self._poll(pair))
+            except Lost as error:
+                line = self._lines[pair]
+                line.lost += not line.down or attempt == 0
+                line.down = True
+                attempt = 1 if self._clock.now() - began > _LONGEST_WAIT else attempt + 1
+                logger.warning("%s: lost %s: %s", pair, self._venue.name, error)
+            await self._clock.sleep(backoff(attempt))
+            if self._venue.streams:
+                await self._ask(pair)
+
+    async def _follow(self, pair: str) -> None:
+        """Subscribe, ask for what may have been missed before, then take what comes."""
+        began = system.time()
+        coming = self._coming(pair)
+        try:
+            while self._venue.heard < began and not coming.done():
+                if system.time() - began > self._stale:
+                    raise Lost("the subscription was not answered")
+                await asyncio.sleep(0.002)
+            await self._repair(pair)
+            if not coming.done() or coming.exception() is None:
+                self._lines[pair].down = False
+                self._changed.set()
+            while True:
+                await coming
+                coming = self._coming(pair)
+        finally:
+            coming.cancel()
+
+    def _coming(self, pair: str) -> "asyncio.Task[None]":
+        task = asyncio.create_task(self._receive(pair))
+        # What failed while something else was waited for is not asked about any more.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    async def _receive(self, pair: str) -> None:
+        """Take in what the venue sends next about a pair."""
+        if not self._trades:
+            for time, bar in await self._venue.next_candles(pair):
+                self._arrivals.put(pair, time, bar)
+            return
+        if self._lines[pair].down and (before := self._making.pop(pair, None)):
+            self._duplicates[pair] += before.duplicates
+        if pair not in self._making:
+            step, now = self.tape.timeframe_ns, self._clock.now()
+            self._lines[pair].since = now + -now % step
+            self._making[pair] = TradeBars(step, self._lines[pair].since)
+        for time, bar in self._making[pair].add(await self._venue.next_trades(pair)).items():
+            self._arrivals.put(pair, time, bar)
+
+    async def _poll(self, pair: str) -> None:
+        """Ask for each bar once it has closed, and again until it is there or its row is taken."""
+        step = self.tape.timeframe_ns
+        while True:
+            time = self._arrivals.next
+            await self._clock.until(time + step + int(self._delay * _ASK_AFTER))
+            await self._repair(pair)
+            self._lines[pair].down = False
+            self._changed.set()
+            again = self._clock.now() + max(SECOND // 2, int(self._delay * _ASK_AFTER))
+            while self._arrivals.next == time and (self._arrivals.has(pair, time) or self._clock.now() < again):
+                await self._clock.sleep(SECOND // 10)
+
+    async def _ask(self, pair: str) -> None:
+        """Ask for a pair's bars; where that fails too, the next attempt will."""
+        try:
+            await self._repair(pair)
+        except Lost as error:
+            logger.warning("%s: %s did not answer: %s", pair, self._venue.name, error)
+
+    async def _repair(self, pair: str) -> None:
+        """Ask by REST for the bars from the row before the next one on."""
+        now, step = self._clock.now(), self.tape.timeframe_ns
+        for time, bar in await self._venue.candles(pair, self._arrivals.next - step):
+            # A running bar is followed by WebSocket only; elsewhere its state would be taken for the whole.
+            if time + step <= now or (self._venue.streams and not self._trades):
+                self._arrivals.put(pair, time, bar, asked=True)
+        self._lines[pair].through = now
+        self._changed.set()
+
+    async def _listen(self) -> None:
+        """Break a connection on which nothing, not even a heartbeat, came for too long."""
+        while True:
+            await asyncio.sleep(self._stale / 4)
+            heard = self._venue.heard
+            if heard and system.time() - heard > self._stale:
+                self._venue.drop()

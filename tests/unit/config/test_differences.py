@@ -1,0 +1,41 @@
+import pytest
+
+from kraken_flow.config import compose
+from kraken_flow.config.differences import changed_keys
+from kraken_flow.config.paths import GROUPS, options
+
+
+def told(before, now, **more):
+    return [str(change) for change in changed_keys(compose(before), compose(now), **more)]
+
+
+@pytest.mark.parametrize("group", ["strategy", "exchange", "risk", "portfolio"])
+def test_a_configuration_does_not_differ_from_itself(group):
+    needed = {"scripted": ["strategy.path=a"], "fixed_quantity": ["portfolio.quantity=1"]}
+    for name in options(group):
+        words = [f"{group}={name}", *needed.get(name, [])]
+        assert told(words, words) == []
+
+
+def test_stating_a_default_is_no_difference_and_another_value_is_held_to_it():
+    stated = ["risk.position.stop_loss=0.03", "exchange.slippage.model=none", "strategy.fast=10", "timeframe=1h"]
+    assert told([], stated) == told(stated, []) == []
+    assert told([], ["risk.position.stop_loss=0.04", "exchange.slippage.bps=2", "engine=rust"]) == [
+        "exchange.slippage.bps was 0.0, is 2",
+        "risk.position.stop_loss was 0.03, is 0.04",
+        "engine was auto, is rust",
+    ]
+
+
+def test_keys_come_in_the_order_of_the_groups_and_run_dir_does_not_count():
+    words = ["strategy=momentum", "exchange.latency_bps=3", "account.cash=5", "seed=2", "run_dir=x", "pairs=[BTC/USD]"]
+    keys = [change.key.partition(".")[0] for change in changed_keys(compose([]), compose(words))]
+    known = [*GROUPS, "seed"]
+    assert keys == sorted(keys, key=known.index)
+    assert set(keys) == {"exchange", "account", "pairs", "strategy", "seed"}
+    assert told([], ["run_dir=x"], free=()) == ["run_dir was null, is x"]
+
+
+def test_true_is_not_one():
+    change = changed_keys({"account": {"short": True}}, {"account": {"short": 1}})
+    assert [str(key) for key in change] == ["account.short was true, is 1"]
