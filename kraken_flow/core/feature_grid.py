@@ -79,12 +79,23 @@ class FeatureColumns:
         else:
             out[:] = self.outputs(source, pair)[0]
 
-    def table(self, name: str, source: Source) -> FloatArray:
-        """Return a single-output feature for all pairs, float64 of shape (n_pairs, n_rows)."""
+    def sample(self, source: Source, pair: int, rows: range, out: FloatArray) -> None:
+        """Write a single output at some rows of the grid into `out`, float64 of shape (len(rows),): the same bits."""
+        if self._rows[pair] is None and isinstance(source, Feature):
+            self.frames[pair].sample(source, rows, out)
+        else:
+            out[:] = self.outputs(source, pair)[0][rows.start : rows.stop : rows.step]
+
+    def table(self, name: str, source: Source, rows: range | None = None) -> FloatArray:
+        """Return a single-output feature for all pairs: float64 of shape (n_pairs, n_rows), or of `rows` alone."""
         if isinstance(source, Feature) and len(source.names) != 1:
             raise UserError(f"{name}: {source} has several outputs, and an account node reads one")
-        result = np.empty((len(self.market.pairs), self.market.n_rows))
-        self.each_pair(lambda pair: self.fill(source, pair, result[pair]))
+        if rows is None:
+            result = np.empty((len(self.market.pairs), self.market.n_rows))
+            self.each_pair(lambda pair: self.fill(source, pair, result[pair]))
+        else:
+            result = np.empty((len(self.market.pairs), len(rows)))
+            self.each_pair(lambda pair: self.sample(source, pair, rows, result[pair]))
         return result
 
     def each_pair(self, work: Callable[[int], object]) -> None:

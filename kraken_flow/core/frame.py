@@ -106,6 +106,18 @@ class Frame:
         else:
             out[:] = self.value(feature)
 
+    def sample(self, feature: Feature, rows: range, out: FloatArray) -> None:
+        """Write the single output of a feature at some bars, float64 of shape (len(rows),), without keeping it."""
+        name, columns = feature.kernel, [source for source in feature.inputs() if not isinstance(source, Feature)]
+        known = feature in self._known or feature.fused() is not None or len(columns) < len(feature.inputs())
+        if self.native is None or name is None or self.units is None or known or not feature.reads_units:
+            whole = np.empty(len(self.times))
+            self.fill(feature, whole)
+            out[:] = whole[rows.start : rows.stop : rows.step]
+            return
+        units = [np.ascontiguousarray(self.units(column)) for column in columns]
+        self.native.sample_feature_units(name, feature.parameters(), units, rows.start, rows.step, out)
+
     def _run_kernel(self, native: ModuleType, kernel: str, feature: Feature, table: FloatArray) -> None:
         name, parameters, sources = feature.fused() or (kernel, feature.parameters(), feature.inputs())
         columns = [source for source in sources if not isinstance(source, Feature)]

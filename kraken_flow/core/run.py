@@ -38,13 +38,13 @@ def execute(graph: Graph, market: Market, engine: str = "auto") -> Outcome:
     """
     instruments = graph.exchange.instruments(market)
     spec = compile_graph(graph, market, instruments)
-    signals = compute(graph, market, engine)
     native = pick_native(engine)
+    signals = compute(graph, market, engine, twin.scheduled_rows(spec, market.n_rows))
     if native is None:
         result = reference.run(spec, market, signals.forecast_fix, signals.aux_fix)
         asked: tuple[str, ...] = ()
     else:
-        result = twin.run(native, spec, market, signals.forecast, signals.aux)
+        result = twin.run(native, spec, market, signals.forecast, signals.aux, rows=signals.rows)
         asked = twin.callbacks(spec)
     logging.getLogger(__name__).debug("ran %d rows", market.n_rows)
     return Outcome(result, instruments, spec, notes_of(spec, result, graph), asked, signals)

@@ -41,12 +41,15 @@ class Signals:
         broadcast.
     aux
         Columns that account nodes declared, by name: float64 of shape (n_pairs, n_rows), NaN where undefined.
+    rows
+        Of columns of `aux` that are read at some rows only: these rows, and the column holds no others.
     """
 
     market: Market
     forecast: FloatArray
     aux: dict[str, FloatArray]
     _features: FeatureColumns = field(repr=False)
+    rows: Mapping[str, range] = field(default_factory=dict)
 
     def columns(self, feature: Source) -> FloatArray:
         """Return a feature on the grid, float64 of shape (n_outputs, n_pairs, n_rows).
@@ -75,11 +78,13 @@ class Signals:
         return result
 
 
-def compute(graph: "Graph", market: Market, engine: str = "auto") -> Signals:
+def compute(graph: "Graph", market: Market, engine: str = "auto", scheduled: range | None = None) -> Signals:
     """Compute all forecasts and declared columns of a graph over a market.
 
-    Parameters: `engine` auto, rust (a `UserError` without the extension) or python (the extension is not touched).
-    Raises `UserError` where a strategy's forecast leaves [-1, 1] or has the wrong shape.
+    Parameters: `engine` auto, rust (a `UserError` without the extension) or python (the extension is not touched);
+    `scheduled` the rows at which the portfolio reads its columns as long as no forecast changes: where none ever does,
+    they are computed at these rows alone. Raises `UserError` where a strategy's forecast leaves [-1, 1] or has the
+    wrong shape.
     """
     features = FeatureColumns(market, pick_native(engine))
     if isinstance(graph.strategy, Scripted):
@@ -91,8 +96,16 @@ def compute(graph: "Graph", market: Market, engine: str = "auto") -> Signals:
     else:
         forecast = np.empty((len(market.pairs), market.n_rows))
         features.each_pair(lambda pair: held_forecast(graph.strategy, features, pair, graph.features, forecast[pair]))
-    aux = {name: features.table(name, source) for name, source in account_features(graph).items()}
-    return Signals(market, forecast, aux, features)
+    rows: dict[str, range] = {}
+    if scheduled is not None and features.native is not None and _stands(forecast[:, market.first_row :]):
+        rows = dict.fromkeys(portfolio_alone(graph), scheduled)
+    aux = {name: features.table(name, source, rows.get(name)) for name, source in account_features(graph).items()}
+    return Signals(market, forecast, aux, features, rows)
+
+
+def _stands(forecast: FloatArray) -> bool:
+    """Return whether a forecast of one row that serves all pairs is the same at all times."""
+    return forecast.strides[0] == 0 and bool((forecast[:1] == forecast[:1, :1]).all())
 
 
 def says_the_same(graph: "Graph", market: Market) -> bool:
@@ -107,6 +120,14 @@ def account_features(graph: "Graph") -> dict[str, Source]:
     for declaring in (graph.portfolio, graph.exchange, graph.risk, graph.execution):
         found.update(getattr(declaring, "features", dict)())
     return found
+
+
+def portfolio_alone(graph: "Graph") -> set[str]:
+    """Return the names of the columns that the portfolio declares and no other node."""
+    names = set(graph.portfolio.features())
+    for other in (graph.exchange, graph.risk, graph.execution):
+        names -= set(getattr(other, "features", dict)())
+    return names
 
 
 def required_lookback(graph: "Graph") -> int:

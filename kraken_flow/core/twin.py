@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kraken_flow.core.account import Execution, Portfolio, Risk, View
+from kraken_flow.core.account import Execution, Portfolio, Protection, Risk, View
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market, PairColumns
 from kraken_flow.core.orders import OrderRequest, Side
@@ -35,12 +35,14 @@ def run(
     forecast: FloatArray | Int64Array,
     aux: Mapping[str, FloatArray | Int64Array],
     quick: bool = True,
+    rows: Mapping[str, range] | None = None,
 ) -> Result:
     """Run the Rust engine over whole columns.
 
     Parameters: `forecast` of shape (n_pairs, n_rows), float64 or already int64 of 10^-9, held; `aux` the same shape by
-    name. Floats are rounded by the rule of `units.fix` where they are read. `quick=False` takes every row step by step;
-    the result is the same. Raises `UserError` where an amount leaves the integers that the engine computes with.
+    name, or a column for each of `rows` where that names some. Floats are rounded by the rule of `units.fix` where they
+    are read. `quick=False` takes every row step by step; the result is the same. Raises `UserError` where an amount
+    leaves the integers that the engine computes with.
     """
     detail = market.detail
     fine = None if detail is None else (detail.timeframe_ns, detail.per_bar, [_arrays(p) for p in detail.pairs])
@@ -52,7 +54,7 @@ def run(
             np.ascontiguousarray(market.times),
             pairs,
             _rows(forecast),
-            [_rows(aux[name]) for name in spec.aux],
+            [_column(aux[name], (rows or {}).get(name)) for name in spec.aux],
             equity,
             fine,
             Nodes(spec) if callbacks(spec) else None,
@@ -67,6 +69,18 @@ def run(
         return cash, gross
 
     return _as_result(native, spec, done, equity, account)
+
+
+def scheduled_rows(spec: Spec, n_rows: int) -> range | None:
+    """Return the rows at which the portfolio reads its columns while no forecast changes; None where it may at any.
+
+    They are those of scheduled rebalances, the first row being one: targets that drift, stops and nodes in Python may
+    read at others.
+    """
+    drifts = spec.band >= 0 and spec.portfolio.drifts
+    if drifts or spec.scripted or spec.protection != Protection() or callbacks(spec):
+        return None
+    return range(spec.first_row, n_rows, spec.rebalance_bars or max(n_rows, 1))
 
 
 class Stepper:
@@ -229,6 +243,11 @@ def _arrays(pair: PairColumns) -> tuple[NDArray[Any], ...]:
 def _rows(table: NDArray[Any]) -> NDArray[Any]:
     """Return a table whose rows are contiguous each; one row broadcast to all pairs stays one row in memory."""
     return table if table.strides[1] == table.itemsize else np.ascontiguousarray(table)
+
+
+def _column(table: NDArray[Any], rows: range | None) -> tuple[int, int, NDArray[Any]]:
+    """Return a declared column as the extension takes it: its first row, the distance to the next, its values."""
+    return (0, 1, _rows(table)) if rows is None else (rows.start, rows.step, _rows(table))
 
 
 def _request(request: OrderRequest, tags: Mapping[str, int]) -> list[int]:

@@ -1,6 +1,7 @@
 //! Bindings of the feature kernels.
 
 use kraken_flow_core::features::{self, Kernel, MAX_WIDTH};
+use kraken_flow_core::schedule::Schedule;
 use numpy::{PyReadonlyArray1, PyReadwriteArray1, PyReadwriteArray2, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -52,6 +53,34 @@ fn run_feature_units(
     }
     let mut outputs: Vec<&mut [f64]> = table.chunks_exact_mut(rows).collect();
     py.detach(|| features::run_units(kernel.as_mut(), &columns, &mut outputs));
+    Ok(())
+}
+
+/// Write the one output of a kernel at the rows `first`, `first + every`, ... alone, as `run_feature_units` has it there,
+/// into `out`, float64 of that many rows.
+#[pyfunction]
+fn sample_feature_units(
+    py: Python<'_>,
+    name: &str,
+    parameters: Vec<f64>,
+    inputs: Vec<PyReadonlyArray1<'_, i64>>,
+    first: usize,
+    every: usize,
+    mut out: PyReadwriteArray1<'_, f64>,
+) -> PyResult<()> {
+    let mut kernel = make(name, &parameters)?;
+    let columns = inputs.iter().map(|x| x.as_slice()).collect::<Result<Vec<_>, _>>()?;
+    let rows = columns.first().map_or(0, |column| column.len());
+    check(name, kernel.as_ref(), columns.iter().map(|x| x.len()), &[1, rows])?;
+    let (schedule, out) = (Schedule { first, every: every.max(1) }, out.as_slice_mut()?);
+    if out.len() != schedule.count(rows) {
+        return Err(PyValueError::new_err(format!(
+            "{} rows of {rows} are asked for, not {}",
+            schedule.count(rows),
+            out.len()
+        )));
+    }
+    py.detach(|| features::sample_units(kernel.as_mut(), &columns, schedule, out));
     Ok(())
 }
 
@@ -162,6 +191,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<FeatureStream>()?;
     m.add_function(wrap_pyfunction!(run_feature, m)?)?;
     m.add_function(wrap_pyfunction!(run_feature_units, m)?)?;
+    m.add_function(wrap_pyfunction!(sample_feature_units, m)?)?;
     m.add_function(wrap_pyfunction!(hold, m)?)?;
     m.add_function(wrap_pyfunction!(hold_levels, m)?)?;
     m.add_function(wrap_pyfunction!(fix_floats, m)?)

@@ -5,6 +5,7 @@
 
 pub mod engine;
 pub mod features;
+pub mod schedule;
 
 /// Version of this crate; the Python package accepts only its own.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -3,8 +3,9 @@
 use kraken_flow_core::engine::account::Booking;
 use kraken_flow_core::engine::blotter::Blotter;
 use kraken_flow_core::engine::detail::Finer;
-use kraken_flow_core::engine::market::{Bars, Detail, PairColumns, Weights};
+use kraken_flow_core::engine::market::{Bars, Declared, Detail, PairColumns, Weights};
 use kraken_flow_core::engine::recorder::{self, FILL_FIELDS, Fill, LOG_FIELDS, Line, ORDER_FIELDS};
+use kraken_flow_core::schedule::Schedule;
 use numpy::ndarray::Axis;
 use numpy::{
     Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3,
@@ -137,6 +138,22 @@ impl WeightArray<'_> {
             WeightArray::Floats(array) => split(array)?.into_iter().map(Weights::Floats).collect(),
             WeightArray::Fixed(array) => split(array)?.into_iter().map(Weights::Fixed).collect(),
         })
+    }
+}
+
+/// A declared column: its first row, the distance to the next, and the values.
+#[derive(FromPyObject)]
+pub(super) struct DeclaredArray<'py>(usize, usize, WeightArray<'py>);
+
+impl DeclaredArray<'_> {
+    /// The column of a run of `rows` rows.
+    pub(super) fn slices(&self, pairs: usize, rows: usize) -> PyResult<Declared<'_>> {
+        let DeclaredArray(first, every, values) = self;
+        if *every == 0 {
+            return Err(PyValueError::new_err("the rows of a column need a distance"));
+        }
+        let held = Schedule { first: *first, every: *every };
+        Ok(Declared { pairs: values.slices(pairs, held.count(rows))?, rows: held })
     }
 }
 

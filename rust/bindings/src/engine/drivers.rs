@@ -6,9 +6,10 @@ use kraken_flow_core::engine::blotter::Blotter;
 use kraken_flow_core::engine::callback::NoCallbacks;
 use kraken_flow_core::engine::codes::Control;
 use kraken_flow_core::engine::fault::Fault;
-use kraken_flow_core::engine::market::{Bars, Detail, Market, PairColumns, Signals, Weights};
+use kraken_flow_core::engine::market::{Bars, Declared, Detail, Market, PairColumns, Signals, Weights};
 use kraken_flow_core::engine::recorder::Line;
 use kraken_flow_core::engine::state_machine::{self, Instant};
+use kraken_flow_core::schedule::Schedule;
 use numpy::{
     IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, PyReadwriteArray1,
     PyUntypedArrayMethods,
@@ -19,7 +20,7 @@ use pyo3::types::PyDict;
 
 use super::arguments::SpecArguments;
 use super::callbacks::PythonNodes;
-use super::columns::{self, PairArrays, WeightArray};
+use super::columns::{self, DeclaredArray, PairArrays, WeightArray};
 
 /// The Python error of a fault.
 pub(super) fn error_of(fault: &Fault) -> PyErr {
@@ -71,8 +72,9 @@ fn as_dict<'py>(py: Python<'py>, engine: state_machine::Engine) -> PyResult<Boun
 
 /// Run a specification over whole columns and return its fills, balances, counts and its record of orders and log.
 ///
-/// `pairs` holds (open, high, low, close, volume, state) per pair; `forecast` and each of `aux` are of shape
-/// (n_pairs, n_rows), float64 or int64 of 10^-9; `detail` is None or (timeframe_ns, per_bar, pairs); `nodes` answers for
+/// `pairs` holds (open, high, low, close, volume, state) per pair; `forecast` is of shape
+/// (n_pairs, n_rows), float64 or int64 of 10^-9; each of `aux` is (first, every, values), the values of the rows first,
+/// first + every, ...; `detail` is None or (timeframe_ns, per_bar, pairs); `nodes` answers for
 /// nodes without a twin. `equity` is a float64 array that receives one mark per row from the first decision row on.
 /// `quick=False` steps through every row, with the same result. Without `nodes` other Python
 /// threads run meanwhile.
@@ -85,7 +87,7 @@ pub(super) fn run_engine<'py>(
     times: PyReadonlyArray1<'py, i64>,
     pairs: Vec<PairArrays<'py>>,
     forecast: WeightArray<'py>,
-    aux: Vec<WeightArray<'py>>,
+    aux: Vec<DeclaredArray<'py>>,
     mut equity: PyReadwriteArray1<'py, f64>,
     detail: Option<(i64, usize, Vec<PairArrays<'py>>)>,
     nodes: Option<Bound<'py, PyAny>>,
@@ -114,7 +116,7 @@ pub(super) fn run_engine<'py>(
         }),
     };
     let forecast = forecast.slices(n, rows)?;
-    let aux = aux.iter().map(|array| array.slices(n, rows)).collect::<PyResult<Vec<_>>>()?;
+    let aux = aux.iter().map(|column| column.slices(n, rows)).collect::<PyResult<Vec<_>>>()?;
     let equity = equity.as_slice_mut()?;
     let engine = if let Some(nodes) = nodes {
         let mut nodes = PythonNodes::new(nodes);
@@ -240,7 +242,8 @@ impl Engine {
         let cell = |field: usize, p: usize| &flat[field * n + p..=field * n + p];
         let weights = |field: usize| (0..n).map(|p| Weights::Fixed(cell(field, p))).collect::<Vec<_>>();
         let forecast = weights(6);
-        let aux: Vec<Vec<Weights<'_>>> = (0..self.n_aux).map(|column| weights(7 + column)).collect();
+        let aux: Vec<Declared<'_>> =
+            (0..self.n_aux).map(|column| Declared { pairs: weights(7 + column), rows: Schedule::ALL }).collect();
         let bars = Bars { pairs: &pairs, at: 0 };
         let finer = finer.map(|table| columns::finer(&table, self.detail_ns, bars, open_time)).transpose()?;
         if let Some(finer) = &finer {

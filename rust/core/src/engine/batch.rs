@@ -1,13 +1,14 @@
 //! Whole columns: a loop over the engine's step that passes over rows in which nothing can happen.
 
 use super::callback::Callbacks;
+use super::curve::{Notes, beside, worthwhile};
 use super::detail::Finer;
 use super::drift::{Marked, steady};
 use super::fault::Fault;
 use super::held;
 use super::lane::Lane;
-use super::ledger::{Ledger, value_marks};
-use super::market::{Bars, Market, PairColumns, REAL, SYNTHETIC, Signals, Weights};
+use super::ledger::{Ledger, add_marks};
+use super::market::{Bars, Declared, Market, PairColumns, REAL, SYNTHETIC, Signals, Weights};
 use super::portfolio::Portfolio;
 use super::quiet::Quiet;
 use super::spec::Spec;
@@ -18,13 +19,14 @@ pub(crate) const BLOCK: usize = 512;
 
 /// Runs `spec` over a market. Row t is decided with what is known at its close and filled from row t+1 on.
 ///
-/// `equity` receives one mark per row from the first decision row on. `forecast` has one held column per pair, `aux` per declared name one per pair. Without `quick` every row is stepped
-/// through; the result is the same.
+/// `equity` receives one mark per row from the first decision row on. `forecast` has one held
+/// column per pair, `aux` one column per declared name. Without `quick` every row is stepped through; the result is the
+/// same.
 pub fn run(
     spec: Spec,
     market: &Market<'_>,
     forecast: &[Weights<'_>],
-    aux: &[Vec<Weights<'_>>],
+    aux: &[Declared<'_>],
     calls: &mut dyn Callbacks,
     quick: bool,
     equity: &mut [f64],
@@ -33,22 +35,42 @@ pub fn run(
     let mut engine = Engine::new(spec);
     engine.sim.expect(equity.len() * market.pairs.len());
     engine.sim.record.detail_fallback_bars = fallback_bars(market, first);
-    let mut run = Run { market, forecast, aux, first, equity, gross: [0.0; BLOCK] };
-    if quick {
-        engine.guarded(|engine| run.quickly(engine, calls))?;
-    } else {
-        engine.guarded(|engine| (first..market.times.len()).for_each(|row| run.step(engine, calls, row, row, true)))?;
+    let ready = |equity, notes| Run { market, forecast, aux, first, equity, notes, gross: [0.0; BLOCK] };
+    if quick && !drifts(&engine) && worthwhile(market.pairs.len(), equity.len()) {
+        let (done, exposure) = beside(market, first, equity, |mut notes| {
+            notes.note(first, &engine.sim.ledger);
+            engine.guarded(|engine| ready(&mut [], Some(notes)).quickly(engine, calls))
+        });
+        engine.exposure = exposure;
+        return done.map(|()| engine);
     }
+    let mut run = ready(equity, None);
+    engine.guarded(|engine| {
+        if quick {
+            run.quickly(engine, calls);
+        } else {
+            (first..market.times.len()).for_each(|row| run.step(engine, calls, row, row, true));
+        }
+    })?;
     Ok(engine)
+}
+
+/// Whether targets move with prices, so that every row's equity may bring new ones.
+fn drifts(engine: &Engine) -> bool {
+    let spec = &engine.sim.spec;
+    spec.band >= 0 && spec.drifts && !spec.scripted
 }
 
 /// A run on its way.
 pub(super) struct Run<'a> {
     pub(super) market: &'a Market<'a>,
     pub(super) forecast: &'a [Weights<'a>],
-    aux: &'a [Vec<Weights<'a>>],
+    aux: &'a [Declared<'a>],
     first: usize,
+    /// One mark per row; empty where `notes` are taken.
     equity: &'a mut [f64],
+    /// Where another thread marks the rows.
+    notes: Option<Notes>,
     gross: [f64; BLOCK],
 }
 
@@ -56,7 +78,7 @@ impl<'a> Run<'a> {
     /// Steps through the rows in which something may happen and marks the others.
     fn quickly(&mut self, engine: &mut Engine, calls: &mut dyn Callbacks) {
         let (market, end) = (self.market, self.market.times.len());
-        let drifts = engine.sim.spec.band >= 0 && engine.sim.spec.drifts && !engine.sim.spec.scripted;
+        let drifts = drifts(engine);
         let opaque = drifts && engine.sim.spec.portfolio == Portfolio::Callback;
         let mut quiet = Quiet::new(market.pairs.len());
         let mut lane = Lane::of(&engine.sim.spec, market);
@@ -91,6 +113,9 @@ impl<'a> Run<'a> {
     /// Takes the whole step of a row; gaps were counted up to the row before `stepped`.
     fn step(&mut self, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize, stepped: usize, news: bool) {
         let bars = Bars { pairs: self.market.pairs, at: row };
+        if bars.len() > 1 {
+            fetch(bars);
+        }
         for (gap, pair) in engine.sim.gap.iter_mut().zip(self.market.pairs) {
             if pair.state[row] != SYNTHETIC {
                 *gap = 0;
@@ -106,7 +131,12 @@ impl<'a> Run<'a> {
         let finer = detail.map(|detail| Finer::of(detail, bars, open_time));
         let signals = self.signals(row);
         let instant = Instant { row: row as i64, open_time, bars, signals, finer: finer.as_ref(), news };
-        self.equity[row - self.first] = engine.advance(&instant, calls).equity;
+        if let Some(notes) = &mut self.notes {
+            engine.advance_unmarked(&instant, calls);
+            notes.note(row, &engine.sim.ledger);
+        } else {
+            self.equity[row - self.first] = engine.advance(&instant, calls).equity;
+        }
     }
 
     pub(super) fn signals(&self, at: usize) -> Signals<'a> {
@@ -117,6 +147,9 @@ impl<'a> Run<'a> {
     pub(super) fn pass(&mut self, engine: &mut Engine, row: usize, until: usize, drifts: bool) -> usize {
         if drifts {
             return self.pass_while_steady(engine, row, until);
+        }
+        if self.notes.is_some() {
+            return until;
         }
         let cash = engine.sim.ledger.cash_mark();
         let mut held = engine.sim.ledger.position.iter().zip(self.market.pairs).filter(|(position, _)| **position != 0);
@@ -176,17 +209,20 @@ impl<'a> Run<'a> {
 pub(crate) fn mark(ledger: &Ledger, pairs: &[PairColumns<'_>], start: usize, equity: &mut [f64], gross: &mut [f64]) {
     equity.fill(ledger.cash_mark());
     gross.fill(0.0);
-    let mut values = [0.0; BLOCK];
-    let values = &mut values[..equity.len()];
     for (&position, pair) in ledger.position.iter().zip(pairs) {
         if position != 0 {
-            value_marks(position, &pair.close[start..start + equity.len()], values);
-            for ((equity, gross), value) in equity.iter_mut().zip(gross.iter_mut()).zip(values.iter()) {
-                *equity += value;
-                *gross += value.abs();
-            }
+            add_marks(position, &pair.close[start..start + equity.len()], equity, gross);
         }
     }
+}
+
+/// Asks for a row of all columns at once: one after the other, as a step comes to need them, they take far longer.
+fn fetch(bars: Bars<'_>) {
+    let at = bars.at;
+    let of = |pair: &PairColumns<'_>| {
+        pair.open[at] ^ pair.high[at] ^ pair.low[at] ^ pair.close[at] ^ pair.volume[at] ^ i64::from(pair.state[at])
+    };
+    std::hint::black_box(bars.pairs.iter().fold(0, |all, pair| all ^ of(pair)));
 }
 
 /// Real bars of the run that have no finer bar inside.

@@ -4,7 +4,7 @@
 //! which rows it cannot come to a new target.
 
 use super::decision::Decider;
-use super::market::{Market, REAL, Weights};
+use super::market::{Declared, Market, REAL};
 use super::number::{FIX_NAN, UNIT};
 use super::portfolio::{Portfolio, annual, inverse};
 use super::risk::Risk;
@@ -37,7 +37,7 @@ pub fn steady(
     sim: &Simulator,
     decider: &Decider,
     market: &Market<'_>,
-    aux: &[Vec<Weights<'_>>],
+    aux: &[Declared<'_>],
     marked: &Marked<'_>,
 ) -> usize {
     let spec = &sim.spec;
@@ -56,7 +56,7 @@ pub fn steady(
             break;
         }
     }
-    let volatility = |p: usize, row: usize| spec.volatility.map_or(FIX_NAN, |column| aux[column][p].at(row));
+    let volatility = |p: usize, row: usize| spec.volatility.map_or(FIX_NAN, |column| aux[column].at(p, row));
     let totals: Vec<f64> = if matches!(spec.portfolio, Portfolio::InverseVol { .. }) {
         (0..rows)
             .map(|k| (0..market.pairs.len()).map(|p| inverse(volatility(p, marked.start + k)) as f64).sum())

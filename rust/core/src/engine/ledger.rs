@@ -93,19 +93,49 @@ pub fn value_mark(position: f64, price: i64) -> f64 {
     position * price as f64 / 1e16
 }
 
+/// 2^52. An integer below it in the fraction of this float is the float plus the integer: exact, and quicker than
+/// converting.
+const MAGIC: f64 = 4_503_599_627_370_496.0;
+
+/// Whether all prices are integers that [`small_value_mark`] takes.
+#[inline]
+fn small(prices: &[i64]) -> bool {
+    (prices.iter().fold(0, |all, price| all | price) as u64) >> 52 == 0
+}
+
+/// [`value_mark`] at a price below 2^52.
+#[inline]
+fn small_value_mark(position: f64, price: i64) -> f64 {
+    position * (f64::from_bits(price as u64 | MAGIC.to_bits()) - MAGIC) / 1e16
+}
+
 /// Values of a position at several prices: [`value_mark`] of each.
 pub fn value_marks(position: i64, prices: &[i64], values: &mut [f64]) {
-    // An integer below 2^52 in the fraction of 2^52 is that float plus 2^52: exact, and quicker than converting.
-    const MAGIC: f64 = 4_503_599_627_370_496.0;
     let held = position as f64;
-    if (prices.iter().fold(0, |all, price| all | price) as u64) >> 52 == 0 {
+    if small(prices) {
         for (value, price) in values.iter_mut().zip(prices) {
-            *value = held * (f64::from_bits(*price as u64 | MAGIC.to_bits()) - MAGIC) / 1e16;
+            *value = small_value_mark(held, *price);
         }
     } else {
         for (value, price) in values.iter_mut().zip(prices) {
             *value = value_mark(held, *price);
         }
+    }
+}
+
+/// Adds a position's value at several prices to the equity of their rows, its size to the gross: a step of
+/// [`Ledger::marks`].
+pub fn add_marks(position: i64, prices: &[i64], equity: &mut [f64], gross: &mut [f64]) {
+    let held = position as f64;
+    let add = |value: f64, equity: &mut f64, gross: &mut f64| {
+        *equity += value;
+        *gross += value.abs();
+    };
+    let rows = equity.iter_mut().zip(gross).zip(prices);
+    if small(prices) {
+        rows.for_each(|((equity, gross), price)| add(small_value_mark(held, *price), equity, gross));
+    } else {
+        rows.for_each(|((equity, gross), price)| add(value_mark(held, *price), equity, gross));
     }
 }
 

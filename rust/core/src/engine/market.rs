@@ -1,6 +1,7 @@
 //! What the engine reads of a market: integer columns of every pair, one row at a time.
 
 use super::number::fix;
+use crate::schedule::Schedule;
 
 /// A row before the pair's first bar.
 pub const ABSENT: u8 = 0;
@@ -123,13 +124,30 @@ impl Weights<'_> {
     }
 }
 
+/// A column that account nodes declared: of all rows, or of those alone at which they read it.
+#[derive(Clone, Debug)]
+pub struct Declared<'a> {
+    /// Values per pair, one for each of `rows`.
+    pub pairs: Vec<Weights<'a>>,
+    /// The rows it holds.
+    pub rows: Schedule,
+}
+
+impl Declared<'_> {
+    /// The value of a pair at a row, 10^-9.
+    #[inline]
+    pub fn at(&self, p: usize, row: usize) -> i64 {
+        self.pairs[p].at(self.rows.place(row))
+    }
+}
+
 /// What the signal half says at one row.
 #[derive(Clone, Copy, Debug)]
 pub struct Signals<'a> {
     /// Held forecast per pair.
     pub forecast: &'a [Weights<'a>],
-    /// Columns that account nodes read: per name of the specification's `aux`, per pair.
-    pub aux: &'a [Vec<Weights<'a>>],
+    /// Columns that account nodes read, per name of the specification's `aux`.
+    pub aux: &'a [Declared<'a>],
     /// The row.
     pub at: usize,
 }
@@ -144,7 +162,7 @@ impl Signals<'_> {
     /// Value of a declared column, 10^-9.
     #[inline]
     pub fn aux(&self, column: usize, p: usize) -> i64 {
-        self.aux[column][p].at(self.at)
+        self.aux[column].at(p, self.at)
     }
 }
 

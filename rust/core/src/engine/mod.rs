@@ -11,6 +11,7 @@ mod changes;
 pub mod codes;
 mod control;
 pub mod costs;
+mod curve;
 pub mod decision;
 pub mod detail;
 mod drift;

@@ -83,6 +83,18 @@ impl Engine {
 
     /// The step after gaps were counted.
     pub(crate) fn advance(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Marks {
+        self.trade(instant);
+        self.settle(instant, calls)
+    }
+
+    /// The step after gaps were counted, but for the marks.
+    pub(crate) fn advance_unmarked(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) {
+        self.trade(instant);
+        self.decide(instant, calls);
+    }
+
+    /// The bar's fills and expiries.
+    fn trade(&mut self, instant: &Instant<'_>) {
         let Instant { row, open_time, bars, finer, .. } = *instant;
         let sim = &mut self.sim;
         let close_time = open_time + sim.spec.timeframe_ns;
@@ -101,20 +113,24 @@ impl Engine {
                 sim.expire();
             }
         }
-        self.settle(instant, calls)
     }
 
     /// What follows a bar's fills: marks and one decision.
     pub(crate) fn settle(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Marks {
-        let Instant { row, open_time, bars, signals, .. } = *instant;
-        let marks = self.sim.ledger.marks(bars);
+        let marks = self.sim.ledger.marks(instant.bars);
         self.exposure.add(marks.equity, marks.gross);
+        self.decide(instant, calls);
+        marks
+    }
+
+    /// The one decision of a bar, where there is a reason for it; no cash or position moves.
+    fn decide(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) {
+        let Instant { row, open_time, bars, signals, .. } = *instant;
         self.remember(signals);
         if (0..bars.len()).any(|p| bars.real(p)) && (instant.news || self.decider.concerned(&self.sim, row)) {
             let now = Now { row, time: open_time + self.sim.spec.timeframe_ns, bars, signals };
             self.decider.decide(&mut self.sim, now, calls);
         }
-        marks
     }
 
     /// Keeps the volatility and volume estimates known now: what the next bar's impact is computed with.

@@ -1,6 +1,7 @@
 //! Dispersion of a window.
 
-use super::{Kernel, Ring, units};
+use super::{Kernel, Ring, sample_whole, units};
+use crate::schedule::Schedule;
 
 /// Windows between two recomputations of the running moments.
 const ANCHOR_EVERY: usize = 8;
@@ -132,6 +133,75 @@ impl Moments {
                 emit(at + 1 + k, new, &running);
             }
             at = end;
+        }
+    }
+}
+
+/// A stretch of a long column that is made as it is read, from front to back, and kept while it is needed.
+struct Stretch<F> {
+    make: F,
+    /// Length of the whole column.
+    rows: usize,
+    values: Vec<f64>,
+    start: usize,
+    end: usize,
+}
+
+impl<F: FnMut(usize, &mut [f64])> Stretch<F> {
+    /// `make` writes the values from an index on. At least `least` values and a block more are kept at a time.
+    fn new(rows: usize, least: usize, make: F) -> Self {
+        const BLOCK: usize = 1024;
+        Self { make, rows, values: vec![0.0; least + least.max(BLOCK)], start: 0, end: 0 }
+    }
+
+    /// Makes the values up to index `at` known; those before `from` may be forgotten.
+    fn reach(&mut self, from: usize, at: usize) {
+        if at < self.end {
+            return;
+        }
+        let kept = self.end.saturating_sub(from);
+        self.values.copy_within(self.end - kept - self.start..self.end - self.start, 0);
+        self.start = from;
+        self.end = (from + self.values.len()).min(self.rows);
+        (self.make)(from + kept, &mut self.values[kept..self.end - from]);
+    }
+
+    /// The known values of indices `from` to `to`.
+    fn part(&self, from: usize, to: usize) -> &[f64] {
+        &self.values[from - self.start..to - self.start]
+    }
+}
+
+impl Moments {
+    /// Gives `emit` the moments at the indices `wanted`, ascending and from the first full window on: those of `sweep`.
+    ///
+    /// What lies before the last recomputation at or before a wanted index has no effect on it and is not computed.
+    fn sample<F: FnMut(usize, &mut [f64])>(
+        &self,
+        x: &mut Stretch<F>,
+        wanted: impl Iterator<Item = usize>,
+        mut emit: impl FnMut(&Running),
+    ) {
+        let (window, inverse) = (self.window, self.inverse);
+        let (mut running, mut next) = (Running::FRESH, 0);
+        for at in wanted {
+            let anchor = at - (at + 1 - window) % (ANCHOR_EVERY * window);
+            if anchor >= next {
+                x.reach(anchor + 1 - window, anchor);
+                running.anchor(x.part(anchor + 1 - window, anchor + 1), &[], inverse);
+                next = anchor + 1;
+            }
+            while next <= at {
+                x.reach(next - window, next);
+                let end = x.end.min(at + 1);
+                for (&new, &old) in x.part(next, end).iter().zip(x.part(next - window, end - window)) {
+                    running.slide(new, old, inverse);
+                }
+                next = end;
+            }
+            let full = x.part(at + 1 - window, at + 1);
+            running.equal = full.iter().rev().take_while(|&x| *x == full[window - 1]).count();
+            emit(&running);
         }
     }
 }
@@ -324,19 +394,65 @@ impl Kernel for LogReturnStd {
 
     fn segment_units(&mut self, x: &[&[i64]], out: &mut [&mut [f64]]) {
         let prices = x[0];
-        // The sign bit of x | (x - 1) is set where x <= 0.
-        if prices.iter().fold(0, |any, &price| any | price | price.wrapping_sub(1)) < 0 {
-            return self.step_through(&[&units::floats(prices)], out);
+        let mut returns = vec![0.0; prices.len().saturating_sub(1)];
+        if log_returns(prices, &mut returns) {
+            self.spread(&returns, out);
+        } else {
+            self.step_through(&[&units::floats(prices)], out);
         }
-        // A block, with the price before it at its head, is converted where it stays in the cache.
-        let mut floats = [0.0; units::BLOCK + 1];
-        let mut returns = Vec::with_capacity(prices.len());
-        for at in (1..prices.len()).step_by(units::BLOCK) {
-            let block = &prices[at - 1..(at + units::BLOCK).min(prices.len())];
-            let floats = &mut floats[..block.len()];
-            units::convert(block, floats);
-            returns.extend(floats.windows(2).map(|pair| (pair[1] / pair[0]).ln()));
-        }
-        self.spread(&returns, out);
     }
+
+    fn sample_units(&mut self, x: &[&[i64]], rows: Schedule, out: &mut [f64]) {
+        let prices = x[0];
+        let Std { moments, scale } = &self.inner;
+        let window = moments.window;
+        let unknown = rows.count(window).min(out.len());
+        let (head, rest) = out.split_at_mut(unknown);
+        head.fill(f64::NAN);
+        // The return of a row stands at the index before: the first row has none.
+        let wanted = rows.rows(prices.len()).skip(unknown).map(|row| row - 1);
+        let (mut positive, mut seen) = (true, 0);
+        let mut returns = Stretch::new(prices.len().saturating_sub(1), window + 1, |from, returns: &mut [f64]| {
+            let end = from + returns.len();
+            positive &= all_positive(&prices[seen.min(from)..from]) && log_returns(&prices[from..=end], returns);
+            seen = end;
+        });
+        let mut slots = rest.iter_mut();
+        moments.sample(&mut returns, wanted, |running| {
+            if let Some(slot) = slots.next() {
+                *slot = running.deviation(window, *scale);
+            }
+        });
+        if !positive {
+            sample_whole(self, x, rows, out);
+        }
+    }
+}
+
+/// Whether all prices are above 0.
+fn all_positive(prices: &[i64]) -> bool {
+    // The sign bit of x | (x - 1) is set where x <= 0.
+    prices.iter().fold(0, |any, &price| any | price | price.wrapping_sub(1)) >= 0
+}
+
+/// Writes the logarithms of the ratios of neighbouring prices, one less than there are prices; says whether all prices
+/// are above 0, without which they mean nothing.
+fn log_returns(prices: &[i64], returns: &mut [f64]) -> bool {
+    let mut positive = true;
+    // A block, with the price before it at its head, is converted where it stays in the cache.
+    let mut floats = [0.0; units::BLOCK + 1];
+    for (k, returns) in returns.chunks_mut(units::BLOCK).enumerate() {
+        let first = k * units::BLOCK;
+        let block = &prices[first..=first + returns.len()];
+        let floats = &mut floats[..block.len()];
+        positive &= all_positive(block);
+        units::convert(block, floats);
+        for ((slot, price), before) in returns.iter_mut().zip(&floats[1..]).zip(&*floats) {
+            *slot = price / before;
+        }
+        for slot in returns {
+            *slot = slot.ln();
+        }
+    }
+    positive
 }

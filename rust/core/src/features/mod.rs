@@ -12,6 +12,8 @@ mod hold;
 mod units;
 mod wilder;
 
+use crate::schedule::Schedule;
+
 pub use hold::{OutOfRange, fix, hold, hold_levels};
 
 /// A feature's state and its arithmetic.
@@ -42,6 +44,11 @@ pub trait Kernel: Send + Sync {
         let floats: Vec<Vec<f64>> = x.iter().map(|units| units::floats(units)).collect();
         let columns: Vec<&[f64]> = floats.iter().map(Vec::as_slice).collect();
         self.segment(&columns, out);
+    }
+
+    /// Writes the one output of whole prices or quantities at some rows alone: the bits of `segment_units` there.
+    fn sample_units(&mut self, x: &[&[i64]], rows: Schedule, out: &mut [f64]) {
+        sample_whole(self, x, rows, out);
     }
 
     /// Runs over bars by one update each.
@@ -117,6 +124,21 @@ pub fn run(kernel: &mut dyn Kernel, x: &[&[f64]], resets: &[i64], clean: bool, o
 pub fn run_units(kernel: &mut dyn Kernel, x: &[&[i64]], out: &mut [&mut [f64]]) {
     kernel.reset();
     kernel.segment_units(x, out);
+}
+
+/// Writes a kernel's one output at some rows of columns in units of 10^-8, without a reset: what `run_units` has there.
+pub fn sample_units(kernel: &mut dyn Kernel, x: &[&[i64]], rows: Schedule, out: &mut [f64]) {
+    kernel.reset();
+    kernel.sample_units(x, rows, out);
+}
+
+/// Picks rows out of the whole output.
+fn sample_whole<K: Kernel + ?Sized>(kernel: &mut K, x: &[&[i64]], rows: Schedule, out: &mut [f64]) {
+    let mut whole = vec![0.0; x[0].len()];
+    kernel.segment_units(x, &mut [&mut whole]);
+    for (slot, row) in out.iter_mut().zip(rows.rows(whole.len())) {
+        *slot = whole[row];
+    }
 }
 
 fn run_segment(kernel: &mut dyn Kernel, x: &[&[f64]], a: usize, b: usize, out: &mut [&mut [f64]]) {

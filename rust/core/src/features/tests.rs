@@ -83,6 +83,31 @@ fn units_give_the_bits_of_their_floats() {
 }
 
 #[test]
+fn some_rows_are_those_of_the_whole_column() {
+    let mut column: Vec<i64> = prices(1000).iter().map(|price| (price * 1e8) as i64).collect();
+    for bad in [None, Some(900), Some(3)] {
+        if let Some(row) = bad {
+            column[row] = -1;
+        }
+        for (name, parameters) in
+            [("log_return_std", &[4.0, 1.0][..]), ("log_return_std", &[300.0, 0.0]), ("sma", &[7.0])]
+        {
+            let mut whole = vec![0.0; column.len()];
+            run_units(make(name, parameters).unwrap().as_mut(), &[&column], &mut [&mut whole]);
+            for (first, every) in [(0, 1), (5, 7), (301, 40), (999, 3), (2000, 1), (4, 700)] {
+                let rows = Schedule { first, every };
+                let mut some = vec![0.0; rows.count(column.len())];
+                sample_units(make(name, parameters).unwrap().as_mut(), &[&column], rows, &mut some);
+                for (value, row) in some.iter().zip(rows.rows(column.len())) {
+                    assert_eq!(value.to_bits(), whole[row].to_bits(), "{name} row {row} of {first}, {every}");
+                    assert_eq!(rows.place(row) * every + first, row);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn an_unknown_kernel_or_a_bad_window_is_named() {
     assert!(make("nothing", &[]).err().unwrap().contains("nothing"));
     assert!(make("sma", &[0.5]).err().unwrap().contains("0.5"));
