@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.redact import revealed
 from kraken_flow.nearest import nearest
 from kraken_flow.runs.directory import MANIFEST, SESSIONS, read_manifest
 from kraken_flow.runs.journal import JOURNAL
@@ -83,8 +84,9 @@ class PastRun:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """What the manifest says of each file that was read."""
-        return list(self.manifest.get("data") or [])
+        """What the manifest says of each file that was read; values of secrets in paths come from the environment."""
+        found = self.manifest.get("data") or []
+        return [{**record, "path": revealed(str(record.get("path")))[0]} for record in found]
 
     @property
     def journal(self) -> Path | None:

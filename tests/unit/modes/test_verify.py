@@ -156,6 +156,14 @@ def test_an_edited_line_of_a_strategy_is_named_and_all_edits_in_one_go(mine):
     assert "error: it cannot be made again: " in err
 
 
+def test_a_source_that_the_run_itself_does_not_read_is_a_note(mine):
+    fresh(mine.folder, "-m", *DATA, "strategy=mine,sma_cross", "run_dir=sweep")
+    edit(mine.folder / "strategies/mine.py", '"""Mine."""', '"""Mine, with a word more."""')
+    out, _ = fresh(mine.folder, "mode=verify", "mode.run=sweep/1")
+    assert "note: source: strategies.mine changed: " in out
+    fresh(mine.folder, "mode=verify", "mode.run=sweep/0", code=1)
+
+
 def test_results_that_were_edited_are_named(mine):
     assert mine(*SHIPPED, "run_dir=out") == 0
     out = mine.folder / "out"
@@ -220,6 +228,9 @@ def test_a_secret_in_the_configuration_is_put_back_or_asked_for(mine, monkeypatc
     everything = "".join(path.read_text("utf-8") for path in (mine.folder / "out").glob("*.[yj][as]*"))
     assert "<MY_TOKEN>" in everything
     assert "s3cret" not in (mine.folder / "out/config.yaml").read_text()
+    assert mine("mode=verify", "mode.run=out") == 0, mine.err
+    path = mine.folder / "out/manifest.json"
+    path.write_text(path.read_text().replace("candles-s3cret", "<MY_TOKEN>"))
     assert mine("mode=verify", "mode.run=out") == 0, mine.err
     monkeypatch.delenv("MY_TOKEN")
     assert mine("mode=verify", "mode.run=out") == 2
