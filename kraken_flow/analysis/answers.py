@@ -140,14 +140,19 @@ class System:
 
     def by_columns(self, market: Market) -> dict[str, Table | Failed]:
         """Return what a backtest computes: every node asked about whole columns."""
+        return self.signals(market) | self._account(lambda: account_by_columns(self.graph, market, self.engine))
+
+    def signals(self, market: Market, asked: Callable[[str], object] = str) -> dict[str, Table | Failed]:
+        """Return what the signal half computes over whole columns; `asked` is told the name of each node before."""
         columns = FeatureColumns(market, pick_native(self.engine))
         said: dict[str, Table | Failed] = {}
         for name, subject in self.subjects.items():
+            asked(name)
             if isinstance(subject.node, Feature):
                 said[name] = _attempt(_feature_columns, columns, subject.node)
             elif isinstance(subject.node, Strategy):
                 said[name] = _attempt(_strategy_columns, columns, subject.node, self.graph.features)
-        return said | self._account(lambda: account_by_columns(self.graph, market, self.engine))
+        return said
 
     def by_bar(self, market: Market) -> dict[str, Table | Failed]:
         """Return what a session computes: every node asked about one bar after another, none ever seeing the next."""

@@ -15,26 +15,29 @@ from kraken_flow.analysis.account_answers import NOT_ASKED
 from kraken_flow.analysis.answers import ACCOUNT, Answers, Failed, Subject, System, Table
 from kraken_flow.analysis.fresh import each_fresh
 from kraken_flow.analysis.futures import FUTURES, another, ends_at
+from kraken_flow.analysis.outside import read_outside
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.frame import bin_of, bin_open
 from kraken_flow.core.market import Market
 from kraken_flow.core.units import Int64Array
 
 AGAIN, CUT, BY_BAR = "asked again", "nothing after", "bar by bar"
-CHECKS = (AGAIN, CUT, *FUTURES, BY_BAR)
-"""All checks: the same market once more, one that ends, other futures, and one bar after another."""
+LONG, OUTSIDE = "nothing after, all bars", "other sources"
+CHECKS = (AGAIN, CUT, *FUTURES, LONG, BY_BAR, OUTSIDE)
+"""All checks: the same market once more, one that ends, other futures, the end of all the data that there is, one bar
+after another, and what is read besides the market."""
 
 
 @dataclass(frozen=True)
 class Difference:
     """A place where an answer changed.
 
-    Parameters: `check` a word of `CHECKS`; `row`, `pair` the first place; `whole` what the whole market gave there;
-    `other` what the check gave.
+    Parameters: `check` a word of `CHECKS`; `time`, `pair` the first place, the bar's open in ns and the index of the
+    pair; `whole` what the whole market gave there; `other` what the check gave.
     """
 
     check: str
-    row: int
+    time: int
     pair: int
     whole: str
     other: str
@@ -45,9 +48,9 @@ class Verdict:
     """What is known of one node.
 
     Parameters: `word` ok, leaks, varies (it is not the same when asked again), differs (it is not the same bar by bar,
-    though no change of the future changes it), follows (it reads a node of which one of these is true), idle (it says
-    nothing on these rows, so nothing is shown); `first` the first difference; `rows` how many values were compared,
-    over all pairs; `failed` the checks that found a difference.
+    though no change of the future changes it), outside (it reads a file or a connection), follows (it reads a node of
+    which one of these is true), idle (it says nothing on these rows, so nothing is shown); `first` the first
+    difference; `rows` how many values were compared, over all pairs; `failed` the checks that found a difference.
     """
 
     subject: Subject
@@ -76,7 +79,14 @@ class Finding:
         return all(verdict.word == "ok" for verdict in self.verdicts)
 
 
-def audit(system: System, market: Market, cuts: int, seed: int, done: Callable[[int, int], object]) -> Finding:
+def audit(
+    system: System,
+    market: Market,
+    cuts: int,
+    seed: int,
+    done: Callable[[int, int], object] = lambda n, total: None,
+    long: Market | None = None,
+) -> Finding:
     """Ask every node of a system about a market and about others that share its past; compare.
 
     Parameters
@@ -91,6 +101,9 @@ def audit(system: System, market: Market, cuts: int, seed: int, done: Callable[[
         Decides the rows and the other futures.
     done
         Told how many of how many steps are done.
+    long
+        All the data that there is, or as much as can be computed in a few seconds: its signal half is asked about parts
+        of it, for a node may know that it is being watched on few rows.
 
     Raises
     ------
@@ -98,7 +111,7 @@ def audit(system: System, market: Market, cuts: int, seed: int, done: Callable[[
         Where a node cannot be asked about the market itself, over columns or bar by bar.
     """
     rows = cut_rows(market, cuts, system.higher, seed)
-    n_steps = len(rows) + 3
+    n_steps = len(rows) + 4
     whole, again = each_fresh([partial(system.by_columns, market)] * 2, lambda n: done(n, n_steps))
     wrong = [f"{name}: {said.text}" for name, said in whole.items() if isinstance(said, Failed)]
     if wrong:
@@ -107,18 +120,40 @@ def audit(system: System, market: Market, cuts: int, seed: int, done: Callable[[
         (by_bar,) = each_fresh([partial(system.by_bar, market)], lambda n: done(n + 2, n_steps))
     except RuntimeError as error:
         raise UserError(f"asked bar by bar, as paper and live ask, a node fails: {error}") from None
-    found = list(differences(whole, again, AGAIN, market.n_rows - 1))
-    strange = list(differences(whole, by_bar, BY_BAR, market.n_rows - 1))
+    found = list(differences(whole, again, AGAIN, market, market.n_rows - 1))
+    strange = list(differences(whole, by_bar, BY_BAR, market, market.n_rows - 1))
     # A leak that shows on few bars shows where the two faces part, which random cuts may miss.
-    rows = sorted({*rows, *(difference.row for _, difference in strange if difference.row < market.n_rows - 1)})
-    n_steps, found = len(rows) + 3, found + strange
+    parted = ((difference.time - int(market.times[0])) // market.timeframe_ns for _, difference in strange)
+    rows = sorted({*rows, *(row for row in parted if row < market.n_rows - 1)})
+    found += strange + _on_long(system, market if long is None else long) + _outside(system, market)
+    n_steps = len(rows) + 4
     works = [partial(_cut, whole, system, market, row, seed) for row in rows]
     skipped = 0
-    for some, left_out in each_fresh(works, lambda n: done(n + 3, n_steps)):
+    for some, left_out in each_fresh(works, lambda n: done(n + 4, n_steps)):
         found += some
         skipped += left_out
     verdicts = judge(system.subjects, whole, found)
-    return Finding(verdicts, rows, (1 + len(FUTURES)) * len(rows) + 2, skipped)
+    return Finding(verdicts, rows, (1 + len(FUTURES)) * len(rows) + 2 + _QUARTERS, skipped)
+
+
+_QUARTERS = 3
+
+
+def _on_long(system: System, long: Market) -> list[tuple[str, Difference]]:
+    """Ask the signal half about all the data and about its first quarter, half and three quarters."""
+    (whole,) = each_fresh([partial(system.signals, long)])
+
+    def part(row: int) -> list[tuple[str, Difference]]:
+        return list(differences(whole, system.signals(ends_at(long, row)), LONG, long, row))
+
+    rows = [long.n_rows * quarter // (_QUARTERS + 1) for quarter in range(1, _QUARTERS + 1)]
+    return [each for some in each_fresh([partial(part, row) for row in rows]) for each in some]
+
+
+def _outside(system: System, market: Market) -> list[tuple[str, Difference]]:
+    """Ask what is read besides the market; what cannot be asked here has been said before."""
+    (seen,) = each_fresh([partial(read_outside, system, market)])
+    return [(name, Difference(OUTSIDE, int(market.times[0]), 0, "", path)) for name, path in seen.items()]
 
 
 def _cut(
@@ -133,7 +168,7 @@ def _cut(
             # A future that never was may be one that a node is right to refuse.
             skipped += any(isinstance(answer, Failed) for answer in said.values())
             said = {name: answer for name, answer in said.items() if not isinstance(answer, Failed)}
-        found += differences(whole, said, check, row)
+        found += differences(whole, said, check, market, row)
     return found, skipped
 
 
@@ -147,7 +182,7 @@ def leaks(ask: Callable[[Market], Table], market: Market, rows: Iterable[int], s
         difference
         for row in rows
         for check, other in others(market, row, seed)
-        for _, difference in differences(whole, {"": ask(other)}, check, row)
+        for _, difference in differences(whole, {"": ask(other)}, check, market, row)
     ]
 
 
@@ -176,14 +211,16 @@ def cut_rows(market: Market, cuts: int, higher: Iterable[int], seed: int) -> lis
     return sorted(row for row in rows if 0 <= row <= last)
 
 
-def differences(whole: Answers, other: Answers, check: str, row: int) -> Iterator[tuple[str, Difference]]:
+def differences(
+    whole: Answers, other: Answers, check: str, market: Market, row: int
+) -> Iterator[tuple[str, Difference]]:
     """Yield the nodes whose answers up to a row are not the same to the bit, each with the first place."""
     for name, said in other.items():
         expected = whole[name]
         if isinstance(expected, Failed):
             continue
         if isinstance(said, Failed):
-            yield name, Difference(check, row, 0, "an answer", said.text)
+            yield name, Difference(check, int(market.times[row]), 0, "an answer", said.text)
             continue
         a, b = expected[..., : row + 1], said[..., : row + 1]
         same = (a == b) | (np.isnan(a) & np.isnan(b))
@@ -194,7 +231,7 @@ def differences(whole: Answers, other: Answers, check: str, row: int) -> Iterato
         pair = int(wrong[:, :, at].any(axis=0).argmax())
         output = int(wrong[:, pair, at].argmax())
         before, after = (_text(table.reshape(wrong.shape)[output, pair, at]) for table in (a, b))
-        yield name, Difference(check, at, pair, before, after)
+        yield name, Difference(check, int(market.times[at]), pair, before, after)
 
 
 def _text(value: Any) -> str:
@@ -205,26 +242,36 @@ def _text(value: Any) -> str:
 def judge(subjects: Mapping[str, Subject], whole: Answers, found: Iterable[tuple[str, Difference]]) -> list[Verdict]:
     """Return a verdict per node: those whose inputs were sound and who changed all the same are the ones that leak."""
     verdicts = {name: Verdict(subject, rows=_compared(whole[name], subject.kind)) for name, subject in subjects.items()}
-    for name, difference in sorted(found, key=lambda item: (item[1].row, CHECKS.index(item[1].check))):
+    for name, difference in sorted(found, key=lambda item: _rank(item[1])):
         verdict = verdicts[name]
         verdict.first = verdict.first or difference
         verdict.failed += [difference.check] * (difference.check not in verdict.failed)
     for verdict in verdicts.values():
         above = [verdicts[name].word for name in verdict.subject.reads]
         if verdict.first is not None:
-            own = "varies" if AGAIN in verdict.failed else "differs" if verdict.failed == [BY_BAR] else "leaks"
-            verdict.word = own if set(above) <= {"ok", "idle"} else "follows"
+            verdict.word = _word(verdict.failed) if set(above) <= {"ok", "idle"} else "follows"
         elif verdict.rows == 0 and verdict.subject.kind not in ACCOUNT:
             verdict.word = "idle"
     _blame_the_first([v for v in verdicts.values() if v.subject.kind in ACCOUNT and v.first is not None])
     return list(verdicts.values())
 
 
+def _rank(difference: Difference) -> tuple[bool, int, int]:
+    """Put the earliest bar first; all the data is cut at three bars only, of which none is the first by right."""
+    return difference.check == LONG, difference.time, CHECKS.index(difference.check)
+
+
+def _word(failed: list[str]) -> str:
+    if OUTSIDE in failed:
+        return "outside"
+    return "varies" if AGAIN in failed else "differs" if failed == [BY_BAR] else "leaks"
+
+
 def _blame_the_first(account: list[Verdict]) -> None:
     """Of the account half, which feeds back into itself, let the node that changed first be the one that leaks."""
     if not account or account[0].word == "follows":
         return
-    first = min(account, key=lambda verdict: verdict.first.row if verdict.first else 0)
+    first = min(account, key=lambda verdict: verdict.first.time if verdict.first else 0)
     for verdict in account:
         if verdict is not first:
             verdict.word = "follows"

@@ -1,16 +1,17 @@
 """Mode `audit`: shows for every node that it does not know the future, or names the one that does and where."""
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from kraken_flow.analysis.answers import ACCOUNT, System
 from kraken_flow.analysis.futures import FUTURES, TAIL, window
-from kraken_flow.analysis.leaks import AGAIN, BY_BAR, CHECKS, CUT, Finding, Verdict, audit
+from kraken_flow.analysis.leaks import AGAIN, BY_BAR, CHECKS, CUT, LONG, Finding, Verdict, audit
 from kraken_flow.config.schema import short
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.feature_grid import pick_native
@@ -25,6 +26,7 @@ SHOWN = {
     "leaks": "KNOWS THE FUTURE",
     "varies": "NOT REPEATABLE",
     "differs": "NOT BAR BY BAR",
+    "outside": "READS MORE",
     "follows": "reads one that fails",
     "idle": "SAYS NOTHING",
 }
@@ -37,6 +39,7 @@ _WHAT = {
 _OTHERWISE = {
     AGAIN: "asked again about the same bars, it says{other}; does it draw random numbers, read a clock, or remember?",
     CUT: "when the market ends there, it says{other}",
+    LONG: "when all the data ends some time later, it says{other}",
     BY_BAR: "asked bar by bar, as paper and live ask, it says{other}",
     **{name: f"with {name} after it, it says{{other}}" for name in FUTURES},
 }
@@ -66,13 +69,14 @@ class Audit(Mode):
         beside = found_beside(job.graph) if self.strategies == "all" else Beside({}, ())
         system = System(job.graph, beside.nodes, job.engine)
         rows = self.rows or (600 if pick_native(job.engine) is None else 2000)
-        market = window(load_checked(job.graph), rows + system.lookback)
+        everything = load_checked(job.graph)
+        market = window(everything, rows + system.lookback)
         if market.n_rows < 3:
             raise UserError(f"the data has {market.n_rows} bars between start and end: an audit needs 3 or more")
         quiet = call.choices.get("report") == "json"
         with recorded(job.declared) as record:
             record.add(inputs(job.graph, job.engine))
-            finding = _audited(system, market, self.cuts, job.graph.seed, quiet)
+            finding = _audited(system, market, _most_of(everything, job.engine), self.cuts, job.graph.seed, quiet)
             certificate = _certificate(job, finding, system, market, record.folder)
             issue(record.folder, certificate, job.declared.root)
             record.manifest |= {"verdict": certificate["verdict"], "data": [dict(file) for file in market.files]}
@@ -85,11 +89,21 @@ class Audit(Mode):
         return 0
 
 
-def _audited(system: System, market: Market, cuts: int, seed: int, quiet: bool) -> Finding:
+def _most_of(market: Market, engine: str) -> Market:
+    """Return as many of the last bars as the signal half computes in a few seconds."""
+    values = 100_000 if pick_native(engine) is None else 1_000_000
+    return window(market, values // max(len(market.pairs), 1))
+
+
+def _audited(system: System, market: Market, long: Market, cuts: int, seed: int, quiet: bool) -> Finding:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task("audit")
-        return audit(system, market, cuts, seed, lambda n, total: progress.update(task, completed=n, total=total))
+        tell = partial(_tell, progress, progress.add_task("audit"))
+        return audit(system, market, cuts, seed, tell, long)
+
+
+def _tell(progress: Progress, task: TaskID, done: int, total: int) -> None:
+    progress.update(task, completed=done, total=total)
 
 
 def title(verdict: Verdict) -> str:
@@ -111,8 +125,13 @@ def sentences(finding: Finding, market: Market) -> list[str]:
                 f"{title(verdict)} says nothing on these bars, so nothing is shown of it: "
                 "give it more bars (mode.rows), other dates, or the pairs it compares"
             )
+        elif verdict.word == "outside" and first is not None:
+            told.append(
+                f"{title(verdict)} reads {first.other}: nobody can tell of which time that knows; "
+                "let it read the market alone"
+            )
         elif verdict.word in _WHAT and first is not None:
-            where = f"{market.names[first.pair]} at the close of the bar of {iso(int(market.times[first.row]))}"
+            where = f"{market.names[first.pair]} at the close of the bar of {iso(first.time)}"
             whole, other = (f" {text}" if text else "" for text in (first.whole, first.other))
             said = f"it says{whole}" if whole else "it answers"
             otherwise = _OTHERWISE[first.check].format(other=other or " something else")
@@ -186,7 +205,7 @@ def _certificate(job: Any, finding: Finding, system: System, market: Market, fol
                 "first": None
                 if verdict.first is None
                 else {
-                    "bar": iso(int(market.times[verdict.first.row])),
+                    "bar": iso(verdict.first.time),
                     "pair": market.names[verdict.first.pair],
                     "check": verdict.first.check,
                     "backtest": verdict.first.whole,

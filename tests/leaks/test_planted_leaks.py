@@ -180,7 +180,7 @@ class Reads(Strategy):
 def verdicts_of(market, engine="auto", **nodes):
     """Every verdict of an audit of a small system, by node."""
     system = System(graph_of(market, **{"portfolio": FixedQuantity(quantity=1.0), **nodes}), engine=engine)
-    finding = audit(system, market, 6, 1, lambda n, total: None)
+    finding = audit(system, market, 6, 1)
     assert finding.passed == all(verdict.word == "ok" for verdict in finding.verdicts)
     return {verdict.subject.name: verdict for verdict in finding.verdicts}
 
@@ -343,7 +343,7 @@ class ByLength(Strategy):
 
 def test_an_answer_that_depends_on_how_many_rows_are_asked_about_is_named():
     verdict = verdicts_of(random_market(190, 9), strategy=ByLength())["strategy"]
-    assert (verdict.word, verdict.first.row, verdict.first.check) == ("leaks", 0, CUT) or verdict.word == "differs"
+    assert verdict.word in {"leaks", "differs"}
     assert BY_BAR in verdict.failed
 
 

@@ -164,6 +164,39 @@ class OfSource(Feature):
     ]
 
 
+AT_IMPORT = """
+from pathlib import Path
+KNOWN = Path("tomorrow.txt").read_text()
+"""
+WHEN_ASKED = HONEST.replace("return where", "open('tomorrow.txt').close()\n        return where")
+
+
+@pytest.mark.parametrize(("module", "text"), [("audit_reads_once", AT_IMPORT + HONEST), ("audit_reads", WHEN_ASKED)])
+def test_a_strategy_that_reads_a_file_is_named_with_it(program, module, text):
+    program.write("tomorrow.txt", "up")
+    a_strategy(program, module, text)
+    assert program("mode=audit", f"strategy={module}", *SMALL) == 1
+    name = "".join(map(str.title, module.split("_")))
+    assert program.err == (
+        f"error: strategy: {name} reads tomorrow.txt: nobody can tell of which time that knows; "
+        "let it read the market alone\n"
+    )
+    assert "READS MORE" in program.out
+
+
+MANY = HONEST.replace(
+    "return where(f.close > f.mean",
+    "level = np.median(f.close) if len(f.close) > 1000 else f.mean\n        return where(f.close > level",
+)
+
+
+def test_a_strategy_that_peeks_on_many_bars_only_is_caught(program):
+    a_strategy(program, "audit_many", MANY)
+    assert program("mode=audit", "strategy=audit_many", *SMALL[:3]) == 1
+    assert "strategy: AuditMany knows the future: first for " in program.err
+    assert "; when all the data ends some time later, it says" in program.err
+
+
 def test_a_node_that_fails_is_wrong_input_and_named(program):
     a_strategy(
         program,
