@@ -94,7 +94,7 @@ lock: ## compile the requirement files anew (UPGRADE=1 takes newer versions)
 	$(call compile,core,pyproject.toml)
 	$(call compile,build,--group build)
 	$(call compile,dev,-c requirements/core.txt -c requirements/build.txt --group dev --extra live pyproject.toml)
-	$(call compile,bench,-c requirements/dev.txt --group bench pyproject.toml)
+	$(call compile,bench,-c requirements/dev.txt --group bench --extra live pyproject.toml)
 
 compile = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) $(2) -o requirements/$(1).txt
