@@ -16,6 +16,7 @@ from kraken_flow.nearest import hint
 INSTALL = 'pip install "kraken-flow[live]"'
 T = TypeVar("T")
 _MS = 10**6
+_NEWEST = 8
 
 
 def library() -> Any:
@@ -56,12 +57,13 @@ class CcxtVenue:
         if name not in self._ccxt.exchanges:
             raise UserError(f"data=live: ccxt knows no venue {name}{hint(name, self._ccxt.exchanges)}")
         package = self._ccxt.pro if name in self._ccxt.pro.exchanges else self._ccxt.async_support
-        self._api = getattr(package, name)({"newUpdates": True, **(options or {})})
+        self._api = getattr(package, name)({**(options or {}), "newUpdates": trades})
         if url is not None:
             self._api.urls["api"] = moved(self._api.urls["api"], url.rstrip("/"))
         self.name = name
         self.streams = websocket and bool(self._api.has.get("watchTrades" if trades else "watchOHLCV"))
         self._timeframe = ""
+        self._seen: dict[str, dict[int, Candle]] = {}
         self.answered = time.time()
 
     async def open(self, pairs: Sequence[str], timeframe: str) -> Mapping[str, Mapping[str, int]]:
@@ -94,7 +96,12 @@ class CcxtVenue:
 
     async def next_candles(self, pair: str) -> list[Candle]:
         """Return the candles that changed since the last call, waiting for the first change."""
-        return _candles(await self._asked(self._api.watch_ohlcv(pair, self._timeframe)))
+        # What ccxt calls new updates are the newest rows of its cache: after a late candle, which it puts last, changes
+        # of the running one would go unseen. So some of the newest are read each time, and what changed is found here.
+        rows = await self._asked(self._api.watch_ohlcv(pair, self._timeframe, limit=_NEWEST))
+        before = self._seen.get(pair, {})
+        now = self._seen[pair] = {candle.time: candle for candle in _candles(rows)}
+        return [candle for at, candle in sorted(now.items()) if before.get(at) != candle]
 
     async def next_trades(self, pair: str) -> list[Trade]:
         """Return the trades since the last call, waiting for the first."""

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time as system
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from dataclasses import dataclass
 from random import SystemRandom
+from typing import Any
 
 from kraken_flow.core.tape import Instant, Tape
 from kraken_flow.core.times import SECOND
@@ -104,21 +105,30 @@ class LiveStream:
 
     async def _instants(self, row: int) -> AsyncGenerator[Instant]:
         step, began = self.tape.timeframe_ns, self._clock.now()
+        # A second of real time is what a busy machine may take; beyond it, prices are not those of the decision.
+        grace = min(step, max(self._delay, int(SECOND * self._clock.speed)))
         self._arrivals = Arrivals(self.tape.pairs, self.tape.first + row * step, step)
         await self._fill()
         while self._more() and self._known(self._arrivals.next) <= began:
             yield self._take(late=True)
-        self._tasks += [asyncio.create_task(self._guarded(pair)) for pair in self.tape.pairs]
+        for pair in self.tape.pairs:
+            self._begin(self._guarded(pair))
         if self._venue.streams:
-            self._tasks.append(asyncio.create_task(self._listen()))
+            self._begin(self._listen())
         while self._more():
             time = self._arrivals.next
             if self._trades:
                 await self._clock.until(time + step + int(self._delay * _ASK_AFTER))
-                self._tasks += [asyncio.create_task(self._ask(p)) for p in self.tape.pairs if self._partial(p, time)]
+                for pair in self.tape.pairs:
+                    if self._partial(pair, time):
+                        self._begin(self._ask(pair))
             await self._clock.until(self._known(time))
-            waited = await self._settled(time)
-            yield self._take(late=waited or self._clock.now() >= self._known(time) + step)
+            while not all(self._ready(pair, time) for pair in self.tape.pairs):
+                self._changed.clear()
+                await self._changed.wait()
+                self._raise()
+            self._raise()
+            yield self._take(late=self._clock.now() > self._known(time) + grace)
 
     def facts(self) -> Mapping[str, object]:
         """Return the venue, and what happened to each pair's bars."""
@@ -143,7 +153,7 @@ class LiveStream:
         """Return in sentences what came late, lacks, or was missed."""
         pairs = self._counted()
         told = {
-            "late": "bars that came, whole or in part, after they were known to be due; not used",
+            "late": "bars that came, whole or in part, after they were due; not used",
             "missing": "bars that did not come",
             "connections_lost": "connections lost and made again",
         }
@@ -171,6 +181,19 @@ class LiveStream:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._venue.close()
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin a task; one that fails ends the stream."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._changed.set())
+        self._tasks.append(task)
+
+    def _raise(self) -> None:
+        """Raise what a task failed of; forget the tasks that are done."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        self._tasks = [task for task in self._tasks if not task.done()]
+
     def _more(self) -> bool:
         return self.rows is None or self._arrivals.next < self.tape.first + self.rows * self.tape.timeframe_ns
 
@@ -184,7 +207,6 @@ class LiveStream:
         bars = self._arrivals.take(counting=decided)
         for making in self._making.values():
             making.forget(time - self.tape.timeframe_ns)
-        self._tasks = [task for task in self._tasks if not task.done()]
         self.missed += late and decided
         return Instant(time, bars, missed=late and decided)
 
@@ -210,18 +232,10 @@ class LiveStream:
         return time < self._lines[pair].since
 
     def _ready(self, pair: str, time: int) -> bool:
+        """Return whether it is known what a pair's bar is: what was witnessed whole, or asked for after its close."""
         line = self._lines[pair]
-        whole = not line.down and not self._partial(pair, time)
-        return whole or line.through >= time + self.tape.timeframe_ns
-
-    async def _settled(self, time: int) -> bool:
-        """Wait until it is known of every pair what its bar is; return whether that took waiting."""
-        waited = False
-        while not all(self._ready(pair, time) for pair in self.tape.pairs):
-            waited = True
-            self._changed.clear()
-            await self._changed.wait()
-        return waited
+        witnessed = self._venue.streams and not line.down and not self._partial(pair, time)
+        return witnessed or line.through >= time + self.tape.timeframe_ns
 
     async def _guarded(self, pair: str) -> None:
         """Follow a pair for good: whatever breaks, begin again after a while."""
@@ -249,6 +263,8 @@ class LiveStream:
                 if system.time() - began > self._stale:
                     raise Lost("the subscription was not answered")
                 await asyncio.sleep(0.002)
+            if self._trades:
+                self._witness(pair)
             await self._repair(pair)
             if not coming.done() or coming.exception() is None:
                 self._lines[pair].down = False
@@ -274,11 +290,15 @@ class LiveStream:
         if self._lines[pair].down and (before := self._making.pop(pair, None)):
             self._duplicates[pair] += before.duplicates
         if pair not in self._making:
-            step, now = self.tape.timeframe_ns, self._clock.now()
-            self._lines[pair].since = now + -now % step
-            self._making[pair] = TradeBars(step, self._lines[pair].since)
+            self._witness(pair)
         for time, bar in self._making[pair].add(await self._venue.next_trades(pair)).items():
             self._arrivals.put(pair, time, bar)
+
+    def _witness(self, pair: str) -> None:
+        """Note that trades are heard from now on, and so the first whole bar is the next that opens."""
+        now, step = self._clock.now(), self.tape.timeframe_ns
+        since = self._lines[pair].since = now + -now % step
+        self._making.setdefault(pair, TradeBars(step, since)).since = since
 
     async def _poll(self, pair: str) -> None:
         """Ask for each bar once it has closed, and again until it is there or its row is taken."""

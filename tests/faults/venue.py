@@ -107,7 +107,7 @@ class Faults:
 
 
 class Venue:
-    """The server. Its time is `began` when it starts, and goes `speed` times as fast as ours."""
+    """The server. Its time is `began` until it is first asked something, then goes `speed` times as fast as ours."""
 
     def __init__(self, recording: Recording, began: float, speed: float, faults: Faults | None = None) -> None:
         self.recording, self.began, self.speed = recording, began, speed
@@ -115,11 +115,11 @@ class Venue:
         self.asked: list[str] = []
         """Paths that were asked for by REST, and `subscribe` for each subscription."""
         self._messages = self._planned()
-        self._started = time.monotonic()
+        self._started: float | None = None
 
     def now(self) -> float:
         """Return the recording's time, seconds."""
-        return self.began + (time.monotonic() - self._started) * self.speed
+        return self.began + (0.0 if self._started is None else (time.monotonic() - self._started) * self.speed)
 
     def _planned(self) -> list[Message]:
         planned = []
@@ -145,6 +145,7 @@ class Venue:
         return app
 
     async def _rest(self, request: web.Request) -> web.Response:
+        self._started = self._started or time.monotonic()
         self.asked.append(request.path)
         if self._away():
             return web.json_response({"error": ["EService:Unavailable"]}, status=503)
@@ -269,7 +270,6 @@ def serving(venue: Venue, port: int = 0) -> Iterator[str]:
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     ready.wait()
-    venue._started = time.monotonic()
     try:
         yield address[0]
     finally:

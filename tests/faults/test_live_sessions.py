@@ -1,0 +1,159 @@
+"""Paper sessions on what a venue streams: through ccxt, over sockets, from a server on this machine that misbehaves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ccxt.pro", reason="the extra live is not installed")
+
+from kraken_flow.app import main
+from kraken_flow.core.times import SECOND, iso
+from kraken_flow.runs.journal import JOURNAL, Reader
+from tests.faults.venue import MINUTE, Faults, Recording, Venue, made_up, recorded, serving
+
+ROOT = Path(__file__).parents[2]
+SPEED = 120
+"""A minute takes half a second."""
+BARS = {"strategy.fast": 2, "strategy.slow": 4}
+LOOKBACK = 4
+
+
+def words(url: str, end: float, pairs: str, **more: Any) -> list[str]:
+    given = {
+        **{"mode": "paper", "mode.speed": f"{SPEED}x", "data": "live", "data.url": url, "data.feed_delay": "20s"},
+        **{"data.options": "{enableRateLimit: false}", "exchange": "kraken", "pairs": f"[{pairs}]"},
+        **{"timeframe": "1m", "strategy": "sma_cross", "end": iso(int(end) * SECOND), "run_dir": "session"},
+        **BARS,
+        **more,
+    }
+    return [f"{name}={value}" for name, value in given.items()]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def journalled() -> list[dict[str, Any]]:
+    frames = [frame.content for frame in Reader(Path("session") / JOURNAL)]
+    return [content for content in frames if "instant" in content]
+
+
+def begun_at() -> int:
+    """The open of the first row that was decided on."""
+    tape = next(iter(Reader(Path("session") / JOURNAL))).content["tape"]
+    return tape["first"] + tape["first_row"] * tape["timeframe_ns"]
+
+
+def facts() -> dict[str, Any]:
+    return json.loads(Path("session/manifest.json").read_bytes())["stream"]
+
+
+def bars_of(recording: Recording, pair: str) -> dict[int, list[int] | None]:
+    """The bars of a recording in units of 10^-8, by open in ns; None where nothing traded."""
+    return {
+        row[0] * SECOND: [round(float(row[k]) * 10**8) for k in (1, 2, 3, 4, 6)] if float(row[6]) else None
+        for row in recording.candles[pair]
+    }
+
+
+def assert_bars_of(recording: Recording, instants: list[dict[str, Any]]) -> None:
+    truth = [bars_of(recording, pair) for pair in recording.candles]
+    for content in instants:
+        assert content["bars"] == [bars[content["instant"]] for bars in truth]
+
+
+def replays() -> None:
+    assert main(["mode=replay", "mode.run=session", "run_dir=again"]) == 0
+    assert (Path("again") / "orders.log").read_bytes() == (Path("session") / "orders.log").read_bytes()
+
+
+def test_a_session_on_recorded_messages_with_all_that_goes_wrong_replays_to_its_own_hash(here, shared, capsys):
+    """Candles that Kraken sent, sent again with a dropped connection, every message twice, and one bar late."""
+    recording = recorded(shared, 20, 60)
+    candles = recording.candles["BTC/USDT"]
+    start = candles[25][0]
+    late = next(row[0] for row in candles[29:] if float(row[6]))
+    faults = Faults(drops=(start + 2.25 * MINUTE,), twice=True, late={("BTC/USDT", late): 90})
+    end = late + 3 * MINUTE
+    with serving(Venue(recording, start + 5, SPEED, faults)) as url:
+        assert main(words(url, end, "BTC/USDT")) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "bars that came, whole or in part, after they were due; not used: BTC/USDT 1" in told
+    assert "instruments from" not in told  # tick, lot and minima are the venue's
+    counted = facts()["pairs"]["BTC/USDT"]
+    assert (counted["late"], counted["connections_lost"]) == (1, 1)
+    assert counted["bars"] >= 1
+    used = {content["instant"]: content["bars"][0] for content in journalled()}
+    truth = bars_of(recording, "BTC/USDT")
+    assert used.pop(late * SECOND) is None
+    assert used == {time: truth[time] for time in used}
+    assert sum(bar is not None for time, bar in used.items() if time < begun_at()) == LOOKBACK
+    replays()
+
+
+@pytest.mark.parametrize(
+    ("more", "faults", "transport"),
+    [
+        ({"data.stale": "300ms"}, Faults(swapped=True, silent=2.2), "websocket"),
+        ({"data.bars": "trades"}, Faults(twice=True, drops=(2.3,)), "websocket"),
+        ({"data.transport": "rest"}, Faults(outages=((2.1, 2.2),)), "rest"),
+    ],
+    ids=["candles, then silence", "trades", "rest"],
+)
+def test_a_session_uses_the_venues_bars_whatever_happens(here, more, faults, transport):
+    recording = made_up(60)
+    start = recording.candles["BTC/USD"][30][0]
+    faults.drops = tuple(start + at * MINUTE for at in faults.drops)
+    faults.outages = tuple((start + begin * MINUTE, start + end * MINUTE) for begin, end in faults.outages)
+    faults.silent = None if faults.silent is None else start + faults.silent * MINUTE
+    with serving(Venue(recording, start + 5, SPEED, faults)) as url:
+        assert main(words(url, start + 5 * MINUTE, "BTC/USD,ETH/USD", **more)) == 0
+    assert facts()["transport"] == transport
+    assert_bars_of(recording, journalled())
+    assert len(journalled()) >= LOOKBACK + 4
+    if transport == "websocket":
+        assert max(counted["connections_lost"] for counted in facts()["pairs"].values()) > 0
+    replays()
+
+
+def test_a_killed_session_goes_on_and_what_it_missed_is_not_decided_on(here):
+    recording = made_up(60)
+    start = recording.candles["BTC/USD"][30][0]
+    with serving(Venue(recording, start + 5, SPEED)) as url:
+        command = words(url, start + 9 * MINUTE, "BTC/USD,ETH/USD")
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and words
+            [sys.executable, "-m", "kraken_flow", *command],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        until = time.monotonic() + 60
+        while not Path("session", JOURNAL).exists() or len(journalled()) < LOOKBACK + 2:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        before = journalled()
+        time.sleep(1.2)
+        assert main(command) == 0
+    after = journalled()
+    assert after[: len(before)] == before
+    assert [content["instant"] for content in after] == [
+        after[0]["instant"] + i * MINUTE * SECOND for i in range(len(after))
+    ]
+    assert_bars_of(recording, after)
+    missed = [i for i, content in enumerate(after) if content.get("missed")]
+    assert missed[0] == len(before)
+    assert len(missed) < len(after) - len(before)
+    assert missed == list(range(missed[0], missed[-1] + 1))
+    assert facts()["missed_instants"] == len(missed)
+    replays()
