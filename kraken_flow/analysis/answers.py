@@ -156,20 +156,34 @@ class System:
 
     def by_bar(self, market: Market) -> dict[str, Table | Failed]:
         """Return what a session computes: every node asked about one bar after another, none ever seeing the next."""
-        graph = replace(self.graph, strategy=_Watched(self.strategies, self.features))
+        signals = self._signals_by_bar(market, self.strategies, self.features)
+        return signals | self._account(lambda: account_by_bar(self.graph, market, self.engine))
+
+    def alone_by_bar(self, market: Market, name: str) -> Mapping[str, Table | Failed]:
+        """Return what one node of the signal half says bar by bar, or why it cannot; asked when not all can."""
+        node = self.subjects[name].node
+        strategies = {name: node} if isinstance(node, Strategy) else {}
+        features = {name: node} if isinstance(node, Feature) else {}
+        try:
+            return {name: self._signals_by_bar(market, strategies, features)[name]}
+        except Exception as error:  # noqa: BLE001 - a user's node may raise anything; the verdict says so
+            return {name: _failed(error)}
+
+    def _signals_by_bar(
+        self, market: Market, strategies: Mapping[str, Strategy], features: Mapping[str, Feature]
+    ) -> dict[str, Table | Failed]:
+        graph = replace(self.graph, strategy=_Watched(strategies, features))
         stream = SignalStream(graph, market.names, market.timeframe_ns, 0, market.max_gap, self.engine)
-        said: dict[str, list[Table]] = {name: [] for name, s in self.subjects.items() if s.kind in SIGNAL}
-        features = self.features
+        said: dict[str, list[Table]] = {}
         for time, bars in _float_bars(market):
             stream.update(time, bars)
             for name, feature in features.items():
-                said[name].append(stream.columns(feature))
+                said.setdefault(name, []).append(stream.columns(feature))
             held = {} if stream.held is None else dict(_held(stream.held.parts))
             for name, one in held.items():
                 sure = np.ones(len(one.value)) if one.confidence is None else one.confidence
-                said[name].append(np.stack([one.value, sure]))
-        tables: dict[str, Table | Failed] = {name: np.stack(rows, axis=-1) for name, rows in said.items()}
-        return tables | self._account(lambda: account_by_bar(self.graph, market, self.engine))
+                said.setdefault(name, []).append(np.stack([one.value, sure]))
+        return {name: np.stack(rows, axis=-1) for name, rows in said.items()}
 
     def _account(self, ask: Callable[[], Mapping[str, Table]]) -> dict[str, Table | Failed]:
         """Return the answers of the account half; it answers as a whole, and fails as a whole."""

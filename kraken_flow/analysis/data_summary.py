@@ -1,6 +1,8 @@
 """What a run's market data is: one row per pair for the console, the manifest and the report."""
 
-from kraken_flow.core.market import Market
+from itertools import groupby
+
+from kraken_flow.core.market import SYNTHETIC, Market, PairColumns
 from kraken_flow.core.times import iso
 
 COLUMNS = (
@@ -27,7 +29,7 @@ def data_summary(market: Market) -> list[dict[str, str | int]]:
     files = {str(record["pair"]): str(record["path"]) for record in market.files if record.get("role") != "detail"}
     rows: list[dict[str, str | int]] = []
     for pair in market.pairs:
-        counts = market.counts.get(pair.pair, {})
+        counts = market.counts.get(pair.pair) or _counted(pair, market.first_row)
         real = pair.real[pair.real >= market.first_row]
         rows.append(
             {
@@ -40,3 +42,9 @@ def data_summary(market: Market) -> list[dict[str, str | int]]:
             }
         )
     return rows
+
+
+def _counted(pair: PairColumns, first_row: int) -> dict[str, int]:
+    """Count the missing bars of a tape that nobody knew before it was there."""
+    gaps = [len(list(run)) for state, run in groupby(pair.state[first_row:].tolist()) if state == SYNTHETIC]
+    return {"missing": sum(gaps), "longest_gap": max(gaps, default=0)}

@@ -127,7 +127,7 @@ def _next_bars(pair: PairColumns, row: int, until: int, rng: np.random.Generator
 FUTURES: Mapping[str, Rewrite] = {
     "other prices": _prices,
     "other volumes": _volumes,
-    "another order": _order,
+    "shuffled bars": _order,
     "missing bars": _missing,
     "other next bars": _next_bars,
 }

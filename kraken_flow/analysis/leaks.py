@@ -33,7 +33,7 @@ class Difference:
     """A place where an answer changed.
 
     Parameters: `check` a word of `CHECKS`; `time`, `pair` the first place, the bar's open in ns and the index of the
-    pair; `whole` what the whole market gave there; `other` what the check gave.
+    pair; `whole` what the whole market gave there; `other` what the check gave; `fails` whether that is an error.
     """
 
     check: str
@@ -41,6 +41,7 @@ class Difference:
     pair: int
     whole: str
     other: str
+    fails: bool = False
 
 
 @dataclass
@@ -108,7 +109,7 @@ def audit(
     Raises
     ------
     UserError
-        Where a node cannot be asked about the market itself, over columns or bar by bar.
+        Where a node cannot be asked about the market itself.
     """
     rows = cut_rows(market, cuts, system.higher, seed)
     n_steps = len(rows) + 4
@@ -116,10 +117,8 @@ def audit(
     wrong = [f"{name}: {said.text}" for name, said in whole.items() if isinstance(said, Failed)]
     if wrong:
         raise UserError("\n".join(wrong))
-    try:
-        (by_bar,) = each_fresh([partial(system.by_bar, market)], lambda n: done(n + 2, n_steps))
-    except RuntimeError as error:
-        raise UserError(f"asked bar by bar, as paper and live ask, a node fails: {error}") from None
+    by_bar = _by_bar(system, market)
+    done(3, n_steps)
     found = list(differences(whole, again, AGAIN, market, market.n_rows - 1))
     strange = list(differences(whole, by_bar, BY_BAR, market, market.n_rows - 1))
     # A leak that shows on few bars shows where the two faces part, which random cuts may miss.
@@ -137,6 +136,16 @@ def audit(
 
 
 _QUARTERS = 3
+
+
+def _by_bar(system: System, market: Market) -> Answers:
+    """Ask bar by bar; where a node fails at it, each by itself, so that the one that fails is known."""
+    try:
+        return each_fresh([partial(system.by_bar, market)])[0]
+    except (RuntimeError, UserError):
+        names = [name for name, subject in system.subjects.items() if subject.kind not in ACCOUNT]
+        alone = each_fresh([partial(system.alone_by_bar, market, name) for name in names])
+        return {name: said for some in alone for name, said in some.items()}
 
 
 def _on_long(system: System, long: Market) -> list[tuple[str, Difference]]:
@@ -220,7 +229,8 @@ def differences(
         if isinstance(expected, Failed):
             continue
         if isinstance(said, Failed):
-            yield name, Difference(check, int(market.times[row]), 0, "an answer", said.text)
+            at = 0 if check == BY_BAR else row
+            yield name, Difference(check, int(market.times[at]), 0, "", said.text, fails=True)
             continue
         a, b = expected[..., : row + 1], said[..., : row + 1]
         same = (a == b) | (np.isnan(a) & np.isnan(b))
@@ -257,8 +267,8 @@ def judge(subjects: Mapping[str, Subject], whole: Answers, found: Iterable[tuple
 
 
 def _rank(difference: Difference) -> tuple[bool, int, int]:
-    """Put the earliest bar first; all the data is cut at three bars only, of which none is the first by right."""
-    return difference.check == LONG, difference.time, CHECKS.index(difference.check)
+    """Put the earliest bar first, and last what has no first bar: an error, and the three cuts of all the data."""
+    return difference.fails or difference.check == LONG, difference.time, CHECKS.index(difference.check)
 
 
 def _word(failed: list[str]) -> str:

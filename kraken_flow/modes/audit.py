@@ -34,14 +34,14 @@ SHOWN = {
 _WHAT = {
     "leaks": "knows the future",
     "varies": "is not repeatable",
-    "differs": "looks at rows other than its own",
+    "differs": "does not work bar by bar",
 }
 _OTHERWISE = {
-    AGAIN: "asked again about the same bars, it says{other}; does it draw random numbers, read a clock, or remember?",
-    CUT: "when the market ends there, it says{other}",
-    LONG: "when all the data ends some time later, it says{other}",
-    BY_BAR: "asked bar by bar, as paper and live ask, it says{other}",
-    **{name: f"with {name} after it, it says{{other}}" for name in FUTURES},
+    AGAIN: "asked again about the same bars, it {does}; does it draw random numbers, read a clock, or remember?",
+    CUT: "when the market ends there, it {does}",
+    LONG: "when all the data ends some time later, it {does}",
+    BY_BAR: "asked bar by bar, as paper and live ask, it {does}",
+    **{name: f"with {name} after it, it {{does}}" for name in FUTURES},
 }
 
 
@@ -132,9 +132,9 @@ def sentences(finding: Finding, market: Market) -> list[str]:
             )
         elif verdict.word in _WHAT and first is not None:
             where = f"{market.names[first.pair]} at the close of the bar of {iso(first.time)}"
-            whole, other = (f" {text}" if text else "" for text in (first.whole, first.other))
-            said = f"it says{whole}" if whole else "it answers"
-            otherwise = _OTHERWISE[first.check].format(other=other or " something else")
+            said = f"it says {first.whole}" if first.whole else "it answers"
+            does = f"fails: {first.other}" if first.fails else f"says {first.other or 'something else'}"
+            otherwise = _OTHERWISE[first.check].format(does=does)
             told.append(
                 f"{title(verdict)} {_WHAT[verdict.word]}: first for {where}, where {said} in a backtest; {otherwise}"
             )

@@ -1,12 +1,17 @@
 import json
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 
+from kraken_flow.analysis.leaks import CHECKS
 from kraken_flow.config import build, compose
 from kraken_flow.core.times import iso
+from kraken_flow.modes.audit import SHOWN
 from kraken_flow.modes.driver import load
 
+PAGE = (Path(__file__).parents[3] / "docs" / "audit.md").read_text("utf-8")
 SMALL = ["pairs=[BTC/USD,ETH/USD]", "mode.rows=150", "mode.cuts=3", "end=2021-03-01"]
 HEAD = """
 from kraken_flow.core import Feature, Portfolio, Source, Strategy, node, where
@@ -207,12 +212,23 @@ def test_a_node_that_fails_is_wrong_input_and_named(program):
     assert re.match(r"error: strategy: AssertionError: too few \(audit_raises\.py, line \d+\)\n", program.err)
 
 
-def test_a_node_that_fails_bar_by_bar_is_wrong_input(program):
-    a_strategy(program, "audit_short", HONEST.replace("return where", "f.close[100]\n        return where"))
-    assert program("mode=audit", "strategy=audit_short", *SMALL) == 2
-    told = "error: asked bar by bar, as paper and live ask, a node fails: IndexError: "
-    assert program.err.startswith(told)
-    assert "(audit_short.py, line " in program.err
+def test_a_strategy_that_fails_bar_by_bar_is_named(program):
+    two = "assert len(f.close) != 2, 'two'\n        return where"
+    a_strategy(program, "audit_two", HONEST.replace("return where", two))
+    assert program("mode=audit", "strategy=audit_two", *SMALL) == 1
+    assert re.fullmatch(
+        r"error: strategy: AuditTwo does not work bar by bar: first for BTC/USD at the close of the bar of \S+, "
+        r"where it answers in a backtest; asked bar by bar, .+, it fails: AssertionError: two \(audit_two.py, line \d+\)\n",
+        program.err,
+    )
+
+
+def test_a_centred_mean_is_caught_though_it_cannot_answer_bar_by_bar(program):
+    smooth = "np.convolve(f.close, np.ones(5) / 5, mode='same')"
+    a_strategy(program, "audit_smooth", HONEST.replace("f.close > f.mean", f"{smooth} > f.mean"))
+    assert program("mode=audit", "strategy=audit_smooth", *SMALL) == 1
+    assert program.err.startswith("error: strategy: AuditSmooth knows the future: first for ")
+    assert program.err.count("\n") == 1
 
 
 def test_a_node_that_says_nothing_is_no_proof(program):
@@ -257,3 +273,16 @@ def test_a_run_of_a_system_that_failed_says_so(program):
     assert program("mode=audit", "strategy=audit_failed", *SMALL) == 1
     assert program("strategy=audit_failed", *SMALL[:1], SMALL[-1]) == 0
     assert re.search(r"Look-ahead not audited: the audit of 20\S+ did not pass", " ".join(program.out.split()))
+
+
+def test_the_example_of_the_page_says_what_the_page_says(program):
+    (code,) = re.findall(r"```python\n# strategies/tomorrow.py\n(.+?)```", PAGE, re.S)
+    ((command, told),) = re.findall(r"^    \$ python -m kraken_flow (.+)\n    (error: .+)$", PAGE, re.M)
+    program.write("strategies/tomorrow.py", code)
+    assert program(*shlex.split(command)) == 1
+    assert program.err == f"{told}\n"
+
+
+def test_the_page_shows_every_verdict():
+    assert [word for word in SHOWN.values() if f"`{word}`" not in PAGE] == []
+    assert [check for check in CHECKS if f"| {check} |" not in PAGE] == []
