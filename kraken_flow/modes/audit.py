@@ -91,7 +91,7 @@ class Audit(Mode):
 
 def _most_of(market: Market, engine: str) -> Market:
     """Return as many of the last bars as the signal half computes in a few seconds."""
-    values = 100_000 if pick_native(engine) is None else 1_000_000
+    values = 100_000 if pick_native(engine) is None else 300_000
     return window(market, values // max(len(market.pairs), 1))
 
 

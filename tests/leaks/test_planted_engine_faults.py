@@ -15,11 +15,11 @@ from kraken_flow.core.decision import Decider
 from kraken_flow.core.engine import Engine
 from kraken_flow.core.ledger import Ledger
 from kraken_flow.core.market import REAL, Market
-from kraken_flow.core.orders import OrderType
+from kraken_flow.core.orders import OrderRequest, OrderType, Side
 from kraken_flow.core.result import Result
 from kraken_flow.core.simulator import Simulator
 from kraken_flow.core.spec import Spec
-from kraken_flow.core.units import FIX, Int64Array
+from kraken_flow.core.units import FIX, UNIT, Int64Array
 from kraken_flow.exchange.spot import SpotExchange
 from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.risk.position import PositionLimits, PositionRisk
@@ -248,6 +248,36 @@ def test_a_trail_raised_before_it_is_tested_is_caught(monkeypatch: pytest.Monkey
     spec, market = scripted("S15")
     monkeypatch.setattr(Simulator, "_inside", high_first)
     assert fills_as_text(run_engine("python", spec, market)) != NAMED["S15"].fills
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_target_is_not_met_by_a_high_from_before_the_entry(engine: str) -> None:
+    spec, market = entered_inside()
+    assert fills_as_text(run_engine(engine, spec, market))[0] == "b1 B 10@99 fee 0 M"
+    assert not any(text.startswith("b1 S") for text in fills_as_text(run_engine(engine, spec, market)))
+
+
+def test_a_target_met_by_a_high_from_before_the_entry_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar opens at 100, runs to 103 and falls to 98.5: bought at 99 on the way down, nothing was sold at 101."""
+
+    def high_of_the_bar(sim: Simulator, p: int) -> bool:
+        met = [o for o in sim.live[p] if o.born_inside and o.alive and o.rests_as_limit and sim.bars.high[p] > o.limit]
+        for order in met:
+            sim.make(order)
+        return bool(met)
+
+    spec, market = entered_inside()
+    monkeypatch.setattr(paths, "_make_at_close", high_of_the_bar)
+    assert fills_as_text(run_engine("python", spec, market))[:2] == ("b1 B 10@99 fee 0 M", "b1 S 10@101 fee 0 M")
+
+
+def entered_inside() -> tuple[Spec, Market]:
+    """A limit order for 99, with a target at 101, on a bar whose high may have come first."""
+    market = market_of(columns_of("100/101/99.5/100 | 100/103/98.5/99.5 | 99.5/100/99/99.5 | 99.5/100/99/99.5"))
+    entry = OrderRequest(
+        pair=0, side=Side.BUY, qty=10 * UNIT, type=OrderType.LIMIT, limit_price=99 * UNIT, take_profit=101 * UNIT
+    )
+    return spec_of(graph_of(market, [(int(market.times[0]) + market.timeframe_ns, entry)]), market), market
 
 
 @pytest.mark.parametrize("engine", ENGINES)
