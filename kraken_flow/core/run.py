@@ -67,6 +67,12 @@ def notes_of(spec: Spec, result: Result, graph: Graph) -> tuple[str, ...]:
             f"instruments from the data (tick = its decimals, lot 0.00000001, no minima): {', '.join(from_data)}; "
             f"the table of {graph.exchange.name} lacks them"
         )
+    from_venue = [i.pair for i in instruments if i.origin == "venue"]
+    if from_venue:
+        notes.append(
+            f"instruments from the venue's own list of markets: {', '.join(from_venue)}; "
+            f"the table of {graph.exchange.name} lacks them"
+        )
     if any(i.origin == "override" for i in instruments):
         notes.append("tick or lot set by exchange.tick, exchange.lot for all pairs")
     return tuple(notes)

@@ -42,7 +42,7 @@ class CcxtVenue:
     url
         A server that stands in for the venue: it takes the place of scheme and host in all its addresses.
     options
-        Further arguments of ccxt's constructor.
+        Further arguments of ccxt's constructor. Requests keep to the venue's rate limit, unless `url` stands in for it.
 
     Raises
     ------
@@ -55,13 +55,14 @@ class CcxtVenue:
     ) -> None:
         self._ccxt = library()
         if name not in self._ccxt.exchanges:
-            raise UserError(f"data=live: ccxt knows no venue {name}{hint(name, self._ccxt.exchanges)}")
+            raise UserError(f"data=live: ccxt knows no venue {name}{hint(name, self._ccxt.exchanges)} (data.exchange)")
         package = self._ccxt.pro if name in self._ccxt.pro.exchanges else self._ccxt.async_support
-        self._api = getattr(package, name)({**(options or {}), "newUpdates": trades})
+        self._api = getattr(package, name)({"enableRateLimit": url is None, **(options or {}), "newUpdates": trades})
         if url is not None:
             self._api.urls["api"] = moved(self._api.urls["api"], url.rstrip("/"))
         self.name = name
         self.streams = websocket and bool(self._api.has.get("watchTrades" if trades else "watchOHLCV"))
+        self.settle_s = 0.2
         self._timeframe = ""
         self._seen: dict[str, dict[int, Candle]] = {}
         self.answered = time.time()
@@ -72,6 +73,8 @@ class CcxtVenue:
         Raises `UserError` for a pair or a timeframe that the venue lacks.
         """
         self._timeframe = timeframe
+        # ccxt sends one subscription per interval of the rate limit.
+        self.settle_s += len(pairs) * self._api.rateLimit / 1000 * self._api.enableRateLimit
         if not self._api.has.get("fetchOHLCV"):
             raise UserError(f"data=live: {self.name} gives no candles through ccxt")
         await self._asked(self._api.load_markets(), setup=True)

@@ -117,10 +117,10 @@ class LiveStream:
             self._begin(self._listen())
         while self._more():
             time = self._arrivals.next
-            if self._trades:
+            if self._venue.streams:
                 await self._clock.until(time + step + int(self._delay * _ASK_AFTER))
                 for pair in self.tape.pairs:
-                    if self._partial(pair, time):
+                    if not self._witnessed(pair, time):
                         self._begin(self._ask(pair))
             await self._clock.until(self._known(time))
             while not all(self._ready(pair, time) for pair in self.tape.pairs):
@@ -227,15 +227,14 @@ class LiveStream:
                 if time >= since:
                     self._arrivals.put(pair, time, bar, asked=True)
 
-    def _partial(self, pair: str, time: int) -> bool:
-        """Return whether a bar of trades was not witnessed from its open on."""
-        return time < self._lines[pair].since
+    def _witnessed(self, pair: str, time: int) -> bool:
+        """Return whether all that was sent about a bar was heard."""
+        line = self._lines[pair]
+        return self._venue.streams and not line.down and time >= line.since
 
     def _ready(self, pair: str, time: int) -> bool:
         """Return whether it is known what a pair's bar is: what was witnessed whole, or asked for after its close."""
-        line = self._lines[pair]
-        witnessed = self._venue.streams and not line.down and not self._partial(pair, time)
-        return witnessed or line.through >= time + self.tape.timeframe_ns
+        return self._witnessed(pair, time) or self._lines[pair].through >= time + self.tape.timeframe_ns
 
     async def _guarded(self, pair: str) -> None:
         """Follow a pair for good: whatever breaks, begin again after a while."""
@@ -259,10 +258,12 @@ class LiveStream:
         began = system.time()
         coming = self._coming(pair)
         try:
-            while self._venue.heard < began and not coming.done():
-                if system.time() - began > self._stale:
-                    raise Lost("the subscription was not answered")
+            while not coming.done() and (waited := system.time() - began) < self._stale:
+                if self._venue.heard >= began and waited >= self._venue.settle_s:
+                    break
                 await asyncio.sleep(0.002)
+            if not coming.done() and self._venue.heard < began:
+                raise Lost("the subscription was not answered")
             if self._trades:
                 self._witness(pair)
             await self._repair(pair)

@@ -25,6 +25,9 @@ class Venue(Protocol):
     streams: bool
     """Whether what is wanted comes by WebSocket; else it is asked for by REST."""
 
+    settle_s: float
+    """Seconds within which all subscriptions have been sent, which may have to be sent slowly."""
+
     async def open(self, pairs: Sequence[str], timeframe: str) -> Mapping[str, Mapping[str, int]]:
         """Read the venue's markets; return tick, lot, qty_min and cost_min of the pairs, units of 10^-8."""
 

@@ -1,5 +1,6 @@
 """Paper sessions on what a venue streams: through ccxt, over sockets, from a server on this machine that misbehaves."""
 
+import gzip
 import json
 import os
 import signal
@@ -14,7 +15,9 @@ import pytest
 pytest.importorskip("ccxt.pro", reason="the extra live is not installed")
 
 from kraken_flow.app import main
+from kraken_flow.core.errors import UserError
 from kraken_flow.core.times import SECOND, iso
+from kraken_flow.data.ccxt_venue import CcxtVenue
 from kraken_flow.runs.journal import JOURNAL, Reader
 from tests.faults.venue import MINUTE, Faults, Recording, Venue, made_up, recorded, serving
 
@@ -28,7 +31,7 @@ LOOKBACK = 4
 def words(url: str, end: float, pairs: str, **more: Any) -> list[str]:
     given = {
         **{"mode": "paper", "mode.speed": f"{SPEED}x", "data": "live", "data.url": url, "data.feed_delay": "20s"},
-        **{"data.options": "{enableRateLimit: false}", "exchange": "kraken", "pairs": f"[{pairs}]"},
+        **{"exchange": "kraken", "pairs": f"[{pairs}]"},
         **{"timeframe": "1m", "strategy": "sma_cross", "end": iso(int(end) * SECOND), "run_dir": "session"},
         **BARS,
         **more,
@@ -87,7 +90,7 @@ def test_a_session_on_recorded_messages_with_all_that_goes_wrong_replays_to_its_
         assert main(words(url, end, "BTC/USDT")) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "bars that came, whole or in part, after they were due; not used: BTC/USDT 1" in told
-    assert "instruments from" not in told  # tick, lot and minima are the venue's
+    assert "instruments from the venue's own list of markets: BTC/USDT" in told
     counted = facts()["pairs"]["BTC/USDT"]
     assert (counted["late"], counted["connections_lost"]) == (1, 1)
     assert counted["bars"] >= 1
@@ -157,3 +160,36 @@ def test_a_killed_session_goes_on_and_what_it_missed_is_not_decided_on(here):
     assert missed == list(range(missed[0], missed[-1] + 1))
     assert facts()["missed_instants"] == len(missed)
     replays()
+
+
+@pytest.mark.parametrize(
+    ("venue", "trades", "websocket", "streams"),
+    [
+        ("kraken", False, True, True),
+        ("kraken", True, True, True),
+        ("kraken", False, False, False),
+        ("krakenfutures", False, True, False),
+        ("krakenfutures", True, True, True),
+    ],
+)
+def test_what_has_no_websocket_is_asked_for(venue, trades, websocket, streams):
+    assert CcxtVenue(venue, trades, websocket).streams == streams
+
+
+def test_a_venue_that_nobody_knows_is_refused():
+    with pytest.raises(UserError, match=r"no venue krakn; did you mean kraken\?"):
+        CcxtVenue("krakn", trades=False, websocket=True)
+
+
+@pytest.mark.parametrize(
+    ("venue", "pair", "terms"),
+    [
+        ("kraken", "BTC/USDT", {"tick": 10**7, "lot": 1, "cost_min": 5 * 10**7}),
+        ("binance", "BTC/USDT", {"tick": 10**6, "lot": 1000}),
+    ],
+)
+def test_ticks_lots_and_minima_are_the_venues(shared, venue, pair, terms):
+    markets = json.loads(gzip.decompress((shared / f"data/fixtures/ccxt/markets/{venue}.json.gz").read_bytes()))
+    found = CcxtVenue(venue, trades=False, websocket=True)._terms(markets[pair])
+    assert found.items() >= terms.items()
+    assert found["qty_min"] > 0

@@ -89,6 +89,7 @@ class MadeUpVenue:
     outages: Sequence[tuple[int, int]] = ()
     streams: bool = True
     name: str = "made-up"
+    settle_s: float = 0.0
     asked: list[tuple[int, str]] = field(default_factory=list)
     answered: float = 0.0
     closed: bool = False
