@@ -83,8 +83,8 @@ def test_a_session_on_recorded_messages_with_all_that_goes_wrong_replays_to_its_
     recording = recorded(shared, 20, 60)
     candles = recording.candles["BTC/USDT"]
     start = candles[25][0]
-    late = next(row[0] for row in candles[29:] if float(row[6]))
-    faults = Faults(drops=(start + 2.25 * MINUTE,), twice=True, late={("BTC/USDT", late): 90})
+    late = next(row[0] for row in candles[31:] if float(row[6]))
+    faults = Faults(drops=(start + 2.1 * MINUTE,), twice=True, late={("BTC/USDT", late): 90})
     end = late + 3 * MINUTE
     with serving(Venue(recording, start + 5, SPEED, faults)) as url:
         assert main(words(url, end, "BTC/USDT")) == 0
