@@ -29,11 +29,14 @@ class Decider:
     """Scripted requests that are due but whose pair had no bar yet."""
     paused: bool = False
     """Whether positions may only be reduced."""
+    flattened: list[bool] = field(default_factory=list)
+    """Per pair, whether a user closed it: then only a changed forecast arms it again, whatever `risk.rearm` says."""
 
     def __post_init__(self) -> None:
         n = len(self.spec.instruments)
         self.target = [0] * n
         self.forecast = [0] * n
+        self.flattened = [False] * n
 
     def decide(self, first_row: int) -> None:
         """Take the one decision of this row; the view holds forecast, aux and closes."""
@@ -82,8 +85,8 @@ class Decider:
         """Do what a user says between two decisions, at the time and the closes that the view holds.
 
         Paused, orders that would open or enlarge a position are taken back and no new ones are sent; protection, exits
-        and reductions go on. To flatten takes back all but protection, closes every position at the market, and keeps
-        each pair out until its forecast changes, as after a protective exit.
+        and reductions go on, that of an order taken back which was to turn a position included. To flatten takes back
+        all but protection, closes every position at the market, and keeps each pair out until its forecast changes.
         """
         self.paused = self.paused if what is Control.FLATTEN else what is Control.PAUSE
         if what is Control.RESUME:
@@ -95,18 +98,22 @@ class Decider:
             for order in self.sim.live[p]:
                 if order.group is None and order.alive and order.cancel_at < 0 and (flatten or not order.reduce_only):
                     self.sim.cancel(order, Reason.FLATTEN if flatten else Reason.PAUSED, self.view.time)
-            if flatten:
-                requests += self._closing(p)
-                self.sim.stopped_row[p] = -1 if self.spec.scripted else self.view.row
+            if flatten and not self.spec.scripted:
+                self.sim.stopped_row[p], self.flattened[p] = self.view.row, True
+            if flatten or not self.spec.scripted:
+                requests += self._reducing(p, flatten)
         self._send(requests)
 
-    def _closing(self, p: int) -> list[OrderRequest]:
-        """Return the order that closes a pair's position."""
-        position = self.sim.ledger.position[p]
-        if abs(position) < self.spec.instruments[p].lot:
+    def _reducing(self, p: int, flatten: bool) -> list[OrderRequest]:
+        """Return the market order that reduces a pair's position to its target, where no order under way does."""
+        position, target = self.sim.ledger.position[p], self.target[p]
+        under_way = 0 if flatten else self._open_remainder(p, position)
+        delta = _toward_zero(target - position - under_way, self.spec.instruments[p].lot)
+        if delta * position >= 0:
             return []
-        side = Side.SELL if position > 0 else Side.BUY
-        return [OrderRequest(pair=p, side=side, qty=abs(position), reduce_only=True, reason=Reason.FLATTEN)]
+        reason = Reason.FLATTEN if flatten else Reason.EXIT_SIGNAL if target == 0 else Reason.REBALANCE
+        side = Side.BUY if delta > 0 else Side.SELL
+        return [OrderRequest(pair=p, side=side, qty=abs(delta), reduce_only=True, reason=reason)]
 
     def _reduced(self, p: int, target: int) -> int:
         """Return the target nearest to the one wanted that does not enlarge the position."""
@@ -134,9 +141,9 @@ class Decider:
         stopped = self.sim.stopped_row[p]
         if stopped < 0:
             return False
-        bars = self.spec.rearm_bars
+        bars = 0 if self.flattened[p] else self.spec.rearm_bars
         if changed if bars == 0 else self.view.row - stopped >= bars:
-            self.sim.stopped_row[p] = -1
+            self.sim.stopped_row[p], self.flattened[p] = -1, False
             return True
         return False
 

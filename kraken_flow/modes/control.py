@@ -11,7 +11,8 @@ from kraken_flow.core.node import node
 from kraken_flow.core.orders import Control
 from kraken_flow.modes import Call, Mode
 from kraken_flow.runs.control import ask
-from kraken_flow.runs.directory import SESSIONS, is_claimed, read_manifest
+from kraken_flow.runs.directory import SESSIONS, read_manifest
+from kraken_flow.runs.lock import is_held
 from kraken_flow.runs.record import ROOT
 
 LATEST = str(ROOT / "latest")
@@ -25,7 +26,8 @@ _DONE = {
 
 def session_in(run: str) -> Path:
     """Return the folder of a session. Raises `UserError` where there is none."""
-    folder = Path(run)
+    # Settled once: runs/latest may come to name another run while somebody waits.
+    folder = Path(run).resolve()
     manifest = read_manifest(folder)
     if manifest is None:
         raise UserError(f"mode.run={run}: there is no run of ours; give the folder of a paper session")
@@ -46,16 +48,19 @@ class Order(Mode):
     def drive(self, call: Call) -> int:
         """Leave the request and wait until the session has taken it."""
         folder = session_in(self.run)
-        if not is_claimed(folder):
+        if not is_held(folder):
             raise UserError(f"mode.run={self.run}: the session there is not running; its own command continues it")
         request = ask(folder, self.what)
         until = time.monotonic() + _PATIENCE_S
         while request.exists():
-            if time.monotonic() > until:
-                request.unlink(missing_ok=True)
-                raise CheckFailed(f"{folder}: the session did not take the request within {_PATIENCE_S:.0f} s")
             time.sleep(0.05)
-        Console(highlight=False).print(f"{folder}: {_DONE[self.what]}", markup=False, soft_wrap=True)
+            if time.monotonic() > until or not is_held(folder):
+                try:
+                    request.unlink()
+                except FileNotFoundError:
+                    break  # taken at the last moment
+                raise CheckFailed(f"mode.run={self.run}: the session ended, or did not take the request in time")
+        Console(highlight=False).print(f"{self.run}: {_DONE[self.what]}", markup=False, soft_wrap=True)
         return 0
 
 

@@ -26,12 +26,14 @@ class Finite:
     async def instants(self, row: int = 0) -> AsyncGenerator[Instant | None]:
         """Yield the instants from a row on, each when it is due, and None now and then: time for other things.
 
-        The first comes at once, the others as long after it as they lie apart on the tape, divided by the speed.
+        The warm-up and the first decision bar come at once, the others as long after it as they lie apart on the tape,
+        divided by the speed.
         """
         loop = asyncio.get_running_loop()
         began = idle = loop.time()
-        for number, instant in enumerate(instants(self._market, row)):
-            due = began + number * self._market.timeframe_ns / SECOND / self._speed
+        first = max(row, self._market.first_row)
+        for at, instant in enumerate(instants(self._market, row), row):
+            due = began + max(at - first, 0) * self._market.timeframe_ns / SECOND / self._speed
             while (now := loop.time()) < due or now - idle > IDLE_S:
                 await asyncio.sleep(min(max(due - now, 0.0), IDLE_S))
                 idle = loop.time()

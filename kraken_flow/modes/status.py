@@ -11,8 +11,9 @@ from kraken_flow.modes import Call, Mode
 from kraken_flow.modes.control import LATEST, session_in
 from kraken_flow.modes.driver import graph_of_run
 from kraken_flow.modes.live_console import drawn
-from kraken_flow.runs.directory import is_claimed, read_manifest
+from kraken_flow.runs.directory import read_manifest
 from kraken_flow.runs.journal import JOURNAL
+from kraken_flow.runs.lock import is_held
 from kraken_flow.runs.session_journal import begin, fold
 
 
@@ -27,16 +28,16 @@ class Status(Mode):
     def drive(self, call: Call) -> int:
         """Fold the journal and show where it ends."""
         folder = session_in(self.run)
-        if not is_claimed(folder):
+        if not is_held(folder):
             how = (read_manifest(folder) or {}).get("status")
             raise UserError(f"mode.run={self.run}: the session there is not running ({how})")
         console = Console(highlight=False)
         session = _folded(folder)
         if session is None:
-            console.print(f"{folder}: running, before its first instant", markup=False, soft_wrap=True)
+            console.print(f"{self.run}: running, before its first instant", markup=False, soft_wrap=True)
             return 0
         result = session.account.result()
-        head = f"{folder}: running{', paused' if session.paused else ''}"
+        head = f"{self.run}: running{', paused' if session.paused else ''}"
         console.print(drawn(session, head, len(result.orders["pair"]), len(result.fills["pair"])))
         return 0
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import orjson
 
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.runs import lock
 
 MANIFEST = "manifest.json"
 MADE_BY = "kraken-flow"
@@ -130,42 +130,27 @@ def point_latest(root: Path, folder: Path) -> None:
 
 
 class Claim:
-    """The hold on a folder: an advisory lock that ends with the process, however it ends."""
+    """The hold on a folder, until it is released or the process ends."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.continues = False
         """Whether the folder holds a session that is to be continued."""
-        self._handle = os.open(folder, os.O_RDONLY)
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.release()
-            if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
-                raise UserError(f"run_dir={folder}: another run is writing there; choose another folder") from None
-            # Some network file systems have no locks: then the manifest alone guards the folder.
-            self._handle = -1
+            self._handle = lock.hold(folder)
+        except lock.HeldError:
+            raise UserError(f"run_dir={folder}: another run is writing there; choose another folder") from None
+
+    @property
+    def locks(self) -> bool:
+        """Whether the file system can keep others out; without, the manifest alone guards the folder."""
+        return self._handle is not None
 
     def release(self) -> None:
         """Let others take the folder."""
-        if self._handle >= 0:
+        if self._handle is not None:
             os.close(self._handle)
-        self._handle = -1
-
-
-def is_claimed(folder: Path) -> bool:
-    """Return whether a run is writing into a folder now."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in {errno.EWOULDBLOCK, errno.EACCES}
-    finally:
-        os.close(handle)
-    return False
+        self._handle = None
 
 
 def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
@@ -179,6 +164,11 @@ def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
         folder.mkdir(parents=True, exist_ok=True)
         held = Claim(folder)
         try:
+            if resume is not None and not held.locks:
+                raise UserError(
+                    f"run_dir={folder}: this file system has no locks, so that two sessions could write one journal; "
+                    "choose a folder on another disk"
+                )
             if unfinished_session(folder) is not None:
                 if resume is None:
                     raise UserError(
@@ -189,7 +179,7 @@ def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
                 held.continues = True
             elif read_manifest(folder) is not None:
                 _clear(folder)
-            elif any(not _LEFT_OVER.fullmatch(name.name) for name in folder.iterdir()):
+            elif any(path.name != lock.LOCK and not _LEFT_OVER.fullmatch(path.name) for path in folder.iterdir()):
                 raise UserError(
                     f"run_dir={folder}: the folder is not empty and holds no earlier run of ours; "
                     "choose an empty or a new folder"

@@ -15,8 +15,12 @@ from kraken_flow.core.session import Session
 from kraken_flow.core.tape import instants, tape_of
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.spot import SpotExchange
+from kraken_flow.execution.limit import LimitOrders
+from kraken_flow.execution.market import MarketOrders
 from kraken_flow.portfolio.fixed_quantity import FixedQuantity
+from kraken_flow.risk.position import PositionLimits, PositionRisk
 from strategies.hold import Hold
+from strategies.momentum import Momentum
 from tests.engines import ENGINES, RUST, graph_of
 from tests.golden.bars import HOUR, T0, columns_of, market_of
 from tests.golden.scenarios import request
@@ -109,6 +113,38 @@ def test_a_paused_session_opens_nothing_and_a_resumed_one_waits_for_a_new_signal
     assert held == [[0]] * 8
     _, held = told(holding(), market_of(BARS), {0: Control.PAUSE, 2: Control.RESUME}, engine)
     assert held == [[0]] * 8
+
+
+TURN = columns_of("100/101/99/100 | 100/103/99/102 | 102/105/101/104 | 104/105/97/98 | 98/99/95/96 | 96/97/93/94")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("execution", [MarketOrders(), LimitOrders(offset_bps=0.0)], ids=["market", "limit"])
+def test_a_pause_after_the_signal_to_turn_a_position_still_closes_it(engine: str, execution: Any) -> None:
+    """The order that was to turn it is taken back, and what of it was a reduction is sent anew."""
+    market = market_of(TURN)
+    graph = graph_of(
+        market,
+        strategy=Momentum(1, 0.0),
+        portfolio=FixedQuantity(quantity=10.0),
+        exchange=SpotExchange(name="bare", tick=0.01, participation_cap=None),
+        account=Account(cash=10_000.0),
+        risk=PositionRisk(PositionLimits(stop_loss=None, take_profit=None, max_fraction=None)),
+        execution=execution,
+    )
+    ten = 10 * 10**8
+    _, held = told(graph, market, {}, engine)
+    assert [position for (position,) in held][-1] == -ten
+    _, held = told(graph, market, {3: Control.PAUSE}, engine)
+    assert [position for (position,) in held][-3:] == [ten, 0, 0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rearm", ["next_bar", "bars:2", "on_change"])
+def test_what_a_user_closed_stays_closed_however_risk_arms_again(engine: str, rearm: str) -> None:
+    graph = holding(risk=PositionRisk(PositionLimits(), rearm=rearm))
+    _, held = told(graph, market_of(BARS), {3: Control.FLATTEN}, engine)
+    assert [position for (position,) in held][4:] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -1,7 +1,8 @@
 //! What a user tells a session between two decisions: pause, resume, flatten.
 
 use super::codes::{Control, Reason};
-use super::decision::{Decider, Now, submit};
+use super::decision::{Decider, Now, open_remainder, submit};
+use super::number::{narrow, toward_zero};
 use super::order::Request;
 use super::simulator::Simulator;
 
@@ -9,8 +10,8 @@ impl Decider {
     /// Does what a user says at the time and the closes of `now`.
     ///
     /// Paused, orders that would open or enlarge a position are taken back and no new ones are sent; protection, exits
-    /// and reductions go on. To flatten takes back all but protection, closes every position at the market, and keeps
-    /// each pair out until its forecast changes, as after a protective exit.
+    /// and reductions go on, that of an order taken back which was to turn a position included. To flatten takes back
+    /// all but protection, closes every position at the market, and keeps each pair out until its forecast changes.
     pub fn control(&mut self, sim: &mut Simulator, what: Control, now: Now<'_>) {
         if what != Control::Flatten {
             self.paused = what == Control::Pause;
@@ -20,7 +21,7 @@ impl Decider {
         }
         let flatten = what == Control::Flatten;
         let reason = if flatten { Reason::Flatten } else { Reason::Paused };
-        let mut closing = Vec::new();
+        let mut reducing = Vec::new();
         for p in 0..self.target.len() {
             self.target[p] = if flatten { 0 } else { reduced(sim.ledger.position[p], self.target[p]) };
             for k in 0..sim.live[p].len() {
@@ -30,27 +31,37 @@ impl Decider {
                     sim.cancel(id, reason, now.time);
                 }
             }
-            if flatten {
-                closing.extend(close(sim, p));
-                sim.stopped_row[p] = if sim.spec.scripted { -1 } else { now.row };
-                sim.touched[p] = true;
+            if flatten && !sim.spec.scripted {
+                (sim.stopped_row[p], self.flattened[p]) = (now.row, true);
             }
+            if flatten || !sim.spec.scripted {
+                reducing.extend(reduction(sim, p, self.target[p], flatten));
+            }
+            sim.touched[p] = true;
         }
-        for request in closing {
+        for request in reducing {
             submit(sim, now, request, true, false);
         }
     }
 }
 
-/// The order that closes a pair's position.
-fn close(sim: &Simulator, p: usize) -> Option<Request> {
+/// The market order that reduces a pair's position to its target, where no order under way does.
+fn reduction(sim: &Simulator, p: usize, target: i64, flatten: bool) -> Option<Request> {
     let position = sim.ledger.position[p];
-    (position.abs() >= sim.spec.instruments[p].lot).then(|| Request {
+    let under_way = if flatten { 0 } else { open_remainder(sim, p, position) };
+    let wanted = i128::from(target) - i128::from(position) - i128::from(under_way);
+    let delta = toward_zero(narrow(wanted), sim.spec.instruments[p].lot);
+    let reason = match (flatten, target) {
+        (true, _) => Reason::Flatten,
+        (false, 0) => Reason::ExitSignal,
+        (false, _) => Reason::Rebalance,
+    };
+    (delta.signum() * position.signum() < 0).then(|| Request {
         pair: p,
-        side: -position.signum(),
-        qty: position.abs(),
+        side: delta.signum(),
+        qty: delta.abs(),
         reduce_only: true,
-        reason: Reason::Flatten,
+        reason,
         ..Request::default()
     })
 }

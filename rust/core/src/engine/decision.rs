@@ -39,6 +39,8 @@ pub struct Decider {
     pub waiting: Vec<usize>,
     /// Whether positions may only be reduced.
     pub paused: bool,
+    /// Per pair, whether a user closed it: then only a changed forecast arms it again.
+    pub flattened: Vec<bool>,
     equity: Option<i128>,
     begun: bool,
     flags: Vec<Flags>,
@@ -67,6 +69,7 @@ impl Decider {
             target: vec![0; n_pairs],
             forecast: vec![0; n_pairs],
             flags: vec![Flags::default(); n_pairs],
+            flattened: vec![false; n_pairs],
             ..Decider::default()
         }
     }
@@ -94,7 +97,9 @@ impl Decider {
         }
         for p in 0..n {
             if self.flags[p].real {
-                self.flags[p].rearmed = rearm(sim, p, self.flags[p].changed, now.row);
+                let bars = if self.flattened[p] { 0 } else { sim.spec.rearm_bars };
+                self.flags[p].rearmed = rearm(sim, p, self.flags[p].changed, now.row, bars);
+                self.flattened[p] &= !self.flags[p].rearmed;
                 news |= self.flags[p].rearmed;
             }
         }
@@ -322,7 +327,7 @@ pub fn is_own(sim: &Simulator, id: usize) -> bool {
 /// Signed quantity that own working orders can still fill; reduce-only ones at most the position.
 ///
 /// A protective order counts once it was triggered: its remainder is a market order under way.
-fn open_remainder(sim: &Simulator, p: usize, position: i64) -> i64 {
+pub(super) fn open_remainder(sim: &Simulator, p: usize, position: i64) -> i64 {
     let (mut total, mut held) = (0, position);
     for &id in &sim.live[p] {
         let order = &sim.orders[id];
@@ -345,12 +350,11 @@ fn beyond_band(new: i64, standing: i64, band: i64) -> bool {
 }
 
 /// Arms a stopped-out pair again when its rule says so; tells whether it was.
-fn rearm(sim: &mut Simulator, p: usize, changed: bool, row: i64) -> bool {
+fn rearm(sim: &mut Simulator, p: usize, changed: bool, row: i64, bars: i64) -> bool {
     let stopped = sim.stopped_row[p];
     if stopped < 0 {
         return false;
     }
-    let bars = sim.spec.rearm_bars;
     let armed = if bars == 0 { changed } else { row - stopped >= bars };
     if armed {
         sim.stopped_row[p] = -1;
