@@ -141,7 +141,7 @@ def backtest(
     if bars is not None:
         _refuse_twice("data", words, "bars= gives the candles", _KEPT)
     if strategy is not None:
-        _expect_strategy(strategy)
+        expect_strategy(strategy)
         _refuse_twice("strategy", words, "strategy= is the strategy")
     if bars is not None and not any(_key(word) == "pairs" for word in words):
         words.append(f"pairs=[{','.join(sorted(bars))}]")
@@ -188,7 +188,8 @@ def _words(overrides: Sequence[str]) -> list[str]:
     return list(overrides)
 
 
-def _expect_strategy(given: object) -> None:
+def expect_strategy(given: object) -> None:
+    """Refuse what is no strategy. Raises `UserError`."""
     if not isinstance(given, Strategy) or not is_dataclass(given):
         raise UserError(
             f"strategy={given!r}: must be a strategy made from a class below kraken_flow.core.Strategy, decorated with "
