@@ -118,9 +118,11 @@ class LiveStream:
         while self._more():
             time = self._arrivals.next
             if self._venue.streams:
-                await self._clock.until(time + step + int(self._delay * _ASK_AFTER))
+                due = time + step + int(self._delay * _ASK_AFTER)
+                await self._clock.until(due)
                 for pair in self.tape.pairs:
-                    if not self._witnessed(pair, time):
+                    # One question after an outage answers for all the rows that it hid.
+                    if not self._witnessed(pair, time) and self._lines[pair].through < due:
                         self._begin(self._ask(pair))
             await self._clock.until(self._known(time))
             while not all(self._ready(pair, time) for pair in self.tape.pairs):
@@ -322,13 +324,15 @@ class LiveStream:
             logger.warning("%s: %s did not answer: %s", pair, self._venue.name, error)
 
     async def _repair(self, pair: str) -> None:
-        """Ask by REST for the bars from the row before the next one on."""
-        now, step = self._clock.now(), self.tape.timeframe_ns
-        for time, bar in await self._venue.candles(pair, self._arrivals.next - step):
-            # A running bar is followed by WebSocket only; elsewhere its state would be taken for the whole.
-            if time + step <= now or (self._venue.streams and not self._trades):
-                self._arrivals.put(pair, time, bar, asked=True)
-        self._lines[pair].through = now
+        """Ask by REST for the bars from the row before the next one on, in as many answers as they take."""
+        now, step, line = self._clock.now(), self.tape.timeframe_ns, self._lines[pair]
+        # A running bar is followed by WebSocket only; elsewhere its state would be taken for the whole.
+        running = self._venue.streams and not self._trades
+        until = now + 1 if running else now - step + 1
+        for time, bar in (await history(self._venue, pair, self._arrivals.next - step, step, until)).items():
+            self._arrivals.put(pair, time, bar, asked=True)
+        # Many answers take a while: one that was asked for later may have come before.
+        line.through = max(line.through, now)
         self._changed.set()
 
     async def _listen(self) -> None:

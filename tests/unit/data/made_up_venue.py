@@ -82,7 +82,11 @@ def plan(pairs: Sequence[str], rows: range) -> list[Sent]:
 
 @dataclass
 class MadeUpVenue:
-    """See `data.venue.Venue`. `outages` are (from, to) in which nothing is reached; what was sent then is not heard."""
+    """See `data.venue.Venue`. `outages` are (from, to) in which nothing is reached; what was sent then is not heard.
+
+    An answer holds at most `most` candles: the newest, or with `oldest_first` those from where it was asked for on.
+    `takes` is how long one takes, ns.
+    """
 
     clock: VirtualClock
     sent: list[Sent]
@@ -94,6 +98,8 @@ class MadeUpVenue:
     answered: float = 0.0
     closed: bool = False
     most: int = 720
+    oldest_first: bool = False
+    takes: int = 0
     _heard: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,13 +114,15 @@ class MadeUpVenue:
     async def candles(self, pair: str, since: int) -> list[Candle]:
         self._reached()
         self.asked.append((self.clock.now(), pair))
+        await self.clock.sleep(self.takes)
         states = [s for s in self.sent if s.pair == pair and s.at <= self.clock.now() and isinstance(s.item, Candle)]
         newest: dict[int, Candle] = {}
         for state in states:
             held = newest.get(state.item.time)
             if held is None or held.bar[4] < state.item.bar[4]:
                 newest[state.item.time] = state.item
-        return [newest[at] for at in sorted(newest) if at >= since][-self.most :]
+        found = [newest[at] for at in sorted(newest) if at >= since]
+        return found[: self.most] if self.oldest_first else found[-self.most :]
 
     async def next_candles(self, pair: str) -> list[Candle]:
         return await self._next(pair, Candle)

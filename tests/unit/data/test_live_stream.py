@@ -8,7 +8,7 @@ from kraken_flow.core.tape import Instant
 from kraken_flow.core.times import SECOND
 from kraken_flow.data.live_stream import backoff
 from kraken_flow.data.trade_bars import Trade
-from kraken_flow.data.venue import Candle
+from kraken_flow.data.venue import Candle, Lost
 from tests.unit.data.made_up_venue import MINUTE, T0, MadeUpVenue, Played, Sent, bar, plan, played
 
 PAIRS = ("A/USD", "B/USD")
@@ -174,6 +174,46 @@ def test_bars_are_made_of_trades_and_the_first_is_asked_for():
     assert done.bars == [of(i) for i in range(7, 15)]
     assert done.stream.missed == 0
     assert {at for at, _ in done.venue.asked if at > T0 + 11 * MINUTE} == {T0 + 11 * MINUTE + 8 * SECOND // 10}
+
+
+@pytest.mark.parametrize(("streams", "trades"), [(True, False), (False, False), (True, True)])
+def test_an_outage_longer_than_an_answer_is_fetched_in_as_many_as_it_takes(streams, trades):
+    """Away from the middle of minute 12 until minute 32, at a venue that gives the first five bars that are wanted."""
+    away = (T0 + 12 * MINUTE + 30 * SECOND, T0 + 32 * MINUTE + 10 * SECOND)
+
+    def venue(clock):
+        sent = plan(("A/USD",), range(60)) + [trade for i in range(60) for trade in trades_of(i) if trades]
+        return MadeUpVenue(clock, sent, [away], streams, most=5, oldest_first=True, takes=SECOND // 10)
+
+    done = played(venue, 28, trades=trades)
+    assert done.bars == [of(i) for i in range(7, 38)]
+    assert (counted(done, "late"), counted(done, "missing")) == ([0], [0])
+    assert done.stream.missed >= 20
+    back = min(at for at, _ in done.venue.asked if at >= away[1])
+    asked = [at for at, _ in done.venue.asked if back <= at < back + 10 * SECOND]
+    assert 5 <= len(asked) <= 15  # the connection and the row that waits may both ask, no other row does
+
+
+def test_an_outage_in_the_middle_of_the_answers_leaves_nothing_out():
+    """The connection is lost again while what the first outage hid is being fetched."""
+    away = (T0 + 12 * MINUTE + 30 * SECOND, T0 + 32 * MINUTE + 10 * SECOND)
+
+    def venue(clock):
+        made = MadeUpVenue(clock, plan(("A/USD",), range(60)), [away], most=5, oldest_first=True)
+        answer, broken = made.candles, []
+
+        async def candles(pair: str, since: int) -> list[Candle]:
+            if since > T0 + 20 * MINUTE and not broken:
+                broken.append(since)
+                raise Lost("away")
+            return await answer(pair, since)
+
+        made.candles = candles
+        return made
+
+    done = played(venue, 28)
+    assert done.bars == [of(i) for i in range(7, 38)]
+    assert counted(done, "missing") == [0]
 
 
 def test_a_session_that_is_continued_fetches_what_it_missed():
