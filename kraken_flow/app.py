@@ -77,8 +77,19 @@ def _report(error: Exception) -> int:
         traceback.print_exc()
     if isinstance(error, UserError | CheckFailed):
         return _fail(WRONG_INPUT if isinstance(error, UserError) else FAILED, str(error))
-    where = "; ".join(getattr(error, "__notes__", ())) or "LOG_LEVEL=DEBUG shows where"
+    where = "; ".join([*getattr(error, "__notes__", ()), *_users_line(error)]) or "LOG_LEVEL=DEBUG shows where"
     return _fail(FAILED, f"unexpected {type(error).__name__}: {' '.join(str(error).split())} ({where})")
+
+
+def _users_line(error: Exception) -> list[str]:
+    """Return where an error last came through the user's own code: below the working directory, not installed."""
+    own, here = Path(__file__).parent, Path.cwd()
+    found = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path.is_relative_to(here) and not path.is_relative_to(own) and "site-packages" not in path.parts:
+            found.append(f"{path.relative_to(here)}, line {frame.lineno}")
+    return found[-1:]
 
 
 def _fail(code: int, message: str, prefix: str = "error: ") -> int:

@@ -35,8 +35,8 @@ class Outside:
             self.seen.setdefault(self.node, f"a connection ({event})")
         elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             path = Path(os.fsdecode(arguments[0])).absolute()
-            reads = arguments[2] & (os.O_WRONLY | os.O_RDWR) == 0
-            if reads and path.suffix not in _CODE and not str(path).startswith(_PLACES):
+            reads = arguments[2] & os.O_WRONLY == 0
+            if reads and path.suffix not in _CODE and not any(path.is_relative_to(place) for place in _PLACES):
                 here = Path.cwd()
                 self.seen.setdefault(self.node, str(path.relative_to(here) if path.is_relative_to(here) else path))
 

@@ -216,6 +216,8 @@ def rows_of(given: Given, rows: slice) -> SimpleNamespace:
 
 def as_rows(strategy: Strategy, values: FloatArray, n_rows: int) -> FloatArray:
     """Check that a strategy gave a number for each row, or one for all."""
+    if values is None:
+        raise UserError(f"{type(strategy).__name__}.forecast returned nothing: end it with return ...")
     result = np.asarray(values, dtype=np.float64)
     if result.shape not in {(), (n_rows,)}:
         raise UserError(f"{type(strategy).__name__}.forecast returned shape {result.shape} for {n_rows} rows")

@@ -29,8 +29,9 @@ class Status(Mode):
         """Fold the journal and show where it ends."""
         folder = session_in(self.run)
         if not is_held(folder):
-            how = (read_manifest(folder) or {}).get("status")
-            raise UserError(f"mode.run={self.run}: the session there is not running ({how})")
+            status = (read_manifest(folder) or {}).get("status")
+            how = "it has finished" if status == "finished" else "it stopped; its own command continues it"
+            raise UserError(f"mode.run={self.run}: the session there is not running: {how}")
         console = Console(highlight=False)
         session = _folded(folder)
         if session is None:

@@ -282,3 +282,28 @@ def test_an_experiment_is_a_difference_that_arguments_still_beat(program):
     assert program("--cfg=job", "experiment=sma_btc_4h", "strategy.fast=25") == 0
     for line in ("fast: 25", "slow: 100", "timeframe: 4h", "stop_loss: 0.08", "LimitOrders"):
         assert line in program.out
+
+
+def test_an_error_in_the_user_s_own_code_names_its_line(program):
+    program.write("conf/strategy/mine.yaml", "_target_: strategies.mine_raises.Mine\n")
+    program.write(
+        "strategies/mine_raises.py",
+        "from kraken_flow.core import Strategy, node\n\n\n@node\nclass Mine(Strategy):\n"
+        '    def features(self):\n        return {"close": "close"}\n\n'
+        "    def forecast(self, f):\n        return f.clos * 0\n",
+    )
+    assert program("strategy=mine", "pairs=btc", "end=2021-02-01") == 1
+    assert "unexpected AttributeError" in program.err
+    assert "strategies/mine_raises.py, line 10" in program.err
+
+
+def test_a_forecast_without_a_value_is_told(program):
+    program.write("conf/strategy/mine.yaml", "_target_: strategies.mine_silent.Mine\n")
+    program.write(
+        "strategies/mine_silent.py",
+        "from kraken_flow.core import Strategy, node\n\n\n@node\nclass Mine(Strategy):\n"
+        "    def features(self):\n        return {}\n\n"
+        "    def forecast(self, f):\n        1.0\n",
+    )
+    assert program("strategy=mine", "pairs=btc", "end=2021-02-01") == 2
+    assert "Mine.forecast returned nothing" in program.err

@@ -176,7 +176,11 @@ KNOWN = Path("tomorrow.txt").read_text()
 WHEN_ASKED = HONEST.replace("return where", "open('tomorrow.txt').close()\n        return where")
 
 
-@pytest.mark.parametrize(("module", "text"), [("audit_reads_once", AT_IMPORT + HONEST), ("audit_reads", WHEN_ASKED)])
+TO_AND_FRO = HONEST.replace("return where", "open('tomorrow.txt', 'r+').close()\n        return where")
+READING = [("audit_reads_once", AT_IMPORT + HONEST), ("audit_reads", WHEN_ASKED), ("audit_to_and_fro", TO_AND_FRO)]
+
+
+@pytest.mark.parametrize(("module", "text"), READING)
 def test_a_strategy_that_reads_a_file_is_named_with_it(program, module, text):
     program.write("tomorrow.txt", "up")
     a_strategy(program, module, text)
