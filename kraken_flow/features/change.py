@@ -1,10 +1,10 @@
 """Changes over some bars: returns and rate of change."""
 
-import math
 from collections import deque
 from typing import Literal
 
 from kraken_flow.core.feature import Feature, Source, State, Window
+from kraken_flow.core.logarithm import ln
 from kraken_flow.core.node import node
 from kraken_flow.core.strategy import nan
 
@@ -27,7 +27,7 @@ class ChangeState:
             return nan
         before = self.values.popleft()
         if self.log:
-            return math.log(x / before) if x > 0.0 and before > 0.0 else nan
+            return ln(x / before) if x > 0.0 and before > 0.0 else nan
         if before == 0.0:
             return nan
         change = x / before - 1.0

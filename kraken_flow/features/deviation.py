@@ -1,9 +1,9 @@
 """Dispersion of the last bars: rolling deviation, z-score, Bollinger bands, z-score of volume."""
 
-import math
 from typing import ClassVar, Literal
 
 from kraken_flow.core.feature import Feature, Source, State
+from kraken_flow.core.logarithm import ln
 from kraken_flow.core.node import Positive, node
 from kraken_flow.core.strategy import nan
 from kraken_flow.features.volatility import Moments, Sample
@@ -99,7 +99,7 @@ class VolumeZState(ZScoreState):
 
     def update(self, x: float) -> float:
         """Take one volume; NaN for a bar without trades, which leaves the window as it is."""
-        return super().update(math.log(x)) if x > 0.0 else nan
+        return super().update(ln(x)) if x > 0.0 else nan
 
 
 @node

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import annotated_types
 
 from kraken_flow.core.feature import Feature, Source, State
+from kraken_flow.core.logarithm import ln
 from kraken_flow.core.node import node
 
 Sample = Annotated[int, annotated_types.Ge(2)]
@@ -102,7 +103,7 @@ class LogReturnStdState:
         before, self.before = self.before, x
         if before <= 0.0 or x <= 0.0:
             return math.nan
-        return self.moments.deviation(self.scale) if self.moments.add(math.log(x / before)) else math.nan
+        return self.moments.deviation(self.scale) if self.moments.add(ln(x / before)) else math.nan
 
 
 @node

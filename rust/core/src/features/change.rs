@@ -1,5 +1,6 @@
 //! Changes over some bars.
 
+use super::logarithm::{ln, ln_all};
 use super::{Kernel, Ring};
 
 /// The newest value over the one some bars before.
@@ -17,10 +18,12 @@ impl Change {
 }
 
 #[inline(always)]
-fn change(x: f64, before: f64, log: bool, percent: bool) -> f64 {
-    if log {
-        return if x > 0.0 && before > 0.0 { (x / before).ln() } else { f64::NAN };
-    }
+fn ratio(x: f64, before: f64) -> f64 {
+    if x > 0.0 && before > 0.0 { x / before } else { f64::NAN }
+}
+
+#[inline(always)]
+fn change(x: f64, before: f64, percent: bool) -> f64 {
     if before == 0.0 {
         return f64::NAN;
     }
@@ -35,7 +38,8 @@ impl Kernel for Change {
 
     fn update(&mut self, x: &[f64], out: &mut [f64]) {
         out[0] = match self.ring.push(x[0], self.bars) {
-            Some(before) => change(x[0], before, self.log, self.percent),
+            Some(before) if self.log => ln(ratio(x[0], before)),
+            Some(before) => change(x[0], before, self.percent),
             None => f64::NAN,
         };
     }
@@ -44,8 +48,12 @@ impl Kernel for Change {
         let (x, out) = (x[0], &mut *out[0]);
         let head = self.bars.min(x.len());
         out[..head].fill(f64::NAN);
-        for ((new, before), slot) in x[head..].iter().zip(x).zip(&mut out[head..]) {
-            *slot = change(*new, *before, self.log, self.percent);
+        let pairs = x[head..].iter().zip(x).zip(&mut out[head..]);
+        if self.log {
+            pairs.for_each(|((&new, &before), slot)| *slot = ratio(new, before));
+            ln_all(&mut out[head..]);
+        } else {
+            pairs.for_each(|((&new, &before), slot)| *slot = change(new, before, self.percent));
         }
     }
 }

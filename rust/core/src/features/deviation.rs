@@ -1,5 +1,6 @@
 //! Dispersion of a window.
 
+use super::logarithm::{ln, ln_all};
 use super::{Kernel, Ring, sample_whole, units};
 use crate::schedule::Schedule;
 
@@ -302,7 +303,7 @@ impl Kernel for VolumeZ {
     }
 
     fn update(&mut self, x: &[f64], out: &mut [f64]) {
-        out[0] = if x[0] > 0.0 { self.inner.next(x[0].ln()) } else { f64::NAN };
+        out[0] = if x[0] > 0.0 { self.inner.next(ln(x[0])) } else { f64::NAN };
     }
 }
 
@@ -380,7 +381,7 @@ impl Kernel for LogReturnStd {
 
     fn update(&mut self, x: &[f64], out: &mut [f64]) {
         let before = std::mem::replace(&mut self.before, x[0]);
-        out[0] = if before <= 0.0 || x[0] <= 0.0 { f64::NAN } else { self.inner.next((x[0] / before).ln()) };
+        out[0] = if before <= 0.0 || x[0] <= 0.0 { f64::NAN } else { self.inner.next(ln(x[0] / before)) };
     }
 
     fn segment(&mut self, x: &[&[f64]], out: &mut [&mut [f64]]) {
@@ -388,7 +389,8 @@ impl Kernel for LogReturnStd {
         if prices.iter().any(|&price| price <= 0.0) {
             return self.step_through(x, out);
         }
-        let returns: Vec<f64> = prices.iter().zip(&prices[1..]).map(|(before, price)| (price / before).ln()).collect();
+        let mut returns: Vec<f64> = prices.iter().zip(&prices[1..]).map(|(before, price)| price / before).collect();
+        ln_all(&mut returns);
         self.spread(&returns, out);
     }
 
@@ -450,9 +452,7 @@ fn log_returns(prices: &[i64], returns: &mut [f64]) -> bool {
         for ((slot, price), before) in returns.iter_mut().zip(&floats[1..]).zip(&*floats) {
             *slot = price / before;
         }
-        for slot in returns {
-            *slot = slot.ln();
-        }
+        ln_all(returns);
     }
     positive
 }

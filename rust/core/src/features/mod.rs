@@ -9,6 +9,7 @@ mod channel;
 mod cross;
 mod deviation;
 mod hold;
+mod logarithm;
 mod units;
 mod wilder;
 
