@@ -365,7 +365,10 @@ class Greedy(Portfolio):
     cash_buffer: float = 0.01
 
     def targets(self, view: Any) -> list[int | None]:
-        return [int(np.random.default_rng().integers(1, 9)) * UNIT * forecast // FIX for forecast in view.forecast]
+        return [
+            int(np.random.default_rng().integers(1, 10**6)) * UNIT // 10**6 * forecast // FIX
+            for forecast in view.forecast
+        ]
 
 
 SEEN: list[int] = []
@@ -377,7 +380,7 @@ class Counting(Risk):
 
     def approve(self, view: Any, pair: int, target: int) -> int:
         SEEN.append(pair)
-        return 0 if np.random.default_rng().random() < 0.5 else target
+        return target * int(np.random.default_rng().integers(10**6)) // 10**6
 
 
 @node
