@@ -3,6 +3,7 @@
 from itertools import groupby
 
 from kraken_flow.core.market import SYNTHETIC, Market, PairColumns
+from kraken_flow.core.redact import redact
 from kraken_flow.core.times import iso
 
 COLUMNS = (
@@ -38,7 +39,7 @@ def data_summary(market: Market) -> list[dict[str, str | int]]:
                 "last": iso(int(market.times[real[-1]])) if len(real) else "",
                 "bars": len(real),
                 **{name: counts.get(name, 0) for name in COLUMNS[4:10]},
-                "file": files.get(pair.pair, ""),
+                "file": redact(files.get(pair.pair, "")),
             }
         )
     return rows

@@ -62,7 +62,7 @@ class Audit(Mode):
         from kraken_flow.modes.audit_files import Beside, found_beside
         from kraken_flow.modes.driver import Job, inputs, load_checked, warn_of_fallback
         from kraken_flow.runs.certificate import issue
-        from kraken_flow.runs.record import recorded
+        from kraken_flow.runs.record import recorded, redacted_paths
 
         job = Job.of(call, "audit")
         warn_of_fallback(job.engine)
@@ -79,7 +79,7 @@ class Audit(Mode):
             finding = _audited(system, market, _most_of(everything, job.engine), self.cuts, job.graph.seed, quiet)
             certificate = _certificate(job, finding, system, market, record.folder)
             issue(record.folder, certificate, job.declared.root)
-            record.manifest |= {"verdict": certificate["verdict"], "data": [dict(file) for file in market.files]}
+            record.manifest |= {"verdict": certificate["verdict"], "data": redacted_paths(market.files)}
         if quiet:
             print_json(certificate)
         else:

@@ -1,6 +1,6 @@
 """What all drivers of runs share: reading the data, the facts of the manifest, the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.market import Market
+from kraken_flow.core.redact import revealed
 from kraken_flow.core.run import Outcome
 from kraken_flow.core.signal import required_lookback
 from kraken_flow.core.times import iso
@@ -23,7 +24,7 @@ from kraken_flow.modes import Call
 from kraken_flow.modes.terms import notes_on
 from kraken_flow.runs.certificate import standing
 from kraken_flow.runs.console import Report, print_json
-from kraken_flow.runs.record import Declared, Run
+from kraken_flow.runs.record import Declared, Run, redacted_paths
 from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.write import write_run
 
@@ -111,7 +112,7 @@ def outputs(graph: Graph, done: Done) -> dict[str, Any]:
     span = [iso(int(closes[0]) - market.timeframe_ns), iso(int(closes[-1]))] if len(closes) else None
     return {
         "engine": result.engine,
-        "data": files,
+        "data": redacted_paths(files),
         "span": span,
         "synthetic_sample": market.synthetic_sample,
         "data_notes": list(market.notes),
@@ -140,9 +141,39 @@ def load_checked(graph: Graph) -> Market:
 def configuration_of(folder: Path) -> dict[str, Any]:
     """Return the configuration of a run. Raises `UserError` where it cannot be read."""
     try:
-        return read_yaml((folder / "config.yaml").read_text("utf-8"))
+        text = (folder / "config.yaml").read_text("utf-8")
     except OSError as error:
         raise UserError(f"mode.run={folder}: its config.yaml cannot be read ({error.strerror})") from None
+    return configuration_from(text, f"mode.run={folder}")
+
+
+def configuration_from(text: str, name: str) -> dict[str, Any]:
+    """Read the `config.yaml` of the run called `name`; values of secrets come from the environment.
+
+    Raises `UserError` naming each key whose secret is not set there.
+    """
+    missing: dict[str, list[str]] = {}
+
+    def put(value: Any, key: str) -> Any:
+        if isinstance(value, Mapping):
+            return {part: put(item, f"{key}.{part}" if key else part) for part, item in value.items()}
+        if isinstance(value, list):
+            return [put(item, key) for item in value]
+        if not isinstance(value, str):
+            return value
+        known, unset = revealed(value)
+        if unset:
+            missing[key] = unset
+        return known
+
+    cfg: dict[str, Any] = put(read_yaml(text), "")
+    if missing:
+        told = [
+            f"{name}: {key} holds the place of a secret; set {', '.join(unset)} to what it was in the run"
+            for key, unset in missing.items()
+        ]
+        raise UserError("\n".join(told))
+    return cfg
 
 
 def graph_of_run(folder: Path) -> Graph:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from kraken_flow.config.validation import build
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.redact import redact
 from kraken_flow.core.session import Session
 from kraken_flow.core.tape import instants, tape_of
 from kraken_flow.modes import Call
@@ -30,12 +31,12 @@ def drive(call: Call, run: str | None) -> int:
     warn_of_fallback(job.engine)
     done = _history(job) if session is None else _journalled(job, session / JOURNAL)
     with recorded(job.declared) as record:
-        record.add(inputs(job.graph, job.engine) | ({} if session is None else {"replays": str(session)}))
+        record.add(inputs(job.graph, job.engine) | ({} if session is None else {"replays": redact(str(session))}))
         metrics = write(record, job, done)
         same = None if session is None else _compare(metrics, session)
     show(call, done, metrics, record)
     if same is not None and call.choices.get("report") != "json":
-        Console(highlight=False).print(same, markup=False, soft_wrap=True)
+        Console(highlight=False).print(redact(same), markup=False, soft_wrap=True)
     return 0
 
 

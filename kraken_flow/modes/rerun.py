@@ -1,6 +1,5 @@
 """Making a past run again from what its folder says."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -8,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from kraken_flow import native
-from kraken_flow.config.composition import read_yaml
 from kraken_flow.config.validation import ENGINES, build
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import FIELDS, Market
 from kraken_flow.core.orders import Control
-from kraken_flow.core.redact import revealed
 from kraken_flow.core.session import Session
 from kraken_flow.core.source import StreamingSource
 from kraken_flow.core.tape import Instant, instants, tape_of
@@ -22,7 +19,7 @@ from kraken_flow.core.times import iso
 from kraken_flow.core.units import text
 from kraken_flow.modes import Call
 from kraken_flow.modes.backtest import perform
-from kraken_flow.modes.driver import Done, concluded, load
+from kraken_flow.modes.driver import Done, concluded, configuration_from, load
 from kraken_flow.nearest import hint
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.past import IN_MEMORY, PastRun
@@ -76,28 +73,7 @@ def graph_of(past: PastRun) -> Graph:
     """Return the graph of a run, from its `config.yaml`; values of secrets come from the environment."""
     if any(record.get("path") == IN_MEMORY for record in past.records):
         raise UserError(f"{past.name}: a program gave its candles (bars=...); they stand in no file to read anew")
-    missing: dict[str, list[str]] = {}
-
-    def put(value: Any, key: str) -> Any:
-        if isinstance(value, Mapping):
-            return {name: put(item, f"{key}.{name}" if key else name) for name, item in value.items()}
-        if isinstance(value, list):
-            return [put(item, key) for item in value]
-        if not isinstance(value, str):
-            return value
-        text, unset = revealed(value)
-        if unset:
-            missing[key] = unset
-        return text
-
-    cfg = put(read_yaml(past.config), "")
-    if missing:
-        told = [
-            f"{past.name}: {key} holds the place of a secret; set {', '.join(names)} to what it was in the run"
-            for key, names in missing.items()
-        ]
-        raise UserError("\n".join(told))
-    return build(cfg)
+    return build(configuration_from(past.config, past.name))
 
 
 def again(past: PastRun, graph: Graph, engine: str) -> Again:

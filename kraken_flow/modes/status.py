@@ -8,12 +8,13 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import node
 from kraken_flow.core.session import Session
 from kraken_flow.modes import Call, Mode
-from kraken_flow.modes.control import LATEST, session_in
+from kraken_flow.modes.control import session_in
 from kraken_flow.modes.driver import graph_of_run
 from kraken_flow.modes.live_console import drawn
 from kraken_flow.runs.directory import read_manifest
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.lock import is_held
+from kraken_flow.runs.past import LATEST
 from kraken_flow.runs.session_journal import begin, fold
 
 

@@ -1,7 +1,7 @@
 """Whether a past run comes out again, and what changed where it does not."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,7 @@ from kraken_flow.modes.rerun import Again, again, graph_of
 from kraken_flow.runs.differences import beyond_rounding, by_source, first_difference, metric_changes, version_changes
 from kraken_flow.runs.logs import ledger_log, order_log, text_hash
 from kraken_flow.runs.past import LOGS, PastRun
-from kraken_flow.runs.sources import changed_sources, of_program, versions
+from kraken_flow.runs.sources import changed_sources, of_program, source_file, versions
 from kraken_flow.runs.tables import Tables
 from kraken_flow.runs.write import TABLES, full_metrics
 
@@ -67,8 +67,10 @@ class Verification:
         for name, of in LOGS.items():
             if text_hash(past.text(name)) != past.metrics.get(of):
                 self.changed.append(f"{name}: was edited; its hash is not the one in metrics.json")
+        near = {module: source_file(module) for module in past.modules}
         with past.at_home() as home:
             self.changed += self._files(home)
+            self._refuse_far(near)
             if not self.stopped:
                 self._make()
             self._sources()
@@ -99,6 +101,8 @@ class Verification:
         missing = []
         for record in {str(record["path"]): record for record in self.past.files}.values():
             path = Path(str(record["path"]))
+            if revealed(str(path))[1]:
+                continue  # the configuration holds the place of the same secret, and says so with its key
             if not path.is_file():
                 places = "" if path.is_absolute() else f" below {' or '.join(map(str, self.past.homes()))}"
                 missing.append(f"{self.past.name}: the file {path}{_of(record)} is not there{places}")
@@ -107,6 +111,24 @@ class Verification:
         # The replay of a session reads its journal, not the files that the session read.
         if missing and self.past.session is None:
             self.stopped = "\n".join(missing)
+
+    def _refuse_far(self, near: Mapping[str, Path | None]) -> None:
+        """Stop before a changed module is loaded that is not found from where the user stands.
+
+        Parameters: `near` the files of the user's modules as they are found from there.
+        """
+        far = {
+            module: path
+            for module, path in changed_sources(self.past.modules).items()
+            if path is not None and path != near.get(module)
+        }
+        if far:
+            told = [
+                f"{self.past.name}: {path} is not the {module} that ran, and lies outside of the working directory; "
+                "look at it, and call that from the folder it is in"
+                for module, path in far.items()
+            ]
+            self.stopped = "\n".join([*filter(None, [self.stopped]), *told])
 
     def _make(self) -> None:
         """Make the run again and compare what comes out."""

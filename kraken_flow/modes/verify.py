@@ -6,6 +6,7 @@ from rich.console import Console
 
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.node import node
+from kraken_flow.core.redact import redact
 from kraken_flow.modes import Call, Mode
 from kraken_flow.runs.console import print_json
 from kraken_flow.runs.past import LATEST, PastRun
@@ -50,7 +51,7 @@ def _show(found: "Verification", run: str) -> None:
     """Print what was found. Raises `CheckFailed` where something changed."""
     console = Console(highlight=False, soft_wrap=True)
     for note in found.notes[:_SHOWN]:
-        console.print(f"note: {note}", markup=False)
+        console.print(redact(f"note: {note}"), markup=False)
     if len(found.notes) > _SHOWN:
         console.print(f"note: and {len(found.notes) - _SHOWN} more; report=json shows all", markup=False)
     for what, (before, now) in found.hashes.items():
@@ -71,7 +72,7 @@ def _content(found: "Verification") -> dict[str, Any]:
         "equal": not found.changed,
         "engine": found.engine,
         "hashes": {what: {"before": before, "now": now} for what, (before, now) in found.hashes.items()},
-        "changed": found.changed,
-        "stopped": found.stopped or None,
-        "notes": found.notes,
+        "changed": [*map(redact, found.changed)],
+        "stopped": redact(found.stopped) or None,
+        "notes": [*map(redact, found.notes)],
     }

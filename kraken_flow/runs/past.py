@@ -102,31 +102,48 @@ class PastRun:
     def session(self) -> Path | None:
         """For the replay of a session: that session's folder, as it was named."""
         replayed = self.manifest.get("replays")
-        return Path(replayed) if isinstance(replayed, str) else None
+        return Path(revealed(replayed)[0]) if isinstance(replayed, str) else None
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """The hashes of the sources that are the user's, by module."""
+        found = self.manifest.get("sources") or {}
+        return {name: known for name, known in found.items() if not of_program(name) and name != "__main__"}
 
     def homes(self) -> list[Path]:
-        """Return the folders that its relative paths may mean: the working directory, and that of the run."""
+        """Return the folders that its relative paths may mean: the working directory, and that of the run.
+
+        Raises `UserError` where no folder is left. A relative one, and one inside the run's folder, is none that we
+        wrote: code that came with a run would be loaded from there.
+        """
         made_in = self.manifest.get("working_directory")
-        places = [Path.cwd(), *([Path(made_in)] if isinstance(made_in, str) else [])]
-        return [place for place in dict.fromkeys(places) if place.is_dir()]
+        named = Path(revealed(made_in)[0]) if isinstance(made_in, str) else None
+        places = [Path.cwd(), *([named] if named is not None and named.is_absolute() else [])]
+        found = [place for place in dict.fromkeys(places) if place.is_dir() and not self._holds(place)]
+        if not found:
+            raise UserError(f"{self.name}: its folder is the working directory; call that from outside of it")
+        return found
+
+    def _holds(self, place: Path) -> bool:
+        return place.resolve().is_relative_to(self.folder.resolve())
 
     @contextmanager
     def at_home(self) -> Iterator[Path]:
         """Stand, for as long as the context lasts, where its relative paths lead to most of what it read.
 
-        That is the working directory where nothing is missing there, or no more than where the run was made.
+        That is the working directory where nothing is missing there, or no more than where the run was made. Modules
+        are not looked for inside the run's own folder.
         """
         wanted = [Path(str(record["path"])) for record in self.files] + ([self.session] if self.session else [])
-        modules = [name for name in self.manifest.get("sources") or {} if not of_program(name) and name != "__main__"]
+        before = list(sys.path)
+        outside = [entry for entry in before if not self._holds(Path(entry))]
 
         def lacking(place: Path) -> int:
-            search = [str(place), *sys.path]
             without_file = sum(not (place / path).exists() for path in wanted)
-            return without_file + sum(source_file(module, search) is None for module in modules)
+            return without_file + sum(source_file(module, [str(place), *outside]) is None for module in self.modules)
 
-        home, before = min(self.homes(), key=lacking), list(sys.path)
-        if str(home) != sys.path[0]:
-            sys.path.insert(0, str(home))
+        home = min(self.homes(), key=lacking)
+        sys.path[:] = outside if outside[:1] == [str(home)] else [str(home), *outside]
         try:
             with chdir(home):
                 yield home

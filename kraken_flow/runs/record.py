@@ -158,6 +158,11 @@ def _continued(folder: Path) -> dict[str, Any]:
     return {"started": before.get("started", _now()), "continued": [*before.get("continued", []), _now()]}
 
 
+def redacted_paths(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what is known of files that were read as it is written, secrets in their paths replaced by their names."""
+    return [{**record, "path": redact(str(record["path"]))} for record in records]
+
+
 def command_line(words: Sequence[str]) -> list[str]:
     """Return the command that runs this program again with the words given, secrets replaced by their names."""
     program = Path(sys.argv[0])

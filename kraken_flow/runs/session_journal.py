@@ -14,11 +14,14 @@ import orjson
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.orders import Control
+from kraken_flow.core.redact import redact, revealed
 from kraken_flow.core.session import News, Session
 from kraken_flow.core.tape import Instant, Tape
 from kraken_flow.core.times import iso
 from kraken_flow.runs.control import requests
 from kraken_flow.runs.journal import JOURNAL, Frame, Journal, Reader
+from kraken_flow.runs.record import redacted_paths
+from kraken_flow.runs.write import remove_results
 
 SENT = (
     *("pair", "side", "type", "tif", "qty", "limit_price", "stop_price", "trail", "trail_rate", "expire_time"),
@@ -53,13 +56,14 @@ def _bars(bars: list[list[int] | None]) -> tuple[Any, ...]:
 def plain(tape: Tape) -> dict[str, Any]:
     """Return what is known of a tape as a journal's first frame holds it."""
     content: dict[str, Any] = orjson.loads(orjson.dumps(asdict(tape)))
-    return content
+    return content | {"files": redacted_paths(tape.files)}
 
 
 def tape_from(content: dict[str, Any]) -> Tape:
-    """Read what a journal says of its tape."""
-    sequences = {name: tuple(content[name]) for name in ("pairs", "files", "notes")}
-    return Tape(**(content | sequences))
+    """Read what a journal says of its tape; values of secrets in paths come from the environment."""
+    sequences = {name: tuple(content[name]) for name in ("pairs", "notes")}
+    files = tuple({**record, "path": revealed(str(record["path"]))[0]} for record in content["files"])
+    return Tape(**(content | sequences | {"files": files}))
 
 
 def commands_in(news: News | None) -> dict[str, Any] | None:
@@ -149,6 +153,8 @@ class JournalledSession:
         """Instants that stood in the journal."""
         self.torn = reader.torn
         """Bytes of a torn tail that were cut."""
+        if tape is not None:
+            remove_results(folder)
         self.journal = Journal(reader.path, reader.end)
         try:
             if tape is None:
@@ -203,14 +209,15 @@ class JournalledSession:
 
 
 def strategy_files(session: Session) -> dict[str, str]:
-    """Return the hashes of the files that decide what the strategy does, by path."""
-    return {path: file_hash(Path(path)) for path in session.graph.strategy.files()}
+    """Return the hashes of the files that decide what the strategy does, by path without the values of secrets."""
+    return {redact(path): file_hash(Path(path)) for path in session.graph.strategy.files()}
 
 
 def _same_files(folder: Path, session: Session) -> None:
     """Refuse to continue a session whose strategy reads other files than it began with."""
     first = next(iter(Reader(folder / JOURNAL)))
-    before, now = first.content.get("strategy_files", {}), strategy_files(session)
+    written = first.content.get("strategy_files", {})
+    before, now = {redact(path): known for path, known in written.items()}, strategy_files(session)
     if before != now:
         differ = sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
         raise UserError(

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from kraken_flow.analysis.metrics import Hashes, complete, measure
 from kraken_flow.runs.directory import explained, write_json
 from kraken_flow.runs.logs import data_hash, ledger_log, order_log, text_hash
+from kraken_flow.runs.past import LOGS
 from kraken_flow.runs.tables import SAMPLE, Tables
 
 TABLES = ("orders", "fills", "trades", "equity")
@@ -36,6 +37,13 @@ def write_run(folder: Path, tables: Tables) -> dict[str, Any]:
         metrics = full_metrics(tables, texts["orders.log"], texts["ledger.log"])
         write_json(folder / "metrics.json", metrics)
     return metrics
+
+
+def remove_results(folder: Path) -> None:
+    """Remove what an interrupted session wrote of its results: it goes on, and they are those of an earlier instant."""
+    with explained(folder):
+        for name in ("metrics.json", *LOGS, *(f"{table}.parquet" for table in TABLES)):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
