@@ -63,28 +63,36 @@ class Verification:
     def look(self) -> None:
         """Check everything; what is found goes into the fields."""
         past = self.past
-        self.changed += self._configuration()
-        for name, of in LOGS.items():
-            if text_hash(past.text(name)) != past.metrics.get(of):
-                self.changed.append(f"{name}: was edited; its hash is not the one in metrics.json")
         near = {module: source_file(module) for module in past.modules}
         with past.at_home() as home:
+            far = list(self._far(near))
+            self.changed += self._configuration(tell_keys=not far)
+            for name, of in LOGS.items():
+                if text_hash(past.text(name)) != past.metrics.get(of):
+                    self.changed.append(f"{name}: was edited; its hash is not the one in metrics.json")
             self.changed += self._files(home)
-            self._refuse_far(near)
+            self.stopped = "\n".join([*self.stopped.splitlines(), *far])
             if not self.stopped:
                 self._make()
             self._sources()
-            self.notes += self._command()
+            if not far:
+                self.notes += self._command()
         self.notes += [f"version: {text}" for text in version_changes(past.manifest.get("versions") or {}, versions())]
 
-    def _configuration(self) -> Iterator[str]:
-        """Name the keys of `config.yaml` that are not what ran."""
+    def _configuration(self, tell_keys: bool) -> Iterator[str]:
+        """Name the keys of `config.yaml` that are not what ran.
+
+        Parameters: `tell_keys` whether the modules that it names may be loaded, which know the defaults.
+        """
         past = self.past
         known, original = past.manifest.get("config_sha256"), past.manifest.get("config")
         if text_hash(past.config) == known:
             return
         if not isinstance(original, str) or sha256(original.encode()).hexdigest() != known:
             yield "config.yaml: was edited (its hash is not the manifest's); the manifest does not tell which key"
+            return
+        if not tell_keys:
+            yield "config.yaml: was edited; its hash is not the manifest's"
             return
         try:
             keys = changed_keys(read_yaml(original), read_yaml(past.config), free=())
@@ -112,23 +120,17 @@ class Verification:
         if missing and self.past.session is None:
             self.stopped = "\n".join(missing)
 
-    def _refuse_far(self, near: Mapping[str, Path | None]) -> None:
-        """Stop before a changed module is loaded that is not found from where the user stands.
+    def _far(self, near: Mapping[str, Path | None]) -> Iterator[str]:
+        """Name the changed modules that are not found from where the user stands: they may not be loaded.
 
         Parameters: `near` the files of the user's modules as they are found from there.
         """
-        far = {
-            module: path
-            for module, path in changed_sources(self.past.modules).items()
-            if path is not None and path != near.get(module)
-        }
-        if far:
-            told = [
-                f"{self.past.name}: {path} is not the {module} that ran, and lies outside of the working directory; "
-                "look at it, and call that from the folder it is in"
-                for module, path in far.items()
-            ]
-            self.stopped = "\n".join([*filter(None, [self.stopped]), *told])
+        for module, path in changed_sources(self.past.modules).items():
+            if path is not None and path != near.get(module):
+                yield (
+                    f"{self.past.name}: {path} is not the {module} that ran, and not in the working directory; "
+                    "look at it, and call that from the folder it is in"
+                )
 
     def _make(self) -> None:
         """Make the run again and compare what comes out."""

@@ -40,6 +40,15 @@ def test_code_inside_the_runs_folder_is_not_loaded(mine, received, tmp_path, pla
     assert not (mine.folder / "opened").exists()
 
 
+def test_nor_is_it_where_the_user_stands_inside(mine, received):
+    named(received, str(mine.folder))
+    fresh(received, "mode=verify", "mode.run=.", code=1)
+    named(received, str(received))
+    _, err = fresh(received, "mode=verify", "mode.run=.", code=2)
+    assert "its folder is the working directory; call that from outside of it" in err
+    assert not (mine.folder / "opened").exists()
+
+
 def test_a_changed_module_of_another_place_is_named_and_not_loaded(mine, received, tmp_path):
     far = tmp_path / "far"
     for folder in (received / "strategies", mine.folder / "candles"):
@@ -47,7 +56,7 @@ def test_a_changed_module_of_another_place_is_named_and_not_loaded(mine, receive
     named(received, str(far))
     _, err = fresh(mine.folder, "mode=verify", "mode.run=received", code=1)
     assert f"error: source: strategies.gift changed: {far / 'strategies/gift.py'}" in err
-    assert "is not the strategies.gift that ran, and lies outside of the working directory" in err
+    assert "is not the strategies.gift that ran, and not in the working directory" in err
     assert not (mine.folder / "opened").exists()
 
 
