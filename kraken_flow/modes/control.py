@@ -13,9 +13,8 @@ from kraken_flow.modes import Call, Mode
 from kraken_flow.runs.control import ask
 from kraken_flow.runs.directory import SESSIONS, read_manifest
 from kraken_flow.runs.lock import is_held
-from kraken_flow.runs.record import ROOT
+from kraken_flow.runs.past import LATEST
 
-LATEST = str(ROOT / "latest")
 _PATIENCE_S = 20.0
 _DONE = {
     Control.PAUSE: "paused: positions are only reduced until mode=resume",
