@@ -182,11 +182,7 @@ impl FeatureStream {
 
     /// Take many bars' inputs at once, float64 columns of equal length, starting afresh at each index in `resets` and at
     /// rows with NaN: the state is that after as many calls of `update`.
-    fn advance(
-        &mut self,
-        inputs: Vec<PyReadonlyArray1<'_, f64>>,
-        resets: PyReadonlyArray1<'_, i64>,
-    ) -> PyResult<()> {
+    fn advance(&mut self, inputs: Vec<PyReadonlyArray1<'_, f64>>, resets: PyReadonlyArray1<'_, i64>) -> PyResult<()> {
         let columns = inputs.iter().map(|x| x.as_slice()).collect::<Result<Vec<_>, _>>()?;
         let rows = columns.first().map_or(0, |column| column.len());
         if columns.len() != self.inputs || columns.iter().any(|column| column.len() != rows) {
