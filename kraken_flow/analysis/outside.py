@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 import sysconfig
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 
 from kraken_flow.analysis.answers import Answers, Failed, System
+from kraken_flow.core.feature import Feature
 from kraken_flow.core.market import Market
+from kraken_flow.core.node import Node
+from kraken_flow.core.strategy import Strategy
 
 _CODE = frozenset({".py", ".pyc", ".pyi", ".so", ".pyd", ".dylib", ".pth"})
 _PLACES = tuple({sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), "/usr", "/etc", "/proc", "/sys", "/dev"})
@@ -96,6 +99,24 @@ def read_outside(system: System, market: Market) -> Seen:
     return outside.seen
 
 
+def strange_fields(system: System) -> dict[str, str]:
+    """Return by node what it holds that can make markets or runs: a node of another kind, handed to it as a field."""
+    told: dict[str, str] = {}
+    for name, subject in system.subjects.items():
+        if isinstance(subject.node, Strategy | Feature):
+            for field, value in _fields(subject.node):
+                if isinstance(value, Node) and not isinstance(value, Strategy | Feature):
+                    told.setdefault(name, f"its field {field}, a {type(value).__name__}, which is no feature")
+    return told
+
+
+def _fields(node: Node) -> Iterator[tuple[str, object]]:
+    """Yield the fields of a node, and what lists and mappings among them hold."""
+    for name, value in vars(node).items():
+        inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else [value]
+        yield from ((name, each) for each in inside)
+
+
 def missed(system: System, market: Market, seen: Seen, whole: Answers, unsure: Collection[str]) -> dict[str, str]:
     """Answer where nothing can be opened any more, in a process of its own; return what each node misses there.
 
@@ -120,9 +141,9 @@ def missed(system: System, market: Market, seen: Seen, whole: Answers, unsure: C
         if name in unsure or name in seen.system or isinstance(before, Failed):
             continue
         if isinstance(answer, Failed):
-            told.setdefault(name, f"more than the market (where it can open nothing, it fails: {answer.text})")
+            told.setdefault(name, f"more than the market (where it may open nothing, it fails: {answer.text})")
         elif not np.array_equal(before, answer, equal_nan=True):
-            told.setdefault(name, "more than the market (where it can open nothing, it says something else)")
+            told.setdefault(name, "more than the market (where it may open nothing, it says something else)")
     return told
 
 
@@ -182,4 +203,4 @@ def _without(error: Exception) -> str:
     name = getattr(error, "name", None) if isinstance(error, ImportError) else getattr(error, "filename", None)
     if isinstance(name, str) and name.partition(".")[0] == _OURS:
         return f"{name}, which makes markets and runs; kraken_flow.core and kraken_flow.features are for strategies"
-    return str(name) if name else f"more than the market (where it can open nothing, {type(error).__name__}: {error})"
+    return str(name) if name else f"more than the market (where it may open nothing, {type(error).__name__}: {error})"

@@ -206,10 +206,12 @@ def answer_levels(
 
 
 def rows_of(given: Given, rows: slice) -> SimpleNamespace:
-    """Lay out some rows of the declared columns as `forecast` reads them."""
+    """Lay out some rows of the declared columns as `forecast` reads them: to be read only, for others read them too."""
     f = SimpleNamespace()
     for name, (names, outputs) in given.items():
         cut = [values[rows] for values in outputs]
+        for values in cut:
+            values.flags.writeable = False
         setattr(f, name, cut[0] if len(cut) == 1 else SimpleNamespace(**dict(zip(names, cut, strict=True))))
     return f
 

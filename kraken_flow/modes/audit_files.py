@@ -14,6 +14,7 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import Feature
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.node import Node
+from kraken_flow.core.signal import sources_of
 from kraken_flow.core.strategy import Scripted, Strategy
 
 FOLDER = Path("strategies")
@@ -48,7 +49,16 @@ def found_beside(graph: Graph) -> Beside:
 
 
 def _chosen(node: Node, graph: Graph) -> bool:
-    return type(node) is type(graph.strategy) and node == graph.strategy
+    """Return whether a node is audited with the system."""
+    chosen = [*_whole(graph.strategy), *sources_of(graph.strategy), *graph.features.values()]
+    return any(type(node) is type(other) and node == other for other in chosen)
+
+
+def _whole(strategy: Strategy) -> Iterator[Strategy]:
+    """Yield a strategy and its parts, theirs included."""
+    yield strategy
+    for part in strategy.parts().values():
+        yield from _whole(part)
 
 
 def _imported(path: Path, problems: list[str]) -> ModuleType | None:
