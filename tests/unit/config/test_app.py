@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -84,10 +85,7 @@ def test_a_mode_has_to_be_chosen(program, flags):
     ],
 )
 def test_a_failed_run_is_one_line(program, monkeypatch, error, code, says):
-    def fail(self, call):
-        raise error
-
-    monkeypatch.setattr(Backtest, "drive", fail)
+    monkeypatch.setattr(Backtest, "drive", Mock(side_effect=error))
     assert program() == code
     assert program.err == says
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
@@ -96,12 +94,9 @@ def test_a_failed_run_is_one_line(program, monkeypatch, error, code, says):
 
 
 def test_an_unexpected_error_says_where_its_log_is(program, monkeypatch):
-    def fail(self, call):
-        error = RuntimeError("broken")
-        error.add_note("see runs/x/run.log")
-        raise error
-
-    monkeypatch.setattr(Backtest, "drive", fail)
+    error = RuntimeError("broken")
+    error.add_note("see runs/x/run.log")
+    monkeypatch.setattr(Backtest, "drive", Mock(side_effect=error))
     assert program() == 1
     assert program.err == "error: unexpected RuntimeError: broken (see runs/x/run.log)\n"
 
