@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kraken_flow.config.paths import GROUPS, options, target_of
-from kraken_flow.config.schema import allowed, dataclass_in, fields_of, hint_at, takes_bool
+from kraken_flow.config.schema import Field, allowed, dataclass_in, fields_of, hint_at, takes_bool
 from kraken_flow.core.blame import users_line, what_it_raised
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import Node, forgotten, lacks_node
@@ -42,7 +42,7 @@ def build_node(value: Any, path: str, kind: str | None, problems: list[str]) -> 
         if key not in fields:
             problems.append(f"{path}.{key}{_shown(item)}: {_unknown(key, cls, path)}")
         elif item == "???":
-            problems.append(f"{path}.{key}: must be given; it is {allowed(fields[key].hint)}")
+            problems.append(f"{path}.{key}: {_lacking(fields[key])}")
         else:
             given[key] = _value(item, f"{path}.{key}", problems)
             _refuse_bools(given[key], fields[key].hint, f"{path}.{key}", problems)
@@ -167,6 +167,11 @@ def _refuse_bools(value: Any, hint: Any, path: str, problems: list[str]) -> None
                 _refuse_bools(item, fields[key].hint, f"{path}.{key}", problems)
 
 
+def _lacking(field: Field) -> str:
+    about = f" ({field.doc.rstrip('.')})" if field.doc else ""
+    return f"must be given; it is {allowed(field.hint)}{about}"
+
+
 def _unknown(key: str, cls: type[Any], path: str) -> str:
     known = list(fields_of(cls))
     listed = ", ".join(known) if known else "no keys"
@@ -198,7 +203,9 @@ def messages(
         if error["type"] in {"unexpected_keyword_argument", "extra_forbidden"} and owner is not None:
             text = f"{key}{_shown(error['input'])}: {_unknown(str(loc[-1]), owner, key.rpartition('.')[0])}"
         elif error["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
-            text = f"{key}: must be given; it is {allowed(hint)}"
+            fields = {} if owner is None else fields_of(owner)
+            field = fields.get(str(loc[-1])) if loc else None
+            text = f"{key}: " + (f"must be given; it is {allowed(hint)}" if field is None else _lacking(field))
         elif error["type"] in {"value_error", "assertion_error"} or hint is None:
             shown = _shown(error["input"]) if loc else ""
             text = f"{key}{shown}: {error['msg'].removeprefix('Value error, ').removeprefix('Assertion failed, ')}"

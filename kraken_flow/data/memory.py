@@ -51,7 +51,15 @@ class Memory(CandleSource):
         lacking = [pair for pair in pairs if pair not in self.bars]
         if lacking:
             raise UserError(f"bars: no candles for {', '.join(lacking)}; there are {', '.join(self.bars) or 'none'}")
-        series = [self._series(pair, timeframe_ns) for pair in sorted(pairs)]
+        series: list[Series] = []
+        problems: list[str] = []
+        for pair in sorted(pairs):
+            try:
+                series.append(self._series(pair, timeframe_ns))
+            except UserError as error:
+                problems.append(str(error))
+        if problems:
+            raise UserError("\n".join(problems))
         finer = None
         if detail is not None:
             detail_ns = parse_timeframe(detail, "exchange.fill.detail")
