@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _MEMORY = "kraken_flow.data.memory.Memory"
 _STAND_IN = {"_target_": "strategies.hold.Hold"}
 """What is validated in the place of a strategy that the caller has made."""
+_MANY = ": add -m to run them all"
+"""What the command line says of several values."""
 _KEPT = ("on_bad", "max_gap", "feed_delay")
 
 
@@ -189,7 +191,7 @@ def _composed(
     """Return the configuration and its graph. Raises `UserError` with all problems, those known before included."""
     told = list(problems)
     arguments = rewrite(words)
-    told += arguments.problems
+    told += [text.replace(_MANY, "; backtest() runs one: call it for each") for text in arguments.problems]
     cfg: dict[str, Any] = {}
     graph = None
     try:

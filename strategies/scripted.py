@@ -78,8 +78,10 @@ def read_rows(path: str, problems: list[str]) -> Iterator[tuple[int, dict[str, s
         raise UserError(
             f"strategy.path: there is no file {path}; paths are relative to the working directory"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"strategy.path: {path} cannot be read: {error}") from None
+    except OSError as error:
+        raise UserError(f"strategy.path: {path} cannot be read ({error.strerror}); give a CSV file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"strategy.path: {path} is no text in UTF-8; save it as CSV with that encoding") from None
     reader = csv.reader(text.splitlines(), skipinitialspace=True)
     names = [name.strip() for name in next(reader, [])]
     check_header(path, names)

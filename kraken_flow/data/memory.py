@@ -92,10 +92,14 @@ def table_of(candles: Any, where: str) -> Table:
     if isinstance(candles, pd.DataFrame):
         frame = candles
     elif isinstance(candles, Mapping):
-        lengths = {str(name): len(values) for name, values in candles.items()}
+        arrays = {str(name): np.asarray(values) for name, values in candles.items()}
+        flat = [name for name, values in arrays.items() if values.ndim != 1]
+        if flat:
+            raise UserError(f"{where}: {', '.join(flat)} must be a list of numbers, or an array of one dimension")
+        lengths = {name: len(values) for name, values in arrays.items()}
         if len(set(lengths.values())) > 1:
             raise UserError(f"{where}: columns differ in length: {lengths}")
-        frame = pd.DataFrame({name: np.asarray(values) for name, values in candles.items()})
+        frame = pd.DataFrame(arrays)
     else:
         raise UserError(
             f"{where}: {type(candles).__name__} is no candle table; give a DataFrame or a mapping of arrays"

@@ -203,6 +203,18 @@ def test_every_pair_s_candles_are_looked_at(bars):
     assert [text.partition(":")[0] for text in str(caught.value).splitlines()] == ["bars['ADA/USD']", "bars['ETH/USD']"]
 
 
+@pytest.mark.parametrize("wrong", [5, np.ones((N, 2))])
+def test_a_column_is_a_list_of_numbers(bars, wrong):
+    with pytest.raises(UserError, match="close must be a list of numbers, or an array of one dimension"):
+        backtest(OVERRIDES, {"BTC/USD": bars["BTC/USD"] | {"close": wrong}})
+
+
+def test_several_values_are_no_matter_of_a_flag_here():
+    with pytest.raises(UserError) as caught:
+        backtest(["strategy.fast=5,6"])
+    assert str(caught.value) == "strategy.fast=5,6 lists several values; backtest() runs one: call it for each"
+
+
 def test_an_exit_in_a_strategy_does_not_end_the_program_that_calls(bars):
     @node
     class Exits(Strategy):

@@ -285,7 +285,7 @@ def test_an_error_in_the_user_s_own_code_names_its_line(program):
         "strategies/mine_raises.py",
         "from kraken_flow.core import Strategy, node\n\n\n@node\nclass Mine(Strategy):\n"
         '    def features(self):\n        return {"close": "close"}\n\n'
-        "    def forecast(self, f):\n        return f.clos * 0\n",
+        "    def forecast(self, f):\n        return f.close.nothing * 0\n",
     )
     assert program("strategy=mine", "pairs=btc", "end=2021-02-01") == 1
     assert "unexpected AttributeError" in program.err

@@ -18,7 +18,7 @@ class Mine(Strategy):
     def forecast(self, f):
         {forecast}
 """
-SMALL = ("pairs=btc", "timeframe=1d", "end=2021-03-01")
+SMALL = ("pairs=[BTC/USD,ETH/USD]", "timeframe=1d", "end=2021-03-01")
 
 
 @pytest.fixture
@@ -153,3 +153,23 @@ def test_what_a_class_raises_when_it_is_made_is_told(mine):
     assert said == [
         "error: strategy: strategies/raises_made.py, line 14: Mine cannot be made: ZeroDivisionError: division by zero"
     ]
+
+
+ANSWERS = {
+    "undeclared": ("f.slwo", "line 11: Mine.forecast reads f.slwo, and fast, slow is declared; did you mean f.slow?"),
+    "decides": ("1.0 if f.fast > f.slow else 0.0", "line 11: Mine.forecast decides by `if`, `and`, `or` or `not`"),
+    "three": ("(f.fast, f.fast, f.fast)", "Mine.forecast returned 3 things: return the forecast, or forecast and"),
+    "word": ('"long"', "Mine.forecast returned 'long': it must be numbers from -1 to 1, one for each row"),
+    "mapping": ("{}", "Mine.forecast returned {}: it must be numbers"),
+}
+
+
+@pytest.mark.parametrize("mode", ["backtest", "replay"])
+@pytest.mark.parametrize(("answer", "says"), ANSWERS.values(), ids=ANSWERS)
+def test_a_wrong_answer_is_told_in_terms_of_the_strategy(mine, mode, answer, says, request):
+    features = 'return {"fast": "close", "slow": Sma("close", 3)}'
+    name = f"answers_{request.node.callspec.id.replace('-', '_')}"
+    code, said = mine(name, HEAD + BODY.format(features=features, forecast=f"return {answer}"), f"mode={mode}")
+    assert code == 2
+    assert len(said) == 1
+    assert said[0].removeprefix("error: ").removeprefix(f"strategies/{name}.py, ").startswith(says)

@@ -155,6 +155,13 @@ def test_a_missing_file_is_named():
         ScriptedOrders("nowhere.csv").requests(MARKET, [])
 
 
+def test_what_is_no_text_is_refused(tmp_path):
+    (tmp_path / "orders.xls").write_bytes(bytes(range(128, 256)))
+    for path, says in ((tmp_path, r"cannot be read \(Is a directory\)"), (tmp_path / "orders.xls", "no text in UTF-8")):
+        with pytest.raises(UserError, match=says):
+            ScriptedOrders(str(path)).requests(MARKET, [])
+
+
 def test_the_manifest_learns_which_file_was_read():
     assert ScriptedOrders("orders.csv").files() == ("orders.csv",)
 
