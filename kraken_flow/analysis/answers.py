@@ -1,5 +1,6 @@
 """What every node of a system says about a market: from whole columns, and bar by bar."""
 
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -253,5 +254,11 @@ def _attempt(ask: Callable[..., Table], *arguments: Any) -> Table | Failed:
 def _failed(error: Exception) -> Failed:
     if isinstance(error, UserError):
         return Failed(str(error))
-    where = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_file() and not _is_library(frame.filename)]
+    where = (own or frames)[-1]
     return Failed(f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})")
+
+
+def _is_library(file: str) -> bool:
+    return any(Path(file).is_relative_to(place) for place in sysconfig.get_paths().values())

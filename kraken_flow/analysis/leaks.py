@@ -15,7 +15,7 @@ from kraken_flow.analysis.account_answers import NOT_ASKED
 from kraken_flow.analysis.answers import ACCOUNT, Answers, Failed, Subject, System, Table
 from kraken_flow.analysis.fresh import each_fresh
 from kraken_flow.analysis.futures import FUTURES, another, ends_at
-from kraken_flow.analysis.outside import read_outside
+from kraken_flow.analysis.outside import missed, read_outside
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.frame import bin_of, bin_open
 from kraken_flow.core.market import Market
@@ -124,7 +124,8 @@ def audit(
     # A leak that shows on few bars shows where the two faces part, which random cuts may miss.
     parted = ((difference.time - int(market.times[0])) // market.timeframe_ns for _, difference in strange)
     rows = sorted({*rows, *(row for row in parted if row < market.n_rows - 1)})
-    found += strange + _on_long(system, market if long is None else long) + _outside(system, market)
+    varies = {name for name, _ in found}
+    found += strange + _on_long(system, market if long is None else long) + _outside(system, market, whole, varies)
     n_steps = len(rows) + 4
     works = [partial(_cut, whole, system, market, row, seed) for row in rows]
     skipped = 0
@@ -159,10 +160,13 @@ def _on_long(system: System, long: Market) -> list[tuple[str, Difference]]:
     return [each for some in each_fresh([partial(part, row) for row in rows]) for each in some]
 
 
-def _outside(system: System, market: Market) -> list[tuple[str, Difference]]:
+def _outside(system: System, market: Market, whole: Answers, varies: set[str]) -> list[tuple[str, Difference]]:
     """Ask what is read besides the market; what cannot be asked here has been said before."""
     (seen,) = each_fresh([partial(read_outside, system, market)])
-    return [(name, Difference(OUTSIDE, int(market.times[0]), 0, "", path)) for name, path in seen.items()]
+    (told,) = each_fresh([partial(missed, system, market, seen, whole, varies)])
+    return [
+        (name, Difference(OUTSIDE, int(market.times[0]), 0, "", what)) for name, what in (told | seen.paths).items()
+    ]
 
 
 def _cut(

@@ -3,8 +3,10 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from kraken_flow.analysis import outside
 from kraken_flow.analysis.leaks import CHECKS
 from kraken_flow.config import build, compose
 from kraken_flow.core.times import iso
@@ -191,6 +193,58 @@ def test_a_strategy_that_reads_a_file_is_named_with_it(program, module, text):
         "let it read the market alone\n"
     )
     assert "READS MORE" in program.out
+
+
+PARQUET = "import pandas as pd\n" + HONEST.replace(
+    "return where", "pd.read_parquet('tomorrow.parquet')\n        return where"
+)
+PARQUET_AT_IMPORT = "import pyarrow.parquet as pq\nKNOWN = pq.read_table('tomorrow.parquet')\n" + HONEST
+QUIETLY = PARQUET.replace(
+    "        pd.read_parquet('tomorrow.parquet')\n        return where(f.close > f.mean, 1.0, -1.0)",
+    "        try:\n            pd.read_parquet('tomorrow.parquet')\n        except OSError:\n"
+    "            return f.close * 0\n"
+    "        return where(f.close > f.mean, 1.0, -1.0)",
+)
+IN_ANOTHER_FILE = "import {name}_levels\n" + HONEST
+MARKET_AGAIN = "from kraken_flow.data.synthetic import bars_of\nKNOWN = bars_of('BTC/USD', 7)\n" + HONEST
+MARKET_WHEN_ASKED = HONEST.replace("return where", "from kraken_flow.data import synthetic\n        return where")
+UNSEEN = [
+    ("audit_parquet", PARQUET, "fails: OSError: ", "(audit_parquet.py, line "),
+    ("audit_parquet_once", PARQUET_AT_IMPORT, "can open nothing, OSError: ", "tomorrow.parquet"),
+    ("audit_quietly", QUIETLY, "where it can open nothing, it says something else", ""),
+    ("audit_elsewhere", IN_ANOTHER_FILE, "can open nothing, OSError: ", "tomorrow.parquet"),
+    ("audit_again", MARKET_AGAIN, "reads kraken_flow.data.synthetic, which makes markets and runs", ""),
+    ("audit_then", MARKET_WHEN_ASKED, "fails: ModuleNotFoundError: import of kraken_flow.data", ""),
+]
+
+
+@pytest.mark.parametrize(("module", "text", "words", "more"), UNSEEN)
+def test_what_python_does_not_open_is_missed_where_nothing_can_be_opened(program, module, text, words, more):
+    pd.DataFrame({"close": [1.0]}).to_parquet(program.folder / "tomorrow.parquet")
+    name = "".join(map(str.title, module.split("_")))
+    program.write(f"{name}_levels.py", "import pyarrow.parquet as pq\nKNOWN = pq.read_table('tomorrow.parquet')\n")
+    a_strategy(program, module, text)
+    assert program("mode=audit", f"strategy={module}", *SMALL) == 1
+    assert program.err.startswith(f"error: strategy: {name} reads ")
+    assert words in program.err
+    assert more in program.err
+
+
+def test_a_file_beside_the_environment_is_no_part_of_it(program, monkeypatch):
+    beside = program.folder / "venv-levels.txt"
+    beside.write_text("up")
+    monkeypatch.setattr(outside, "_PLACES", (str(program.folder / "venv"), *outside._PLACES))
+    a_strategy(
+        program, "audit_beside", HONEST.replace("return where", "open('venv-levels.txt').close()\n        return where")
+    )
+    assert program("mode=audit", "strategy=audit_beside", *SMALL) == 1
+    assert "AuditBeside reads venv-levels.txt" in program.err
+
+
+def test_time_zones_and_modules_imported_when_asked_are_nothing_to_hide(program):
+    local = "import zoneinfo\n        zoneinfo.ZoneInfo.no_cache('Europe/Berlin')\n        import this\n        "
+    a_strategy(program, "audit_zones", HONEST.replace("return where", f"{local}return where"))
+    assert program("mode=audit", "strategy=audit_zones", *SMALL) == 0, program.err
 
 
 MANY = HONEST.replace(
