@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kraken_flow.core.ask import as_rows, ask
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import CrossSection, Feature, Source
 from kraken_flow.core.feature_grid import FeatureColumns, pick_native
@@ -13,7 +14,6 @@ from kraken_flow.core.market import Market
 from kraken_flow.core.signal import (
     Given,
     account_features,
-    as_rows,
     held_forecast,
     out_of_range,
     rows_of,
@@ -155,8 +155,7 @@ class Held:
             part.update(live)
             sure = np.ones(n_pairs) if part.confidence is None else part.confidence
             given[name] = (("value", "confidence"), (part.value, sure))
-        said = self.strategy.forecast(rows_of(given, slice(0, n_pairs)))
-        said, certain = said if isinstance(said, tuple) else (said, None)
+        said, certain = ask(self.strategy, rows_of(given, slice(0, n_pairs)))
         self._hold(self.value, said, live, -1.0)
         if certain is not None:
             if self.confidence is None:

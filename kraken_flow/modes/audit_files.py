@@ -10,6 +10,7 @@ from kraken_flow.config.composition import compose
 from kraken_flow.config.nodes import build_node
 from kraken_flow.config.paths import options, target_of
 from kraken_flow.config.schema import REQUIRED, fields_of
+from kraken_flow.core.blame import users_line, what_it_raised
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import Feature
 from kraken_flow.core.graph import Graph
@@ -65,8 +66,7 @@ def _imported(path: Path, problems: list[str]) -> ModuleType | None:
     try:
         return import_module(".".join(path.with_suffix("").parts))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's own file may raise anything when it is imported
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        problems.append(f"{path}{line}: cannot be imported: {type(error).__name__}: {error}")
+        problems.append(f"{users_line(error) or path}: cannot be imported: {what_it_raised(error)}")
         return None
 
 

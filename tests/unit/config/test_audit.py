@@ -134,7 +134,7 @@ def test_a_file_that_cannot_be_imported_is_named(program):
     broken, needs = program.err.splitlines()
     assert broken.startswith("error: strategies/audit_broken.py, line 1: cannot be imported: SyntaxError: ")
     assert needs.startswith(
-        "error: strategies/audit_needs.py: cannot be imported: ModuleNotFoundError: No module named"
+        "error: strategies/audit_needs.py, line 1: cannot be imported: ModuleNotFoundError: No module named"
     )
     assert needs.endswith("; mode.strategies=chosen audits the composed system alone")
     assert not (program.folder / "runs").exists()
