@@ -15,7 +15,7 @@ from kraken_flow.analysis.account_answers import NOT_ASKED
 from kraken_flow.analysis.answers import ACCOUNT, Answers, Failed, Subject, System, Table
 from kraken_flow.analysis.fresh import each_fresh
 from kraken_flow.analysis.futures import FUTURES, another, ends_at, window
-from kraken_flow.analysis.outside import missed, read_outside, strange_fields
+from kraken_flow.analysis.outside import missed, read_outside
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.frame import bin_of, bin_open
@@ -183,7 +183,6 @@ def _outside(system: System, market: Market, whole: Answers, varies: set[str]) -
     """Ask what is read besides the market; what cannot be asked here has been said before."""
     (seen,) = each_fresh([partial(read_outside, system, market)])
     (told,) = each_fresh([partial(missed, system, market, seen, whole, varies)])
-    told = strange_fields(system) | told
     return [
         (name, Difference(OUTSIDE, int(market.times[0]), 0, "", what)) for name, what in (told | seen.paths).items()
     ]

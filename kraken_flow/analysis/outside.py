@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 import sysconfig
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -19,10 +19,7 @@ from typing import Any
 import numpy as np
 
 from kraken_flow.analysis.answers import Answers, Failed, System
-from kraken_flow.core.feature import Feature
 from kraken_flow.core.market import Market
-from kraken_flow.core.node import Node
-from kraken_flow.core.strategy import Strategy
 
 _CODE = frozenset({".py", ".pyc", ".pyi", ".so", ".pyd", ".dylib", ".pth"})
 _PLACES = tuple({sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), "/usr", "/etc", "/proc", "/sys", "/dev"})
@@ -97,24 +94,6 @@ def read_outside(system: System, market: Market) -> Seen:
     outside.node = None
     outside.seen.imported = [name for name in sys.modules if name not in before and not name.startswith("strategies")]
     return outside.seen
-
-
-def strange_fields(system: System) -> dict[str, str]:
-    """Return by node what it holds that can make markets or runs: a node of another kind, handed to it as a field."""
-    told: dict[str, str] = {}
-    for name, subject in system.subjects.items():
-        if isinstance(subject.node, Strategy | Feature):
-            for field, value in _fields(subject.node):
-                if isinstance(value, Node) and not isinstance(value, Strategy | Feature):
-                    told.setdefault(name, f"its field {field}, a {type(value).__name__}, which is no feature")
-    return told
-
-
-def _fields(node: Node) -> Iterator[tuple[str, object]]:
-    """Yield the fields of a node, and what lists and mappings among them hold."""
-    for name, value in vars(node).items():
-        inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else [value]
-        yield from ((name, each) for each in inside)
 
 
 def missed(system: System, market: Market, seen: Seen, whole: Answers, unsure: Collection[str]) -> dict[str, str]:

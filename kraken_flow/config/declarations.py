@@ -1,6 +1,6 @@
 """What a node says it reads: checked before a run, since the user's own code says it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -20,10 +20,26 @@ _EXAMPLE = 'as in {"fast": Sma("close", 10)}'
 
 def check_declarations(node: Any, problems: list[str]) -> None:
     """Ask a node, and the strategies it pools, what they read; add a sentence for all that is no feature or column."""
+    if isinstance(node, Strategy):
+        problems += [f"{type(node).__name__}.{text}" for text in _handed(node)]
     _check(node, "features", problems)
     if isinstance(node, Strategy) and _check(node, "parts", problems):
         for part in node.parts().values():
             check_declarations(part, problems)
+
+
+def _handed(node: Node) -> Iterator[str]:
+    """Say of each field of a strategy or a feature that it holds a node of another kind: with that it could read more."""
+    for name, value in vars(node).items():
+        held = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else [value]
+        for each in held:
+            if isinstance(each, Strategy | Feature):
+                yield from (f"{name}.{text}" for text in _handed(each))
+            elif isinstance(each, Node):
+                yield (
+                    f"{name} is a {type(each).__name__}, a node of data or of the account: a strategy reads features "
+                    "alone, which features() declares"
+                )
 
 
 def _check(node: Any, method: str, problems: list[str]) -> bool:
@@ -69,7 +85,8 @@ def _wrong_source(name: Any, source: Any) -> str:
     if not isinstance(name, str) or not name.isidentifier():
         return f"the name {name!r} must be a name of Python: write it with letters, digits and underscores"
     if isinstance(source, Feature):
-        return f"{name}: {forgotten(type(source))}" if lacks_node(type(source)) else ""
+        handed = "; ".join(_handed(source))
+        return f"{name}: {forgotten(type(source))}" if lacks_node(type(source)) else handed and f"{name}.{handed}"
     if isinstance(source, str):
         wrong = f"{name}={source}: must be a feature or one of the columns {', '.join(columns)}{hint(source, columns)}"
         return "" if source in columns else wrong

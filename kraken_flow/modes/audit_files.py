@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from kraken_flow.config.composition import compose
+from kraken_flow.config.declarations import check_declarations
 from kraken_flow.config.nodes import build_node
 from kraken_flow.config.paths import options, target_of
 from kraken_flow.config.schema import REQUIRED, fields_of
@@ -32,7 +33,7 @@ class Beside:
 def found_beside(graph: Graph) -> Beside:
     """Import every file of `strategies/` and make what it defines: as a YAML file says, else by its defaults.
 
-    Raises `UserError` naming every file that cannot be imported.
+    Raises `UserError` naming every file that cannot be imported, and every node that declares what is no feature.
     """
     nodes: dict[str, Strategy | Feature] = {}
     notes: list[str] = []
@@ -42,7 +43,11 @@ def found_beside(graph: Graph) -> Beside:
             continue
         module = _imported(path, problems)
         for cls in _defined(module) if module is not None else ():
-            nodes |= {title: node for title, node in _made(path, cls, notes) if not _chosen(node, graph)}
+            for title, made in _made(path, cls, notes):
+                wrong: list[str] = []
+                check_declarations(made, wrong)
+                problems += [text if text.startswith(str(path)) else f"{path}: {text}" for text in wrong]
+                nodes |= {} if wrong or _chosen(made, graph) else {title: made}
     if problems:
         more = "mode.strategies=chosen audits the composed system alone"
         raise UserError("\n".join(f"{problem}; {more}" for problem in problems))

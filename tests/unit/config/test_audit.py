@@ -230,6 +230,74 @@ def test_what_python_does_not_open_is_missed_where_nothing_can_be_opened(program
     assert more in program.err
 
 
+HANDED = """
+from kraken_flow.core.source import Source as Data
+@node
+class {name}(Strategy):
+    reference: Data
+    def features(self):
+        return {{"close": "close"}}
+    def forecast(self, f):
+        return where(f.close > 0, 1.0, -1.0)
+"""
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_strategy_that_is_handed_a_source_of_data_is_refused(program, chosen):
+    a_strategy(program, "audit_handed", HANDED, option=False)
+    program.write(
+        "conf/strategy/audit_handed.yaml",
+        "_target_: strategies.audit_handed.AuditHanded\nreference: {_target_: kraken_flow.data.sample.Sample}\n",
+    )
+    assert program("mode=audit", f"strategy={'audit_handed' if chosen else 'hold'}", *SMALL) == 2
+    assert "AuditHanded.reference is a Sample, a node of data or of the account" in program.err
+
+
+WRITES = HONEST.replace("return where", "f.close[:] = 1.0\n        return where")
+
+
+def test_columns_are_read_only(program):
+    a_strategy(program, "audit_writes", WRITES)
+    assert program("mode=audit", "strategy=audit_writes", *SMALL) == 2
+    assert "ValueError: assignment destination is read-only (audit_writes.py, line " in program.err
+
+
+ROUNDS = """
+from kraken_flow.core import Window, WindowFeature
+@node
+class Smooth(WindowFeature):
+    source: Source = "close"
+    length: Window = 7
+    def window(self, w):
+        return w @ np.linspace(0.1, 1.3, 7) / 3.0
+@node
+class {name}(Strategy):
+    def features(self):
+        return {{"close": "close", "smooth": Smooth()}}
+    def forecast(self, f):
+        return where(f.smooth > 2 * f.close, 1.0, -1.0)
+"""
+
+
+def test_rounding_is_told_from_knowing(program):
+    a_strategy(program, "audit_rounds", ROUNDS)
+    assert program("mode=audit", "strategy=audit_rounds", *SMALL) == 1
+    assert "NOT TO THE BIT" in program.out
+    assert "KNOWS" not in program.out
+    assert "rounds otherwise when it is asked about other rows: first for " in program.err
+
+
+RARE = """
+@node
+class {name}(Strategy):
+    def features(self):
+        return {{"close": "close", "wide": Sma("volume", 3)}}
+    def forecast(self, f):
+        ahead = np.append(f.close[1:], f.close[-1])
+        return where((f.wide > 60000.0) & (f.close > 0), where(ahead > f.close, 1.0, -1.0), 1.0)
+"""
+
+
 def test_a_file_beside_the_environment_is_no_part_of_it(program, monkeypatch):
     beside = program.folder / "venv-levels.txt"
     beside.write_text("up")
