@@ -20,7 +20,7 @@ from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Job, concluded, inputs, load, show, warn_of_fallback, write
 from kraken_flow.modes.finite import Finite
 from kraken_flow.modes.live_console import Watch
-from kraken_flow.runs.directory import unfinished_session
+from kraken_flow.runs.directory import check_replaceable, unfinished_session
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.record import Run, recorded
 from kraken_flow.runs.session_journal import JournalledSession, begin
@@ -49,9 +49,13 @@ async def _opened(job: Job, speed: float | None) -> Stream:
     source = job.graph.source
     if not isinstance(source, StreamingSource):
         return Finite(load(job.graph), inf if speed is None else speed)
-    folder = None if job.declared.run_dir is None else Path(job.declared.run_dir)
-    begun = folder is not None and unfinished_session(folder) is not None
-    head = begin(folder / JOURNAL)[0] if begun and folder is not None else None
+    head = None
+    if job.declared.run_dir is not None:
+        folder = Path(job.declared.run_dir)
+        if unfinished_session(folder) is not None:
+            head = begin(folder / JOURNAL)[0]
+        else:
+            check_replaceable(folder)  # before the venue is asked for anything
     return await source.stream(job.graph, required_lookback(job.graph), head, speed)
 
 

@@ -127,7 +127,7 @@ def test_a_session_uses_the_venues_bars_whatever_happens(here, more, faults, tra
     replays()
 
 
-def test_a_killed_session_goes_on_and_what_it_missed_is_not_decided_on(here):
+def test_a_killed_session_goes_on_and_what_it_missed_is_not_decided_on(here, capsys):
     recording = made_up(60)
     start = recording.candles["BTC/USD"][30][0]
     with serving(Venue(recording, start + 5, SPEED)) as url:
@@ -160,6 +160,11 @@ def test_a_killed_session_goes_on_and_what_it_missed_is_not_decided_on(here):
     assert missed == list(range(missed[0], missed[-1] + 1))
     assert facts()["missed_instants"] == len(missed)
     replays()
+    for again in (command, ["mode=backtest", "strategy=hold", "run_dir=session"]):
+        capsys.readouterr()
+        assert main(again) == 2
+        assert "run_dir=session: a finished session on live data is there" in capsys.readouterr().err
+    assert journalled() == after
 
 
 @pytest.mark.parametrize(
