@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time as system
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any
@@ -21,15 +21,16 @@ logger = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = SECOND // 2, 60 * SECOND
 _ASK_AFTER = 0.4
 """Where bars are asked for: the share of the feed delay after a bar's close at which it is."""
+_dice = SystemRandom().random
 
 
-def backoff(attempt: int) -> int:
+def backoff(attempt: int, jitter: Callable[[], float] = _dice) -> int:
     """Return how long to wait before an attempt (1 is the first again), ns: twice as long each time, and jitter.
 
-    Jitter keeps the clients of a venue that was away from coming back all at once.
+    Jitter keeps the clients of a venue that was away from coming back all at once: `jitter` in [0, 1) takes up to half.
     """
     longest = min(_FIRST_WAIT << min(attempt - 1, 20), _LONGEST_WAIT)
-    return int(longest * SystemRandom().uniform(0.5, 1.0))
+    return int(longest * (1.0 - jitter() / 2))
 
 
 @dataclass
@@ -68,6 +69,8 @@ class LiveStream:
         Time after a bar's close at which it is known, and silence after which a connection is taken for dead, ns.
     trades
         Whether bars are made of trades.
+    jitter
+        See `backoff`.
     """
 
     def __init__(
@@ -81,13 +84,14 @@ class LiveStream:
         feed_delay: int,
         stale: int,
         trades: bool,
+        jitter: Callable[[], float] = _dice,
     ) -> None:
         self.tape = tape
         self.rows = None if end is None else max(0, -((tape.first - end) // tape.timeframe_ns))
         self.missed = 0
         """Rows that were taken too late to decide on."""
         self._venue, self._clock, self._found, self._lookback = venue, clock, found, lookback
-        self._delay, self._stale, self._trades = feed_delay, stale / SECOND, trades
+        self._delay, self._stale, self._trades, self._jitter = feed_delay, stale / SECOND, trades, jitter
         self._lines = {pair: _Line() for pair in tape.pairs}
         self._making: dict[str, TradeBars] = {}
         self._duplicates = dict.fromkeys(tape.pairs, 0)
@@ -123,7 +127,7 @@ class LiveStream:
                 for pair in self.tape.pairs:
                     # One question after an outage answers for all the rows that it hid.
                     if not self._witnessed(pair, time) and self._lines[pair].through < due:
-                        self._begin(self._ask(pair))
+                        self._begin(self._insist(pair, time))
             await self._clock.until(self._known(time))
             while not all(self._ready(pair, time) for pair in self.tape.pairs):
                 self._changed.clear()
@@ -223,7 +227,7 @@ class LiveStream:
             except Lost as error:
                 attempt += 1
                 logger.warning("what was missed could not be fetched: %s", error)
-                await self._clock.sleep(backoff(attempt))
+                await self._clock.sleep(backoff(attempt, self._jitter))
         for pair, bars in self._found.items():
             for time, bar in bars.items():
                 if time >= since:
@@ -251,7 +255,7 @@ class LiveStream:
                 line.down = True
                 attempt = 1 if self._clock.now() - began > _LONGEST_WAIT else attempt + 1
                 logger.warning("%s: lost %s: %s", pair, self._venue.name, error)
-            await self._clock.sleep(backoff(attempt))
+            await self._clock.sleep(backoff(attempt, self._jitter))
             if self._venue.streams:
                 await self._ask(pair)
 
@@ -316,12 +320,23 @@ class LiveStream:
             while self._arrivals.next == time and (self._arrivals.has(pair, time) or self._clock.now() < again):
                 await self._clock.sleep(SECOND // 10)
 
-    async def _ask(self, pair: str) -> None:
-        """Ask for a pair's bars; where that fails too, the next attempt will."""
+    async def _insist(self, pair: str, time: int) -> None:
+        """Ask for the bar of a row again and again, ever more seldom, until it is known what it is."""
+        attempt = 0
+        while not await self._ask(pair):
+            attempt += 1
+            await self._clock.sleep(backoff(attempt, self._jitter))
+            if self._arrivals.next > time or self._ready(pair, time):
+                return
+
+    async def _ask(self, pair: str) -> bool:
+        """Ask for a pair's bars; return whether the venue answered."""
         try:
             await self._repair(pair)
         except Lost as error:
             logger.warning("%s: %s did not answer: %s", pair, self._venue.name, error)
+            return False
+        return True
 
     async def _repair(self, pair: str) -> None:
         """Ask by REST for the bars from the row before the next one on, in as many answers as they take."""

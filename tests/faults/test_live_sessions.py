@@ -39,6 +39,22 @@ def words(url: str, end: float, pairs: str, **more: Any) -> list[str]:
     return [f"{name}={value}" for name, value in given.items()]
 
 
+def started(command: list[str], instants: int) -> "subprocess.Popen[bytes]":
+    """Begin a session in a process of its own; return when it has taken some instants."""
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and words
+        [sys.executable, "-m", "kraken_flow", *command],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    until = time.monotonic() + 60
+    while not Path("session", JOURNAL).exists() or len(journalled()) < instants:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return process
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -127,22 +143,58 @@ def test_a_session_uses_the_venues_bars_whatever_happens(here, more, faults, tra
     replays()
 
 
+def test_no_bar_is_lost_to_answers_that_are_empty(here):
+    """Nothing traded for 150 bars; an answer is about a hundred, lacks such bars, and every other one slips."""
+    recording = made_up(200)
+    for rows in recording.candles.values():
+        for row in rows[20:170]:
+            row[6] = "0.0"
+    start = recording.candles["BTC/USD"][172][0]
+    faults = Faults(slips=True, reach=100, outages=((start + 1.5 * MINUTE, start + 3.2 * MINUTE),))
+    with serving(Venue(recording, start + 5, SPEED, faults)) as url:
+        assert main(words(url, start + 6 * MINUTE, "BTC/USD,ETH/USD")) == 0
+    assert_bars_of(recording, journalled())
+    warm = [content for content in journalled() if content["instant"] < begun_at() and content["bars"] != [None, None]]
+    assert len(warm) == LOOKBACK
+    replays()
+
+
+def test_a_question_without_an_answer_holds_up_nothing_but_its_bar(here):
+    """The first bar of trades can be had by REST alone, which is away; meanwhile Ctrl-C ends the session in order."""
+    recording = made_up(60)
+    start = recording.candles["BTC/USD"][30][0]
+    faults = Faults(deaf=(start + 0.5 * MINUTE, start + 10 * MINUTE))
+    with serving(Venue(recording, start + 5, SPEED, faults)) as url:
+        command = words(url, start + 14 * MINUTE, "BTC/USD,ETH/USD", **{"data.bars": "trades"})
+        process = started(command, LOOKBACK)
+        time.sleep(1.5)
+        assert len(journalled()) <= LOOKBACK + 1
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert main(command) == 0
+    assert_bars_of(recording, journalled())
+    replays()
+
+
+def test_a_session_waits_for_an_answer_and_goes_on(here):
+    recording = made_up(60)
+    start = recording.candles["BTC/USD"][30][0]
+    faults = Faults(deaf=(start + 0.5 * MINUTE, start + 3 * MINUTE))
+    with serving(Venue(recording, start + 5, SPEED, faults)) as url:
+        assert main(words(url, start + 8 * MINUTE, "BTC/USD,ETH/USD", **{"data.bars": "trades"})) == 0
+    assert_bars_of(recording, journalled())
+    assert 1 <= facts()["missed_instants"] <= 5
+    assert {counted["connections_lost"] for counted in facts()["pairs"].values()} == {0}
+    replays()
+
+
 def test_a_killed_session_goes_on_and_what_it_missed_is_not_decided_on(here, capsys):
     recording = made_up(60)
     start = recording.candles["BTC/USD"][30][0]
     with serving(Venue(recording, start + 5, SPEED)) as url:
         command = words(url, start + 9 * MINUTE, "BTC/USD,ETH/USD")
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and words
-            [sys.executable, "-m", "kraken_flow", *command],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        until = time.monotonic() + 60
-        while not Path("session", JOURNAL).exists() or len(journalled()) < LOOKBACK + 2:
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        process = started(command, LOOKBACK + 2)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         before = journalled()

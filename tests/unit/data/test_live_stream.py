@@ -1,5 +1,7 @@
 """What a live session is told, and when: exact, on a made-up venue and a virtual clock."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -174,6 +176,68 @@ def test_bars_are_made_of_trades_and_the_first_is_asked_for():
     assert done.bars == [of(i) for i in range(7, 15)]
     assert done.stream.missed == 0
     assert {at for at, _ in done.venue.asked if at > T0 + 11 * MINUTE} == {T0 + 11 * MINUTE + 8 * SECOND // 10}
+
+
+def test_the_first_bar_of_trades_is_asked_for_until_the_venue_answers():
+    """The stream goes on all the while; only the questions fail."""
+    away = (T0 + 11 * MINUTE, T0 + 11 * MINUTE + 5 * SECOND)
+
+    def venue(clock):
+        sent = plan(("A/USD",), range(60)) + [trade for i in range(60) for trade in trades_of(i)]
+        return MadeUpVenue(clock, sent, deaf=away)
+
+    done = played(venue, 5, trades=True)
+    assert done.bars == [of(i) for i in range(7, 15)]
+    assert counted(done, "connections_lost") == [0]
+    asked = [at - away[0] for at, _ in done.venue.asked if at > away[0]]
+    assert asked == [at * SECOND // 10 for at in (8, 13, 23, 43, 83)]
+    assert [instant.time for _, instant in done.instants if instant.missed] == [T0 + 10 * MINUTE]
+
+
+@pytest.mark.parametrize("lasts", [40 * SECOND, 20 * MINUTE])
+def test_questions_that_fail_for_long_are_asked_ever_more_seldom_and_lose_nothing(lasts):
+    away = (T0 + 11 * MINUTE, T0 + 11 * MINUTE + lasts)
+
+    def venue(clock):
+        sent = plan(PAIRS, range(90)) + [trade for p in PAIRS for i in range(90) for trade in trades_of(i, p)]
+        return MadeUpVenue(clock, sent, deaf=away)
+
+    done = played(venue, 30, pairs=PAIRS, trades=True)
+    assert done.bars == [of(i, 2) for i in range(7, 40)]
+    asked = [at for at, pair in done.venue.asked if pair == PAIRS[0] and at > away[0]]
+    assert max(later - at for at, later in pairwise(asked)) <= MINUTE
+    assert len(asked) <= 8 + lasts // MINUTE
+    assert done.stream.missed <= 2 + lasts // MINUTE
+
+
+def test_pages_go_on_over_bars_in_which_nothing_traded():
+    """The venue looks a hundred bars far for an answer, and 250 in a row have no trades."""
+    tape = calm(2).stream.tape
+
+    def venue(clock):
+        return MadeUpVenue(clock, plan(("A/USD",), [*range(15), *range(265, 300)]), reach=100, oldest_first=True)
+
+    done = played(venue, 270, tape=tape, row=5, began=T0 + 275 * MINUTE + 7 * SECOND)
+    assert done.bars == [of(i) if i < 15 or i >= 265 else (None,) for i in range(12, 280)]
+
+
+@pytest.mark.parametrize("slips", [range(0, 99, 2), [0], [1]])
+def test_one_empty_answer_is_not_believed(slips):
+    away = (T0 + 12 * MINUTE + 30 * SECOND, T0 + 32 * MINUTE + 10 * SECOND)
+
+    def venue(clock):
+        return MadeUpVenue(clock, plan(("A/USD",), range(60)), [away], most=5, oldest_first=True, slips=slips)
+
+    done = played(venue, 28)
+    assert done.bars == [of(i) for i in range(7, 38)]
+
+
+def test_warm_up_reaches_over_bars_in_which_nothing_traded():
+    def venue(clock):
+        return MadeUpVenue(clock, plan(("A/USD",), [*range(10), *range(160, 180)]), reach=100, oldest_first=True)
+
+    done = played(venue, 2, lookback=4, began=T0 + 162 * MINUTE + 7 * SECOND)
+    assert [bars for bars in done.bars if bars != (None,)] == [of(i) for i in (8, 9, 160, 161, 162, 163)]
 
 
 @pytest.mark.parametrize(("streams", "trades"), [(True, False), (False, False), (True, True)])
