@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import time as system
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from random import SystemRandom
 from typing import Any
 
+from kraken_flow.core.source import Happened
 from kraken_flow.core.tape import Instant, Tape
 from kraken_flow.core.times import SECOND
-from kraken_flow.data.arrivals import Arrivals
+from kraken_flow.data.arrivals import Arrivals, Counted
 from kraken_flow.data.clock import Clock, ticking
 from kraken_flow.data.trade_bars import TradeBars
 from kraken_flow.data.venue import Lost, Venue
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = SECOND // 2, 60 * SECOND
 _ASK_AFTER = 0.4
 """Where bars are asked for: the share of the feed delay after a bar's close at which it is."""
+_COUNTED = ("bars", "missing", *(field.name for field in fields(Counted)), "connections_lost")
 _dice = SystemRandom().random
 
 
@@ -88,12 +91,11 @@ class LiveStream:
     ) -> None:
         self.tape = tape
         self.rows = None if end is None else max(0, -((tape.first - end) // tape.timeframe_ns))
-        self.missed = 0
-        """Rows that were taken too late to decide on."""
         self._venue, self._clock, self._found, self._lookback = venue, clock, found, lookback
         self._delay, self._stale, self._trades, self._jitter = feed_delay, stale / SECOND, trades, jitter
         self._lines = {pair: _Line() for pair in tape.pairs}
         self._making: dict[str, TradeBars] = {}
+        self._told: dict[str, Counter[str]] = {pair: Counter() for pair in tape.pairs}
         self._duplicates = dict.fromkeys(tape.pairs, 0)
         self._arrivals = Arrivals(tape.pairs, tape.first, tape.timeframe_ns)
         self._changed = asyncio.Event()
@@ -136,28 +138,31 @@ class LiveStream:
             self._raise()
             yield self._take(late=self._clock.now() > self._known(time) + grace)
 
-    def facts(self) -> Mapping[str, object]:
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Return by pair what was counted since the last call: late bars, duplicates, lost connections."""
+        fresh = {}
+        for pair, numbers in self._arrivals.facts().items():
+            made = self._making.get(pair)
+            counted = Counter({**numbers, "connections_lost": self._lines[pair].lost})
+            counted["duplicates"] += self._duplicates[pair] + (made.duplicates if made else 0)
+            if more := counted - self._told[pair]:
+                fresh[pair] = dict(more)
+            self._told[pair] = counted
+        return fresh
+
+    def facts(self, happened: Happened) -> Mapping[str, object]:
         """Return the venue, and what happened to each pair's bars."""
         stream = {
             "venue": self._venue.name,
             "transport": "websocket" if self._venue.streams else "rest",
             "bars": "trades" if self._trades else "candles",
-            "missed_instants": self.missed,
-            "pairs": self._counted(),
+            "missed_instants": happened.missed,
+            "pairs": {pair: {name: counted[name] for name in _COUNTED} for pair, counted in happened.pairs.items()},
         }
         return {"stream": stream}
 
-    def _counted(self) -> dict[str, dict[str, int]]:
-        pairs = self._arrivals.facts()
-        for pair, counted in pairs.items():
-            made = self._making.get(pair)
-            counted["duplicates"] += self._duplicates[pair] + (made.duplicates if made else 0)
-            counted["connections_lost"] = self._lines[pair].lost
-        return pairs
-
-    def notes(self) -> tuple[str, ...]:
+    def notes(self, happened: Happened) -> tuple[str, ...]:
         """Return in sentences what came late, lacks, or was missed."""
-        pairs = self._counted()
         told = {
             "late": "bars that came, whole or in part, after they were due; not used",
             "missing": "bars that did not come",
@@ -165,18 +170,20 @@ class LiveStream:
         }
         notes = []
         for name, words in told.items():
-            some = ", ".join(f"{pair} {counted[name]}" for pair, counted in pairs.items() if counted[name])
+            some = ", ".join(f"{pair} {counted[name]}" for pair, counted in happened.pairs.items() if counted[name])
             if some:
                 notes.append(f"{words}: {some}")
-        if self.missed:
-            notes.append(f"instants fetched afterwards, which moved features but were not decided on: {self.missed}")
+        if happened.missed:
+            notes.append(
+                f"instants fetched afterwards, which moved features but were not decided on: {happened.missed}"
+            )
         return tuple(notes)
 
-    def said(self) -> str:
+    def said(self, happened: Happened) -> str:
         """Return how long ago the venue was heard, whether it is away, and how many bars came late."""
         silence = max(0.0, system.time() - max(self._venue.heard, self._venue.answered))
         away = any(line.down for line in self._lines.values())
-        late = sum(counted.late for counted in self._arrivals.counts.values())
+        late = sum(counted["late"] for counted in happened.pairs.values())
         words = [f"{self._venue.name} heard {silence:.0f} s ago", "connecting" * away, f"late bars {late}" * bool(late)]
         return ", ".join(filter(None, words))
 
@@ -209,12 +216,10 @@ class LiveStream:
     def _take(self, late: bool) -> Instant:
         """Take the next row as it stands; one from the start on that is late is missed."""
         time = self._arrivals.next
-        decided = time >= self.tape.start
-        bars = self._arrivals.take(counting=decided)
+        bars = self._arrivals.take()
         for making in self._making.values():
             making.forget(time - self.tape.timeframe_ns)
-        self.missed += late and decided
-        return Instant(time, bars, missed=late and decided)
+        return Instant(time, bars, missed=late and time >= self.tape.start)
 
     async def _fill(self) -> None:
         """Put in what was known before the stream began: the warm-up, or what a session that is continued missed."""

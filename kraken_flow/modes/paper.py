@@ -69,15 +69,16 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
         journalled = JournalledSession(session, record.folder)
         _tell_recovery(journalled, record)
         try:
-            with Watch(session, stream.rows, quiet, stream.said) as watch:
+            with Watch(session, stream.rows, quiet, lambda: stream.said(journalled.happened)) as watch:
                 whole = runner.run(_trade(journalled, stream, watch))
+            journalled.end(stream.counts())
         finally:
-            record.manifest |= stream.facts()
+            record.manifest |= stream.facts(journalled.happened)
             journalled.close()
         if session.rows <= session.tape.first_row:
             raise KeyboardInterrupt
         done = concluded(job.graph, session.outcome(), session.market(), time.perf_counter() - began)
-        done = replace(done, notes=(*done.notes, *stream.notes()))
+        done = replace(done, notes=(*done.notes, *stream.notes(journalled.happened)))
         metrics = write(record, job, done)
         show(call, done, metrics, record)
         if not whole:
@@ -95,7 +96,7 @@ async def _trade(session: JournalledSession, stream: Stream, watch: Watch) -> bo
                     session.obey(session.session.known)
                     watch.show(None)
                 else:
-                    watch.show(session.take(instant))
+                    watch.show(session.take(instant, stream.counts()))
                 # Signals are seen between instants, never inside one.
                 await asyncio.sleep(0)
                 if stop.is_set():

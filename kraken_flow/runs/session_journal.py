@@ -4,7 +4,7 @@ Its state is the fold of its journal: what a killed session was is found by taki
 the commands that come out have to be those that were written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.orders import Control
 from kraken_flow.core.redact import redact, revealed
 from kraken_flow.core.session import News, Session
+from kraken_flow.core.source import Happened
 from kraken_flow.core.tape import Instant, Tape
 from kraken_flow.core.times import iso
 from kraken_flow.runs.control import requests
@@ -29,6 +30,9 @@ SENT = (
 )
 """What an order is when it is sent; the rest is what becomes of it."""
 
+COUNTS = "counts"
+"""Key of a frame under which stands what a stream counted since the frame before that has it."""
+
 
 def commands_of(news: News) -> dict[str, Any]:
     """Return the commands of an instant as they stand in a journal: new orders, and submits, amends and cancels."""
@@ -37,10 +41,11 @@ def commands_of(news: News) -> dict[str, Any]:
     return {"orders": [list(order) for order in orders], "log": [list(line) for line in lines]}
 
 
-def instant_frame(instant: Instant) -> dict[str, Any]:
-    """Return an instant as it stands in a journal."""
+def instant_frame(instant: Instant, counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """Return an instant as it stands in a journal, with what its stream counted before it."""
     frame: dict[str, Any] = {"instant": instant.time, "bars": instant.bars}
-    return frame | ({"finer": instant.finer} if instant.finer else {}) | ({"missed": True} if instant.missed else {})
+    more = {"finer": instant.finer, "missed": instant.missed, COUNTS: counts}
+    return frame | {name: value for name, value in more.items() if value}
 
 
 def instant_of(frame: dict[str, Any]) -> Instant:
@@ -148,7 +153,9 @@ class JournalledSession:
             _same_tape(tape, session.tape, folder)
             _same_files(folder, session)
         self._answered: set[str] = set()
-        pending = fold(session, self._noting_requests(frames), reader.path)
+        self.happened = Happened(session.tape.pairs, session.tape.start)
+        """What became of the bars, from the first instant on."""
+        pending = fold(session, self._noted(frames), reader.path)
         self.recovered = session.rows
         """Instants that stood in the journal."""
         self.torn = reader.torn
@@ -167,9 +174,13 @@ class JournalledSession:
             self.journal.close()
             raise
 
-    def take(self, instant: Instant) -> News | None:
-        """Write an instant down, take it, and write down what it commands; then that may be carried out."""
-        self.journal.append(instant_frame(instant))
+    def take(self, instant: Instant, counts: Mapping[str, Mapping[str, int]]) -> News | None:
+        """Write an instant down, take it, and write down what it commands; then that may be carried out.
+
+        Parameters: `counts` what the stream counted since the instant before.
+        """
+        self.journal.append(instant_frame(instant, counts))
+        self.happened.take(instant, counts)
         news = self.session.take(instant)
         commands = commands_in(news)
         if commands is not None:
@@ -193,10 +204,23 @@ class JournalledSession:
             request.unlink(missing_ok=True)
         return found
 
-    def _noting_requests(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+    def end(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Write down what the stream counted after the last instant."""
+        if counts:
+            self.journal.append({COUNTS: counts})
+            self.happened.add(counts)
+
+    def _noted(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Count again what stands in a journal, and note the requests that were answered."""
         for frame in frames:
-            if "request" in frame.content:
-                self._answered.add(frame.content["request"])
+            content, counts = frame.content, frame.content.get(COUNTS, {})
+            if "request" in content:
+                self._answered.add(content["request"])
+            if "instant" in content:
+                instant = Instant(content["instant"], content["bars"], missed=content.get("missed", False))
+                self.happened.take(instant, counts)
+            else:
+                self.happened.add(counts)
             yield frame
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kraken_flow.core.source import Happened
 from kraken_flow.core.tape import Bar, Instant, Tape
 from kraken_flow.core.times import SECOND
 from kraken_flow.data.clock import Clock
@@ -178,6 +179,7 @@ class Played:
     stream: LiveStream
     venue: MadeUpVenue
     instants: list[tuple[int, Instant]]
+    happened: Happened
 
     @property
     def bars(self) -> list[tuple[Bar | None, ...]]:
@@ -211,9 +213,14 @@ def played(
             begun = head(venue.name, wanted, found, await venue.open(pairs, "1m"))
         end = begun.start + rows * MINUTE
         stream = LiveStream(venue, clock, begun, found, lookback, end, delay, 30 * SECOND, trades, jitter)
-        instants = [(clock.now(), instant) async for instant in stream.instants(row) if instant is not None]
+        instants, happened = [], Happened(begun.pairs, begun.start)
+        async for instant in stream.instants(row):
+            if instant is not None:
+                instants.append((clock.now(), instant))
+                happened.take(instant, stream.counts())
+        happened.add(stream.counts())
         await stream.close()
         pump.cancel()
-        return Played(stream, venue, instants)
+        return Played(stream, venue, instants, happened)
 
     return asyncio.run(run())

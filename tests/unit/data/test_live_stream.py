@@ -27,7 +27,7 @@ def of(i: int, n: int = 1) -> tuple:
 
 
 def counted(done: Played, name: str) -> list[int]:
-    return [counts[name] for counts in done.stream.facts()["stream"]["pairs"].values()]
+    return [counts[name] for counts in done.stream.facts(done.happened)["stream"]["pairs"].values()]
 
 
 @pytest.mark.parametrize("pairs", [("A/USD",), PAIRS])
@@ -36,7 +36,7 @@ def test_every_bar_is_known_when_it_has_closed_and_the_delay_is_over(pairs):
     assert done.bars == [of(i, len(pairs)) for i in range(START - 3, START + 5)]
     assert [at for at, _ in done.instants[3:]] == [T0 + (i + 1) * MINUTE + 2 * SECOND for i in range(10, 15)]
     assert not any(instant.missed for _, instant in done.instants)
-    assert done.stream.notes() == ()
+    assert done.stream.notes(done.happened) == ()
     assert done.stream.tape.start == T0 + START * MINUTE
     assert done.venue.closed
 
@@ -80,8 +80,10 @@ def test_a_late_bar_is_missing_is_counted_and_changes_nothing():
 
     done = played(venue, 5)
     assert done.bars[3:] == [of(10), of(11), (None,), of(13), of(14)]
-    assert (counted(done, "late"), counted(done, "missing"), done.stream.missed) == ([1], [1], 0)
-    assert "bars that came, whole or in part, after they were due; not used: A/USD 1" in done.stream.notes()
+    assert (counted(done, "late"), counted(done, "missing"), done.happened.missed) == ([1], [1], 0)
+    assert "bars that came, whole or in part, after they were due; not used: A/USD 1" in done.stream.notes(
+        done.happened
+    )
 
 
 def test_a_bar_whose_last_state_is_late_is_used_as_it_was():
@@ -110,7 +112,7 @@ def test_order_and_repetition_change_nothing(random):
     done = played(venue, 5, pairs=PAIRS)
     assert done.bars == [of(i, 2) for i in range(7, 15)]
     assert counted(done, "late") == [0, 0]
-    assert done.stream.missed == 0
+    assert done.happened.missed == 0
 
 
 @pytest.mark.parametrize("streams", [True, False])
@@ -123,17 +125,17 @@ def test_what_an_outage_hid_is_fetched_moves_features_and_is_not_decided_on(stre
     assert late[:3] == [T0 + i * MINUTE for i in (11, 12, 13)]
     assert late[3:] in ([], [T0 + 14 * MINUTE])  # the next attempt may come after minute 14, too
     assert all(at >= away[1] for at, instant in done.instants if instant.missed)
-    assert done.stream.missed == len(late)
+    assert done.happened.missed == len(late)
     assert counted(done, "missing") == [0, 0]
     assert min(counted(done, "connections_lost")) >= 1
-    assert any(note.startswith("instants fetched afterwards") for note in done.stream.notes())
+    assert any(note.startswith("instants fetched afterwards") for note in done.stream.notes(done.happened))
 
 
 def test_a_connection_that_is_back_in_time_costs_nothing():
     away = (T0 + 11 * MINUTE + 15 * SECOND, T0 + 11 * MINUTE + 22 * SECOND)
     done = played(lambda clock: MadeUpVenue(clock, plan(("A/USD",), range(60)), [away]), 4)
     assert done.bars == [of(i) for i in range(7, 14)]
-    assert done.stream.missed == 0
+    assert done.happened.missed == 0
     assert counted(done, "connections_lost") == [1]
 
 
@@ -142,7 +144,7 @@ def test_a_venue_without_a_stream_is_asked_once_for_each_bar():
     assert done.bars == [of(i) for i in range(7, 16)]
     asked = [at for at, _ in done.venue.asked if at > T0 + 11 * MINUTE]
     assert asked == [T0 + (i + 1) * MINUTE + 8 * SECOND // 10 for i in range(10, 16)]
-    assert done.stream.facts()["stream"]["transport"] == "rest"
+    assert done.stream.facts(done.happened)["stream"]["transport"] == "rest"
 
 
 def test_a_bar_that_is_not_there_yet_is_asked_for_again():
@@ -174,7 +176,7 @@ def test_bars_are_made_of_trades_and_the_first_is_asked_for():
 
     done = played(venue, 5, trades=True)
     assert done.bars == [of(i) for i in range(7, 15)]
-    assert done.stream.missed == 0
+    assert done.happened.missed == 0
     assert {at for at, _ in done.venue.asked if at > T0 + 11 * MINUTE} == {T0 + 11 * MINUTE + 8 * SECOND // 10}
 
 
@@ -207,7 +209,7 @@ def test_questions_that_fail_for_long_are_asked_ever_more_seldom_and_lose_nothin
     asked = [at for at, pair in done.venue.asked if pair == PAIRS[0] and at > away[0]]
     assert max(later - at for at, later in pairwise(asked)) <= MINUTE
     assert len(asked) <= 8 + lasts // MINUTE
-    assert done.stream.missed <= 2 + lasts // MINUTE
+    assert done.happened.missed <= 2 + lasts // MINUTE
 
 
 def test_pages_go_on_over_bars_in_which_nothing_traded():
@@ -252,7 +254,7 @@ def test_an_outage_longer_than_an_answer_is_fetched_in_as_many_as_it_takes(strea
     done = played(venue, 28, trades=trades)
     assert done.bars == [of(i) for i in range(7, 38)]
     assert (counted(done, "late"), counted(done, "missing")) == ([0], [0])
-    assert done.stream.missed >= 20
+    assert done.happened.missed >= 20
     back = min(at for at, _ in done.venue.asked if at >= away[1])
     asked = [at for at, _ in done.venue.asked if back <= at < back + 10 * SECOND]
     assert 5 <= len(asked) <= 15  # the connection and the row that waits may both ask, no other row does
