@@ -10,6 +10,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from kraken_flow.config.composition import flat, read_yaml
 from kraken_flow.core.errors import UserError
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _FREE = ("mode.speed", "run_dir", "report.")
 """Keys in which a restart may differ from the session it continues."""
+_DEFAULT = "the default"
 
 
 def drive(call: Call, speed: float | None) -> int:
@@ -139,16 +141,22 @@ def _same_configuration(folder: Path, config: str) -> None:
             raise UserError(f"run_dir={folder}: the unfinished session there has lost its config.yaml; bring it back")
         return  # stopped before it was written
     before, now = flat(read_yaml(path.read_text("utf-8"))), flat(read_yaml(config))
+    # A key that is not there has its default, which is another thing than null: no stop.
+    values = {key: (before.get(key, _DEFAULT), now.get(key, _DEFAULT)) for key in sorted(before.keys() | now.keys())}
     differ = [
-        f"{key} was {before.get(key, 'the default')}, is {now.get(key, 'the default')}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not key.startswith(_FREE)
+        f"{key} was {_shown(was)}, is {_shown(is_now)}"
+        for key, (was, is_now) in values.items()
+        if was != is_now and not key.startswith(_FREE)
     ]
     if differ:
         raise UserError(
             f"run_dir={folder}: the unfinished session there has another configuration ({'; '.join(differ)}); "
             "repeat its own command to continue it, or choose another run_dir"
         )
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value)
 
 
 def _tell_recovery(session: JournalledSession, record: Run) -> None:

@@ -1,6 +1,6 @@
 """What a stream counted is a fold of the journal: a session that is killed and goes on tells the sum."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kraken_flow.config import build, compose
@@ -26,6 +26,7 @@ def pairs_of(happened: Happened) -> dict[str, dict[str, int]]:
     return {pair: {name: n for name, n in counted.items() if n} for pair, counted in happened.pairs.items()}
 
 
+@settings(max_examples=25)
 @given(st.lists(SEEN, min_size=1, max_size=8), st.sets(st.integers(0, 8)), COUNTS)
 def test_counts_outlast_every_kill(tmp_path_factory, seen, kills, last):
     folder = tmp_path_factory.mktemp("session")
