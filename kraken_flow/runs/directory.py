@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ FILES = (
 """What we may have written into a folder, besides `run.log` with its rotations and the numbered members of a sweep."""
 SESSIONS = ("paper",)
 """Modes whose runs are continued where they stopped."""
+TRADES = ("backtest", "replay", *SESSIONS)
+"""Modes whose runs trade: the newest of theirs, or a sweep of them, is the latest run."""
 STREAMED = "stream"
 """Key of the manifest under which a session on live data says what it met."""
 _LEFT_OVER = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+")
@@ -51,6 +53,12 @@ def unfinished_session(folder: Path) -> dict[str, Any] | None:
     manifest = read_manifest(folder)
     can = manifest is not None and manifest.get("mode") in SESSIONS and manifest.get("status") != "finished"
     return manifest if can else None
+
+
+def kind_of(manifest: Mapping[str, Any]) -> str:
+    """Return in words what a run is: a backtest, an audit, a sweep."""
+    word = str(manifest.get("kind") or manifest.get("mode") or "run")
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def check_replaceable(folder: Path) -> None:
