@@ -19,6 +19,7 @@ from kraken_flow.core.redact import redact
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
+    TRADES,
     Claim,
     claim,
     explained,
@@ -130,7 +131,8 @@ def _take(declared: Declared) -> tuple[Path, Claim]:
         return folder, claim(folder, declared.resume)
     folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
     held = claim(folder)
-    point_latest(declared.root, folder)
+    if declared.mode in TRADES:
+        point_latest(declared.root, folder)
     return folder, held
 
 
