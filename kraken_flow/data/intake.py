@@ -20,7 +20,7 @@ from kraken_flow.core.units import Int64Array, text
 from kraken_flow.data.check import Checked, check
 from kraken_flow.data.find import pair_of, stated_timeframe
 from kraken_flow.data.read import Origin, pieces, stem
-from kraken_flow.data.shelf import Came, Part, Rows, Shelf, part_of, read_rows, shelf, with_parts, write_rows
+from kraken_flow.data.shelf import Came, Part, Rows, Shelf, part_of, read_rows, shelf, tidy, with_parts, write_rows
 from kraken_flow.data.table import Table
 from kraken_flow.nearest import several
 
@@ -246,9 +246,9 @@ def take(root: Path, wanted: Wanted, candidate: Candidate) -> Taken:
         if merge.written:
             merge.finished(identity, reading.decimals).commit()
     except BaseException:
-        # What was written belongs to no state of the series.
+        # What was written and not committed belongs to no state of the series.
         if merge is not None:
-            merge.series.tidy()
+            tidy(merge.series.folder)
         raise
     counts = (merge.added, merge.same, merge.kept, merge.replaced, reading.dropped)
     return Taken(origin.where, merge.series.name, *counts)

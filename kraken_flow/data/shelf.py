@@ -36,8 +36,8 @@ UNITS = tuple(f"{name}_e8" for name in FIELDS)
 """Columns of prices and volume; the name says that they are whole numbers of 10^-8."""
 SOURCE = "source"
 """Column of the number, in the manifest's list of sources, of the file that a bar came from."""
-GROUP_ROWS = 4096
-"""Rows of a row group, the least that a read of a range takes: three days of minutes, six months of hours."""
+GROUP_ROWS = 2048
+"""Rows of a row group, the least that a read of a span takes: a day and a half of minutes, three months of hours."""
 WHOLE = "all"
 """Part of a series of days or longer bars, which is one file; others have a file per year."""
 _FORMAT = 1
@@ -123,19 +123,7 @@ class Shelf:
         content = orjson.dumps(_sealed(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         write_whole(self.folder / MANIFEST, content, sync=True)
         sync_folder(self.folder)
-        self.tidy()
-
-    def tidy(self) -> None:
-        """Remove what an import left behind that did not come to its end; an empty folder goes too."""
-        keep = {part.name for part in self.parts}
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            ours = _LEFT_OVER.fullmatch(path.name) or _DATA_FILE.fullmatch(path.name)
-            if ours and path.name not in keep:
-                path.unlink(missing_ok=True)
-        if not self.parts:
-            for folder in (self.folder, *self.folder.parents[:2]):
-                with suppress(OSError):
-                    folder.rmdir()
+        tidy(self.folder)
 
     def damage(self) -> tuple[str, ...]:
         """Return a sentence for each file that is not what the manifest says; reads every byte."""
@@ -189,6 +177,25 @@ def opened(folder: Path) -> Shelf:
         )
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({type(error).__name__}: {error}); import its sources again") from None
+
+
+def tidy(folder: Path) -> None:
+    """Remove from the folder of a series what its manifest does not name: an import did not come to its end.
+
+    An empty folder goes too. Nothing is removed where the manifest is damaged.
+    """
+    try:
+        keep = {part.name for part in opened(folder).parts} if (folder / MANIFEST).is_file() else set()
+    except UserError:
+        return
+    for path in folder.iterdir() if folder.is_dir() else ():
+        ours = _LEFT_OVER.fullmatch(path.name) or _DATA_FILE.fullmatch(path.name)
+        if ours and path.name not in keep:
+            path.unlink(missing_ok=True)
+    if not keep:
+        for empty in (folder, *folder.parents[:2]):
+            with suppress(OSError):
+                empty.rmdir()
 
 
 def _coverage(content: Mapping[str, Any]) -> Coverage:

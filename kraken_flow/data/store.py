@@ -16,7 +16,7 @@ from kraken_flow.data.candles import CandleSource
 from kraken_flow.data.check import Checked
 from kraken_flow.data.grid import Series, assemble
 from kraken_flow.data.intake import candidates, take
-from kraken_flow.data.shelf import MANIFEST, Coverage, Shelf, opened, pair_folder, series_in
+from kraken_flow.data.shelf import MANIFEST, Coverage, Shelf, opened, pair_folder, series_in, tidy
 from kraken_flow.data.span import Found, Span, read_span
 from kraken_flow.nearest import several
 
@@ -72,7 +72,9 @@ class Store(CandleSource):
         if detail is not None:
             detail_ns = parse_timeframe(detail, "exchange.fill.detail")
             since = None if start is None else min(int(one.checked.bars.times[0]) for one in series)
-            finer = detail_ns, _finer(shelves, Span(detail_ns, since, end, 0))
+            # The last decision bar opens before `end` and may close after it.
+            until = None if end is None else end + timeframe_ns
+            finer = detail_ns, _finer(shelves, Span(detail_ns, since, until, 0))
         return assemble(series, timeframe_ns, start, end, lookback, self.max_gap, finer)
 
     def _shelves(self, pair: str) -> list[Shelf]:
@@ -128,8 +130,7 @@ class Store(CandleSource):
     def _tidy(self) -> None:
         """Remove what an import that was killed left behind."""
         for folder in sorted(self.folder.glob("*/*/*/")):
-            series = opened(folder) if (folder / MANIFEST).is_file() else Shelf(folder, "", "", "")
-            series.tidy()
+            tidy(folder)
 
     def entries(self, check: bool) -> Iterator[Entry]:
         """Yield the series of the store; see `core.catalogue.Catalogue`."""
