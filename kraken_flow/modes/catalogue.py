@@ -130,8 +130,8 @@ def _filling(folder: Path, tally: _Tally) -> Iterator[None]:
         else:
             why = f"the store cannot be written ({error})"
         raise CheckFailed(
-            f"{error.filename or folder}: {why}; the {tally.read} files imported until then are safe in the store, and "
-            "the same command goes on with the rest"
+            f"{error.filename or folder}: {why}; what was imported until then (files: {tally.read}) is safe in the "
+            "store, and the same command goes on with the rest"
         ) from error
     finally:
         if lock is not None:

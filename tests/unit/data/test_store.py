@@ -107,7 +107,7 @@ def test_a_month_of_six_years_touches_few_bytes(tmp_path):
     assert found.bars.times[0] <= span.start - 100 * HOUR
     assert found.size_bytes < touched < whole / 8
     assert found.size_bytes < whole / 16
-    assert len(found.bars.times) <= 4_096 + 2_048
+    assert len(found.bars.times) <= 31 * 96 + 102 * 4 + 2 * shelf.GROUP_ROWS
 
 
 def test_what_is_stored_is_what_the_file_says_to_the_last_digit(tmp_path):
