@@ -24,7 +24,7 @@ from kraken_flow.data.shelf import Came, Part, Rows, Shelf, part_of, read_rows, 
 from kraken_flow.data.table import Table
 from kraken_flow.nearest import several
 
-PIECE_BYTES = 32 * 2**20
+PIECE_BYTES = 8 * 2**20
 """How much text of a file is held at a time."""
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import FIELDS
 from kraken_flow.core.times import DAY, iso, parse_time
 from kraken_flow.data import intake, shelf
+from kraken_flow.data import store as store_module
 from kraken_flow.data.files import Files
 from kraken_flow.data.shelf import opened, series_in
 from kraken_flow.data.span import Span, read_span
@@ -380,3 +382,61 @@ def test_a_file_whose_name_says_nothing_is_told_what_it_is(tmp_path):
     store = Store(path=str(tmp_path / "store"))
     (taken,) = store.fill(Wanted(tmp_path / "prices.csv", "kraken", "BTC/USD", "1h"))
     assert (taken.series, taken.problem) == ("kraken BTC/USD 1h", "")
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that it would do next happens."""
+
+
+def test_a_kill_at_any_step_of_an_import_that_adds_to_a_series_leaves_the_old_or_the_new_one(tmp_path, monkeypatch):
+    lines = rows(22, 3_600, 9_300)
+    store = store_of(tmp_path, XBTUSD_60=lines[:7_700])
+    cells = lines[10].split(",")
+    (tmp_path / "XBTUSD_60.csv").write_text(text([",".join([*cells[:5], "5", cells[6]]), *lines[7_600:]]))
+    wanted = Wanted(tmp_path / "XBTUSD_60.csv", "kraken", on_conflict="replace")
+    before, source = tree(store.folder), Store(path=str(tmp_path / "again"))
+    shutil.copytree(store.folder, source.folder)
+    assert [taken.added for taken in source.fill(wanted)] == [len(lines) - 7_700]
+    after = tree(source.folder)
+    args = (("BTC/USD",), "1h", None, None, 0)
+    states = [Store(path=str(folder)).load(*args) for folder in (store.folder, source.folder)]
+    steps = 0
+    while True:
+        shutil.rmtree(source.folder)
+        shutil.copytree(store.folder, source.folder)
+        left = [steps + 1]
+
+        def dies(original, left=left):
+            def step(*words, **named):
+                left[0] -= 1
+                if left[0] <= 0:
+                    raise Killed
+                return original(*words, **named)
+
+            return step
+
+        with monkeypatch.context() as patch:
+            for name in ("fsync", "replace", "unlink", "rmdir"):
+                patch.setattr(os, name, dies(getattr(os, name)))
+            try:
+                list(source.fill(wanted))
+                break
+            except Killed:
+                steps += 1
+        market = source.load(*args)
+        assert any(np.array_equal(market.pairs[0].volume, state.pairs[0].volume) for state in states)
+        (taken,) = source.fill(wanted)
+        assert taken.problem == ""
+        assert tree(source.folder) == after
+    assert steps > 8
+    assert tree(store.folder) == before
+
+
+def test_who_reads_while_an_import_puts_other_files_in_place_reads_the_new_ones(tmp_path):
+    lines = rows(23, 3_600, 300, missing=0.0)
+    store = store_of(tmp_path, XBTUSD_60=lines[:200])
+    old = opened(series_in(store.folder)[0])
+    (tmp_path / "in/XBTUSD_60.csv").write_text(text(lines))
+    assert [taken.added for taken in store.fill(Wanted(tmp_path / "in", "kraken"))] == [100]
+    found = store_module._read(old, Span(HOUR, None, None, 0), "bars")
+    assert len(found.checked.bars.times) == 300

@@ -11,7 +11,7 @@ import pytest
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.runs.lock import hold
 from tests.dumps import DAY_S, SINCE, rows, text, zipped
-from tests.unit.modes.past_runs import candles
+from tests.unit.modes.past_runs import ROOT, candles
 
 IMPORT = ("mode=import", "mode.source=candles")
 SYSTEM = ("pairs=[BTC/USD,ETH/USD]", "exchange=bare", "strategy=sma_cross", "strategy.fast=4", "strategy.slow=12")
@@ -154,21 +154,29 @@ def test_what_an_import_cannot_use_is_said_at_once(mine):
     assert not (mine.folder / "store").exists()
 
 
-def test_the_commands_of_the_page_make_what_it_says(mine):
-    """What docs/store.md shows: a dump of three pairs, an hour and a day, then a later quarter."""
+def test_the_commands_of_the_page_run_one_after_the_other(mine):
+    """Those that docs/store.md shows, on a dump of three pairs and one of the quarter after it."""
+    shutil.rmtree(mine.folder / "candles")
     dump = {
         f"{name}_{minutes}.csv": text(rows(i, minutes * 60, 90 * 1_440 // minutes, missing=0.0))
         for i, name in enumerate(["XBTUSD", "ETHUSD", "SOLUSD"])
         for minutes in (60, 1_440)
     }
     zipped(mine.folder / "Kraken_OHLCVT.zip", dump)
-    shutil.rmtree(mine.folder / "candles")
-    assert mine("mode=import", "mode.source=Kraken_OHLCVT.zip", "mode.exchange=kraken") == 0, mine.err
     later = {"XBTUSD_60.csv": text(rows(0, 3_600, 91 * 24, SINCE + 90 * DAY_S, 0.0))}
     zipped(mine.folder / "Kraken_OHLCVT_Q2.zip", later)
-    assert mine("mode=import", "mode.source=Kraken_OHLCVT_Q2.zip", "mode.exchange=kraken") == 0, mine.err
-    assert mine("mode=data") == 0
-    assert len([line for line in mine.out.splitlines() if line.startswith("kraken")]) == 6
-    assert mine("data=store", "pairs=[BTC/USD,ETH/USD]", "timeframe=4h", "strategy=combined", "run_dir=out") == 0, (
-        mine.err
-    )
+    page = (ROOT / "docs/store.md").read_text("utf-8")
+    commands = re.findall(r"^    python -m kraken_flow (.+)$", page, re.M)
+    assert len(commands) == 6
+    for command in commands:
+        assert mine(*command.split()) == 0, (command, mine.err)
+        if command == "mode=data":
+            listed = [line.split()[:3] for line in mine.out.splitlines() if line.startswith("kraken")]
+            assert listed == [
+                ["kraken", f"{coin}/USD", frame] for coin in ("BTC", "ETH", "SOL") for frame in ("1d", "1h")
+            ]
+    assert "verified" in mine.out
+    shown = re.findall(r"^    (store/.+/)(\S+)$", page, re.M)
+    named = sorted(path.name for path in (mine.folder / shown[0][0]).iterdir())
+    assert named[0].startswith("2021-")
+    assert named[1] == shown[1][1]
