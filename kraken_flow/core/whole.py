@@ -17,9 +17,10 @@ def write_whole(path: Path, data: bytes, sync: bool = False) -> None:
             with fresh.open("rb") as file:
                 os.fsync(file.fileno())
         fresh.replace(path)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
+        error.filename = str(path)
         raise
 
 

@@ -127,9 +127,10 @@ def test_a_full_disk_is_told_and_what_is_in_is_safe(mine, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     assert mine(*IMPORT) == 1
-    assert mine.err == (
-        "error: store: the disk is full; what was imported until then (files: 1) is safe in the store, and the same "
-        "command goes on with the rest\n"
+    assert re.fullmatch(
+        r"error: store\S*: the disk is full; what was imported until then \(files: 1\) is safe in the store, and the same "
+        r"command goes on with the rest\n",
+        mine.err,
     )
     monkeypatch.setattr(os, "fsync", original)
     assert mine(*IMPORT) == 0
