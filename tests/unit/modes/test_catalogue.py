@@ -128,8 +128,8 @@ def test_a_full_disk_is_told_and_what_is_in_is_safe(mine, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     assert mine(*IMPORT) == 1
     assert re.fullmatch(
-        r"error: store\S*: the disk is full; what was imported until then \(files: 1\) is safe in the store, and the same "
-        r"command goes on with the rest\n",
+        r"error: store\S*: the disk is full; what was imported until then \(files: 1\) is safe in the store, and the "
+        r"same command goes on with the rest\n",
         mine.err,
     )
     monkeypatch.setattr(os, "fsync", original)
