@@ -9,6 +9,7 @@ import numpy as np
 from kraken_flow.analysis import returns
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import Value
+from kraken_flow.analysis.tail_report import tail_metrics
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.times import DAY, YEAR
 from kraken_flow.core.units import cash_text, text
@@ -121,11 +122,14 @@ def measure(run: FinishedRun) -> dict[str, Any]:
     for name, value in list(shown.items()):
         if isinstance(value, float) and not math.isfinite(value):
             shown[name], reasons[name] = None, "not_finite"
+    tails, why = tail_metrics(run)
+    reasons |= why
     result = run.result
     speed = run.bars / run.elapsed_s if run.elapsed_s > 0 else None
     if speed is None:
         reasons["bars_per_s"] = "not_measured"
     return shown | {
+        **tails,
         "trades": len(run.trades),
         **{name: cash_text(value) for name, value in costs(run).items()},
         "final_equity": cash_text(run.final_equity),
@@ -149,6 +153,7 @@ NAMES = (
     *("total_return", "cagr", "sharpe", "sortino", "calmar", "max_drawdown", "win_rate", "profit_factor"),
     *("expectancy", "trades", "exposure", "turnover", "fees", "slippage", "funding", "final_equity", "final_cash"),
     *("final_positions", "final_balances", "ambiguous_fills", "bars", "elapsed_s", "bars_per_s", "engine"),
+    *("value_at_risk", "var_backtest"),
     *("order_log_sha256", "ledger_sha256", "data_sha256", "halted_share", "killed_at", "null_reasons"),
 )
 """The keys of `metrics.json`, in its order."""
