@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kraken_flow.core.counterfactual import fresh_state
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import CrossSection, Feature, Source
 from kraken_flow.core.feature_grid import pick_native
@@ -62,6 +63,10 @@ class SignalStream:
         sources = [*sources_of(graph.strategy), *graph.features.values(), *declared.values()]
         self.streams = [PairStream(sources, timeframe_ns, max_gap, native) for _ in self.pairs]
         self._aux = {name: self.place(source) for name, source in declared.items()}
+        self._statistics = graph.portfolio.statistics()
+        if self._statistics is not None:
+            self._state = fresh_state(self._statistics, graph, len(self.pairs), timeframe_ns)
+            self._said = np.full((len(self._statistics.names), len(self.pairs)), np.nan)
         self.held = None if isinstance(graph.strategy, Scripted) else Held(graph.strategy, self)
         self.time = 0
 
@@ -83,10 +88,17 @@ class SignalStream:
             else:
                 for stream in running:
                     stream.run(step)
-        if self.held is None or time < self.start:
+        if time < self.start:
             return np.zeros(len(self.pairs))
-        self.held.update(live)
-        return self.held.value.copy()
+        if self.held is not None:
+            self.held.update(live)
+        forecast = np.zeros(len(self.pairs)) if self.held is None else self.held.value.copy()
+        if self._statistics is not None:
+            sure = None if self.held is None else self.held.confidence
+            opens = np.array([0.0 if bar is None else bar[0] for bar in bars])
+            certain = np.ones(len(self.pairs)) if sure is None else sure.copy()
+            self._said = self._state.update(forecast, certain, opens, np.array(live))
+        return forecast
 
     def _across(self, feature: CrossSection, live: Sequence[bool]) -> None:
         (source,) = feature.inputs()
@@ -112,7 +124,10 @@ class SignalStream:
     @property
     def aux(self) -> Mapping[str, FloatArray]:
         """What account nodes declared, by name, at the newest row: float64 of shape (n_pairs,)."""
-        return {name: self.read(*place)[0] for name, place in self._aux.items()}
+        found = {name: self.read(*place)[0] for name, place in self._aux.items()}
+        if self._statistics is not None:
+            found |= dict(zip(self._statistics.names, self._said, strict=True))
+        return found
 
 
 class Held:
