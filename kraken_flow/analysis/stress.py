@@ -118,15 +118,31 @@ def correlated(book: Book, returns: FloatArray, toward: float, periods: float, l
 
     Parameters: `returns` float64 (n_pairs, n) of past bars; `periods` bars in the horizon.
     """
+    deviations, correlation = estimated(returns)
+    moved = deviation(book.values, deviations, correlation_shock(correlation, toward)) * math.sqrt(periods)
+    loss = normal_tail(0.0, moved, level).var
+    share = loss / book.equity
+    return Outcome(book.equity - loss, -share, min(-share, 0.0), False)
+
+
+def estimated(returns: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return sample deviations and correlations of float64 (n_pairs, n); what never moved correlates with nothing."""
     deviations = returns.std(axis=1, ddof=1)
     safe = np.where(deviations > 0.0, deviations, 1.0)
     centred = (returns - returns.mean(axis=1, keepdims=True)) / safe[:, None]
     correlation = centred @ centred.T / (returns.shape[1] - 1)
     np.fill_diagonal(correlation, 1.0)
-    moved = deviation(book.values, deviations, correlation_shock(correlation, toward)) * math.sqrt(periods)
-    loss = normal_tail(0.0, moved, level).var
-    share = loss / book.equity
-    return Outcome(book.equity - loss, -share, min(-share, 0.0), False)
+    return deviations, correlation
+
+
+def worst_correlated_row(
+    values: FloatArray, equity: FloatArray, deviations: FloatArray, correlation: FloatArray
+) -> int:
+    """Return the row whose book swings most as a share of its equity; arguments as of `worst_row` and `deviation`."""
+    scaled = values * deviations[:, None]
+    variance = np.maximum((scaled * (correlation @ scaled)).sum(axis=0), 0.0)
+    share = np.divide(np.sqrt(variance), equity, out=np.full(len(equity), -np.inf), where=equity > 0.0)
+    return int(share.argmax())
 
 
 def distance_to_liquidation(leverage: float, maintenance: float) -> float | None:

@@ -68,7 +68,7 @@ class Stress(Mode):
         if call.choices.get("report") == "json":
             print_json(content)
         else:
-            _show(lost, split_pair(job.graph.pairs[0])[1], str(record.folder))
+            _show(lost, split_pair(job.graph.pairs[0])[1], str(record.folder), self.bars is not None)
         self._judge(lost)
         return 0
 
@@ -111,7 +111,7 @@ class Stress(Mode):
             raise CheckFailed("\n".join(told))
 
 
-def _show(found: dict[str, dict[str, Any]], quote: str, folder: str) -> None:
+def _show(found: dict[str, dict[str, Any]], quote: str, folder: str, bars: bool) -> None:
     console = wide_console()
     table = Table(title="STRESS TESTS", title_justify="left", box=SIMPLE, pad_edge=False)
     table.add_column("Scenario", overflow="fold")
@@ -129,5 +129,7 @@ def _show(found: dict[str, dict[str, Any]], quote: str, folder: str) -> None:
             loss["prices"],
         )
     console.print(table)
+    for note in dict.fromkeys(note for loss in found.values() for note in loss["notes"]) if bars else ():
+        console.print(f"note: figures were used: {note}", markup=False, soft_wrap=True)
     console.print("positions are held unchanged: stops are taken not to work", markup=False)
     console.print(f"run: {folder}", markup=False, soft_wrap=True)

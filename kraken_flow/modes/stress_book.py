@@ -2,18 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from kraken_flow.analysis.finished import FinishedRun
-from kraken_flow.analysis.stress import Book, Outcome, correlated, walk, worst_row
+from kraken_flow.analysis.stress import (
+    Book,
+    Outcome,
+    correlated,
+    correlation_shock,
+    estimated,
+    walk,
+    worst_correlated_row,
+    worst_row,
+)
 from kraken_flow.config.nodes import FAILED, build_node
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import REAL, PairColumns
 from kraken_flow.core.source import StreamingSource
-from kraken_flow.core.times import DAY, iso, parse_time, parse_timeframe
+from kraken_flow.core.times import DAY, iso, parse_time, parse_timeframe, timeframe_name
 from kraken_flow.core.units import CASH_UNIT, FloatArray
 from kraken_flow.modes.driver import Done
 from kraken_flow.modes.scenario import Scenario
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from kraken_flow.modes.stress import Stress
 
 FILES = "kraken_flow.data.files.Files"
+Why: TypeAlias = tuple[str, ...]
 _COMPLETE = 0.9
 """Share of a span's bars that have to be there for its path to be used."""
 
@@ -42,6 +52,8 @@ class Loss:
     liquidated: bool
     prices: str
     """Whether moves are those of stored bars, or the figures of the scenario, by pair."""
+    notes: Why
+    """Why stored bars of a pair were not used."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,7 @@ class Moves:
     low: FloatArray
     high: FloatArray
     prices: str
+    notes: Why
 
 
 def losses(done: Done, graph: Graph, asked: "Stress", scenarios: Mapping[str, Scenario]) -> dict[str, Loss]:
@@ -100,9 +113,13 @@ def _loss(finished: FinishedRun, values: FloatArray, scenario: Scenario, asked: 
     if asked.at == "last":
         row = len(equity) - 1
     else:
-        # Where no price moves, the largest book is the one that suffers most.
-        still = scenario.exit_cost + (1.0 if scenario.moves_correlations else 0.0)
-        row = worst_row(values, equity, moves.low.min(axis=0) - still, moves.high.max(axis=0) + still)
+        if scenario.moves_correlations:
+            deviations, correlation = estimated(_returns(finished))
+            shocked = correlation_shock(correlation, scenario.correlation or 0.0)
+            row = worst_correlated_row(values, equity, deviations, shocked)
+        else:
+            cost = scenario.exit_cost
+            row = worst_row(values, equity, moves.low.min(axis=0) - cost, moves.high.max(axis=0) + cost)
     held = values[:, row]
     book = Book(held, float(equity[row]) - float(held.sum()))
     time = iso(int(finished.closes[row]))
@@ -126,10 +143,16 @@ def _loss(finished: FinishedRun, values: FloatArray, scenario: Scenario, asked: 
         worst,
         outcome.liquidated,
         prices,
+        moves.notes,
     )
 
 
 def _correlated(finished: FinishedRun, book: Book, toward: float) -> Outcome:
+    return correlated(book, _returns(finished), toward, DAY / finished.market.timeframe_ns)
+
+
+def _returns(finished: FinishedRun) -> FloatArray:
+    """Return simple returns of all pairs between the decision bars' closes, float64 (n_pairs, n)."""
     market = finished.market
     first = market.first_row
     closes = np.array([pair.close[first:].astype(np.float64) for pair in market.pairs])
@@ -137,17 +160,18 @@ def _correlated(finished: FinishedRun, book: Book, toward: float) -> Outcome:
     closes = closes[:, known]
     if closes.shape[1] < 3:
         raise UserError("a correlation shock takes three bars of all pairs, and the run has fewer")
-    returns = closes[:, 1:] / closes[:, :-1] - 1.0
-    return correlated(book, returns, toward, DAY / market.timeframe_ns)
+    returns: FloatArray = closes[:, 1:] / closes[:, :-1] - 1.0
+    return returns
 
 
 def _moves(finished: FinishedRun, scenario: Scenario, source: Any) -> Moves:
     """Return the moves of all pairs: stored bars where the span is there, figures for the others."""
     names = finished.market.names
     real: dict[str, FloatArray] = {}
+    why: Why = ()
     if source is not None and scenario.start is not None and scenario.end is not None:
         step = finished.market.timeframe_ns
-        real = _stored(source, names, step, parse_time(scenario.start), parse_time(scenario.end))
+        real, why = _stored(source, names, step, parse_time(scenario.start), parse_time(scenario.end))
     steps = max([scenario.steps, *(table.shape[1] for table in real.values())])
     table = np.zeros((3, steps, len(names)))
     for p, name in enumerate(names):
@@ -159,39 +183,44 @@ def _moves(finished: FinishedRun, scenario: Scenario, source: Any) -> Moves:
             table[:, steps - len(quoted) :, p] = quoted
     missing = [name for name in names if name not in real]
     words = "figures" if not real else "stored bars" if not missing else f"stored bars; figures: {', '.join(missing)}"
-    return Moves(table[0], table[1], table[2], words)
+    return Moves(table[0], table[1], table[2], words, why)
 
 
-def _stored(source: Any, names: tuple[str, ...], step: int, start: int, end: int) -> dict[str, FloatArray]:
-    """Return moves of the pairs whose bars are stored, all of one timeframe: the run's, else hours, else days."""
+def _stored(source: Any, names: tuple[str, ...], step: int, start: int, end: int) -> tuple[dict[str, FloatArray], Why]:
+    """Return moves of the pairs whose bars are stored, all of one timeframe: the run's, else hours, else days.
+
+    For the others say why theirs are not used.
+    """
+    reasons: dict[str, str] = {}
     for length, timeframe in ((step, None), (parse_timeframe("1h"), "1h"), (DAY, "1d")):
         if timeframe is not None and length < step:
             continue
         found = {}
         for name in names:
             moves = _moves_of(source, name, length, start, end)
-            if moves is not None:
+            if isinstance(moves, str):
+                reasons.setdefault(name, moves)
+            else:
                 found[name] = moves
         if found:
-            return found
-    return {}
+            return found, tuple(reason for name, reason in reasons.items() if name not in found)
+    return {}, tuple(reasons.values())
 
 
-def _moves_of(source: Any, name: str, step: int, start: int, end: int) -> FloatArray | None:
-    from kraken_flow.core.times import timeframe_name
-
+def _moves_of(source: Any, name: str, step: int, start: int, end: int) -> FloatArray | str:
+    """Return a pair's moves from its stored bars, float64 (3, n_steps), or why there are none."""
     try:
         market = source.load((name,), timeframe_name(step), start, end, 0)
-    except UserError:
-        return None
+    except UserError as error:
+        return str(error)
     if market.synthetic_sample:
-        return None
+        return "synthetic bars are no crisis"
     pair: PairColumns = market.pairs[0]
     whole = -(-(end - start) // step)
     inside = (market.times >= start) & (market.times < end)
     real = inside & (pair.state == REAL)
     if int(real.sum()) < _COMPLETE * whole or int(inside.sum()) != whole:
-        return None
+        return f"{name}: {int(real.sum())} of {whole} bars of {timeframe_name(step)} are stored from {iso(start)} on"
     first = float(pair.open[np.flatnonzero(real)[0]])
     return np.array(
         [getattr(pair, field)[inside].astype(np.float64) / first - 1.0 for field in ("close", "low", "high")]
