@@ -20,14 +20,14 @@ def covariance_matrix(aux: Mapping[str, Sequence[int]], name: str, n_pairs: int)
 
     The two columns of a pair of pairs differ where one of them lacked bars; then the one that is known counts.
     """
-    columns = [aux[f"{name}_{k}"] for k in range(n_pairs)]
-    return [[_either(columns[k][i], columns[i][k]) for k in range(n_pairs)] for i in range(n_pairs)]
-
-
-def _either(a: int, b: int) -> int:
-    if a == FIX_NAN or b == FIX_NAN:
-        return max(a, b)
-    return toward_zero(a + b, 2)
+    columns = [list(aux[f"{name}_{k}"]) for k in range(n_pairs)]
+    for i in range(n_pairs):
+        own = columns[i]
+        for k in range(i):
+            a, b = own[k], columns[k][i]
+            if a != b:
+                own[k] = columns[k][i] = max(a, b) if FIX_NAN in (a, b) else toward_zero(a + b, 2)
+    return columns
 
 
 def toward_zero(a: int, b: int) -> int:
@@ -82,21 +82,25 @@ def weight_of(qty: int, price: int, equity: int) -> int:
     return toward_zero(qty * price * FIX, equity)
 
 
-def correlation_exceeds(covariance: Matrix, i: int, k: int, threshold: int) -> bool:
-    """Whether two pairs' correlation is above a threshold of at least 0, in 10^-8; one that is not known is."""
-    known, own, other = covariance[i][k], covariance[i][i], covariance[k][k]
-    if FIX_NAN in (known, own, other):
-        return True
-    return known > 0 and (known * UNIT) ** 2 > threshold * threshold * own * other
-
-
 def clusters(covariance: Matrix, threshold: int) -> list[list[int]]:
-    """Return the pairs in groups: two are in one where a chain of correlations above the threshold joins them."""
+    """Return the pairs in groups: two are in one where a chain of correlations above the threshold joins them.
+
+    Parameters: `threshold` at least 0, 10^-8. A correlation that is not known is above it.
+    """
     n = len(covariance)
     group = list(range(n))
+    square = threshold * threshold
     for i in range(n):
+        row, own = covariance[i], covariance[i][i]
         for k in range(i):
-            if group[i] != group[k] and correlation_exceeds(covariance, i, k, threshold):
+            if group[i] == group[k]:
+                continue
+            known, other = row[k], covariance[k][k]
+            if own == FIX_NAN or other == FIX_NAN or known == FIX_NAN:
+                joined = True
+            else:
+                joined = known > 0 and known * known * UNIT * UNIT > square * own * other
+            if joined:
                 old, new = max(group[i], group[k]), min(group[i], group[k])
                 group = [new if g == old else g for g in group]
     return [[p for p in range(n) if group[p] == g] for g in sorted(set(group))]

@@ -108,6 +108,9 @@ class CorrelationLimits(Portfolio):
         whole = book_value_at_risk(book.view, book.weights, book.covariance, self.level, self.horizon)
         if whole is not None and whole <= limit:
             return
+        if whole is not None and not any(fixed):
+            book.scale(dict.fromkeys(book.free, (limit, whole)))
+            return
         everything, own, rest = (book_variance(part, book.covariance) for part in (book.weights, free, fixed))
         if whole is None or everything is None or own is None or rest is None:
             # A position whose variance is not known: nothing can be said of the book, so nothing is added to it.
@@ -148,14 +151,15 @@ class Book:
 
     def crowd(self, p: int) -> int:
         """Return the root of 1 + the correlations of other targets with this one, 10^-9; hedges do not count."""
-        total, own = FIX * FIX, self.covariance[p][p]
+        total, row, mine = FIX * FIX, self.covariance[p], self.weights[p]
+        own = row[p]
         for k, weight in enumerate(self.weights):
-            if k == p or not weight or not self.weights[p]:
+            if k == p or not weight or not mine:
                 continue
-            known, other = self.covariance[p][k], self.covariance[k][k]
-            if FIX_NAN in (known, own, other):
+            known, other = row[k], self.covariance[k][k]
+            if known == FIX_NAN or own == FIX_NAN or other == FIX_NAN:
                 total += FIX * FIX
-            elif known * weight * self.weights[p] > 0:
+            elif (known > 0) == ((weight > 0) == (mine > 0)) and known:
                 total += abs(known) * FIX * FIX // (isqrt(own * other) + 1)
         return max(isqrt(total), FIX)
 
