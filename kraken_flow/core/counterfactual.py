@@ -94,15 +94,28 @@ def signal_columns(
 
     Row t uses forecasts and opens up to t.
     """
-    n_pairs, n_rows = len(market.pairs), market.n_rows
-    table = np.full((len(statistics.names), n_pairs, n_rows), np.nan)
     if isinstance(statistics, Confidence):
+        table = np.full((1, *confidence.shape), np.nan)
         table[0, :, market.first_row :] = confidence[:, market.first_row :]
     else:
-        state = fresh_state(statistics, graph, n_pairs, market.timeframe_ns)
-        opens = np.array([pair.floats("open") for pair in market.pairs]).reshape(n_pairs, n_rows)
-        live = np.array([pair.state == REAL for pair in market.pairs]).reshape(n_pairs, n_rows)
-        for row in range(market.first_row, n_rows):
-            at = (forecast[:, row], confidence[:, row], opens[:, row], live[:, row])
-            table[:, :, row] = state.update(*at)
+        state = fresh_state(statistics, graph, len(market.pairs), market.timeframe_ns)
+        table = taken(state, statistics, market, forecast, confidence, market.first_row)
     return dict(zip(statistics.names, table, strict=True))
+
+
+def taken(
+    state: SignalState,
+    statistics: SignalStatistics,
+    market: Market,
+    forecast: FloatArray,
+    confidence: FloatArray,
+    first: int,
+) -> FloatArray:
+    """Take a state through a market's rows from `first` on; return its columns, float64 (n_names, n_pairs, n_rows)."""
+    n_pairs, n_rows = len(market.pairs), market.n_rows
+    table = np.full((len(statistics.names), n_pairs, n_rows), np.nan)
+    opens = np.array([pair.floats("open") for pair in market.pairs]).reshape(n_pairs, n_rows)
+    live = np.array([pair.state == REAL for pair in market.pairs]).reshape(n_pairs, n_rows)
+    for row in range(first, n_rows):
+        table[:, :, row] = state.update(forecast[:, row], confidence[:, row], opens[:, row], live[:, row])
+    return table

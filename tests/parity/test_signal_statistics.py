@@ -57,6 +57,17 @@ def test_row_by_row_and_in_one_go(portfolio, engine):
     assert_same(whole.result, session.outcome().result)
 
 
+@pytest.mark.parametrize("portfolio", PORTFOLIOS, ids=lambda p: type(p).__name__)
+def test_a_session_that_was_taken_up_goes_on_as_if_it_had_never_stopped(portfolio):
+    graph, market = case(portfolio)
+    whole = execute(graph, market, "python")
+    session, rows = Session(graph, tape_of(market), "python"), list(instants(market))
+    assert len(list(session.catch_up(rows[:230]))) == 230
+    for instant in rows[230:]:
+        session.take(instant)
+    assert_same(whole.result, session.outcome().result)
+
+
 def test_the_columns_say_something():
     graph, market = case(PORTFOLIOS[0])
     signals = execute(graph, market, "python").signals
