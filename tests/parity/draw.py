@@ -178,7 +178,8 @@ def _forgotten(fine: PairColumns, n: int, finer: int, random: np.random.Generato
     lost = np.repeat(random.random(n) < 0.2, finer) & (fine.state != ABSENT)
     state = np.where(lost, SYNTHETIC, fine.state).astype(np.uint8)
     columns = [fine.open.copy(), fine.high.copy(), fine.low.copy(), fine.close.copy(), fine.volume.copy()]
-    for row in np.flatnonzero(lost):
+    # Bars that were missing anyway carry on from what is left, as those of loaded files and of a session do.
+    for row in np.flatnonzero(state == SYNTHETIC):
         for column in columns[:4]:
             column[row] = columns[3][row - 1] if row and state[row - 1] != ABSENT else fine.open[row]
         columns[4][row] = 0
