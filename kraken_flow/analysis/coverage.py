@@ -76,7 +76,8 @@ def rolling_forecasts(returns: FloatArray, level: float, window: int = WINDOW) -
     past = sliding_window_view(returns, window)[:-1]
     kth = max(math.ceil((1.0 - level) * window - 1e-9), 1) - 1
     worst = -np.partition(past, kth, axis=1)[:, kth]
-    mean, spread = past.mean(axis=1), past.std(axis=1, ddof=1)
+    moments = _rolling_moments(returns, window)
+    mean, spread = moments[0], np.sqrt(moments[1] * (window / (window - 1)))
     z = NormalDist().inv_cdf(1.0 - level)
     expected = ewma_deviations(returns)
     known = np.where(expected[:-1] > 0.0, expected[:-1], np.nan)
@@ -86,20 +87,35 @@ def rolling_forecasts(returns: FloatArray, level: float, window: int = WINDOW) -
     return {
         "historical": worst,
         "normal": np.where(spread > 0.0, -(mean + z * spread), np.nan),
-        "cornish_fisher": _cornish_fisher(past, mean, spread, z, worst),
+        "cornish_fisher": _cornish_fisher(moments, spread, z, worst),
         "ewma": -z * np.where(expected[window - 1 : -1] > 0.0, expected[window - 1 : -1], np.nan),
         "filtered": normed * expected[window - 1 : -1],
     }
 
 
-def _cornish_fisher(past: FloatArray, mean: FloatArray, spread: FloatArray, z: float, worst: FloatArray) -> FloatArray:
+def _rolling_moments(returns: FloatArray, window: int) -> FloatArray:
+    """Return mean and second to fourth central moment of each window but the last, float64 (4, n - window).
+
+    From running sums of powers: returns lie around 0, so that costs no digits that matter. A window of equal returns
+    has a variance of exactly 0.
+    """
+    powers = np.array([returns, returns**2, returns**3, returns**4])
+    sums = np.concatenate((np.zeros((4, 1)), np.cumsum(powers, axis=1)), axis=1)
+    m, second, third, fourth = (sums[:, window:-1] - sums[:, : -window - 1]) / window
+    variance = np.maximum(second - m * m, 0.0)
+    # A run of equal returns as long as the window has no spread, whatever rounding leaves of it.
+    changes = np.concatenate(([0], np.cumsum(returns[1:] != returns[:-1])))
+    variance[changes[window - 1 : -1] == changes[:-window]] = 0.0
+    skewed = third - 3.0 * m * second + 2.0 * m**3
+    return np.array([m, variance, skewed, fourth - 4.0 * m * third + 6.0 * m * m * second - 3.0 * m**4])
+
+
+def _cornish_fisher(moments: FloatArray, spread: FloatArray, z: float, worst: FloatArray) -> FloatArray:
     """Return the rolling forecasts of `value_at_risk.cornish_fisher`."""
-    off = past - mean[:, None]
-    squares = off * off
-    variance = squares.mean(axis=1)
+    mean, variance, third, fourth = moments
     with np.errstate(invalid="ignore", divide="ignore"):
-        s = (squares * off).mean(axis=1) / variance**1.5
-        k = (squares * squares).mean(axis=1) / variance**2 - 3.0
+        s = third / variance**1.5
+        k = fourth / variance**2 - 3.0
         a, b, c = k / 8.0 - s * s / 6.0, s / 3.0, 1.0 - k / 8.0 + 5.0 * s * s / 36.0
         rises = (a > 0.0) & (b * b < 4.0 * a * c)
         quantile = z + (z * z - 1.0) * s / 6.0 + (z**3 - 3.0 * z) * k / 24.0 - (2.0 * z**3 - 5.0 * z) * s * s / 36.0

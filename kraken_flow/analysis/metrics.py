@@ -122,14 +122,11 @@ def measure(run: FinishedRun) -> dict[str, Any]:
     for name, value in list(shown.items()):
         if isinstance(value, float) and not math.isfinite(value):
             shown[name], reasons[name] = None, "not_finite"
-    tails, why = tail_metrics(run)
-    reasons |= why
     result = run.result
     speed = run.bars / run.elapsed_s if run.elapsed_s > 0 else None
     if speed is None:
         reasons["bars_per_s"] = "not_measured"
     return shown | {
-        **tails,
         "trades": len(run.trades),
         **{name: cash_text(value) for name, value in costs(run).items()},
         "final_equity": cash_text(run.final_equity),
@@ -159,11 +156,17 @@ NAMES = (
 """The keys of `metrics.json`, in its order."""
 
 
-def complete(measured: dict[str, Any], hashes: Hashes) -> dict[str, Any]:
-    """Add the hashes and put the keys in the order of `metrics.json`."""
-    everything = measured | {
-        "order_log_sha256": hashes.order_log,
-        "ledger_sha256": hashes.ledger,
-        "data_sha256": hashes.data,
-    }
+def complete(run: FinishedRun, measured: dict[str, Any], hashes: Hashes) -> dict[str, Any]:
+    """Add the tail of the returns and the hashes, and put the keys in the order of `metrics.json`."""
+    tails, reasons = tail_metrics(run)
+    everything = (
+        measured
+        | tails
+        | {
+            "null_reasons": measured["null_reasons"] | reasons,
+            "order_log_sha256": hashes.order_log,
+            "ledger_sha256": hashes.ledger,
+            "data_sha256": hashes.data,
+        }
+    )
     return {name: everything[name] for name in NAMES}

@@ -125,8 +125,6 @@ def test_a_flat_run_has_reasons_for_what_is_not_defined():
         "win_rate": "no_closed_trades",
         "profit_factor": "no_closed_trades",
         "expectancy": "no_closed_trades",
-        "value_at_risk": "too_few_returns",
-        "var_backtest": "too_few_returns",
     }
     assert all(numbers[name] is None for name in numbers["null_reasons"])
 
