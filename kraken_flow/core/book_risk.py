@@ -8,9 +8,14 @@ moving together for the worse. Divisions go toward zero, so that a twin in anoth
 from collections.abc import Mapping, Sequence
 from math import isqrt
 from statistics import NormalDist
+from typing import Annotated
+
+import annotated_types
 
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, fix
 
+Level = Annotated[float, annotated_types.Gt(0.5), annotated_types.Lt(1)]
+"""A confidence level: the share of periods in which the loss is smaller."""
 Matrix = Sequence[Sequence[int]]
 """Covariances by pair and pair."""
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import annotated_types
 
 from kraken_flow.core.account import Portfolio, View
-from kraken_flow.core.book_risk import Matrix, book_variance, clusters, covariance_matrix, toward_zero, weight_of
+from kraken_flow.core.book_risk import Level, Matrix, book_variance, clusters, covariance_matrix, toward_zero, weight_of
 from kraken_flow.core.counterfactual import SignalStatistics
 from kraken_flow.core.feature import Source
 from kraken_flow.core.node import Factor, Fraction, Positive, Rate, node
@@ -15,7 +15,7 @@ from kraken_flow.core.pairwise import Pairwise, columns_against
 from kraken_flow.core.times import parse_duration
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, fix, rate
 from kraken_flow.portfolio.confidence import chosen
-from kraken_flow.portfolio.var_target import Level, book_value_at_risk
+from kraken_flow.portfolio.var_target import book_value_at_risk
 
 
 @node

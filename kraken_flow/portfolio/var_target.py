@@ -1,21 +1,23 @@
 """Exposure scaled so that the whole book's value at risk meets a limit."""
 
 from collections.abc import Mapping
-from typing import Annotated
-
-import annotated_types
 
 from kraken_flow.core.account import Portfolio, View
-from kraken_flow.core.book_risk import Matrix, book_variance, covariance_matrix, horizon_root, quantile, value_at_risk
+from kraken_flow.core.book_risk import (
+    Level,
+    Matrix,
+    book_variance,
+    covariance_matrix,
+    horizon_root,
+    quantile,
+    value_at_risk,
+)
 from kraken_flow.core.compile import periods_root
 from kraken_flow.core.feature import Source
 from kraken_flow.core.node import Fraction, Rate, Reserve, node
 from kraken_flow.core.pairwise import Pairwise, columns_against
 from kraken_flow.core.times import parse_duration
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, fix, rate
-
-Level = Annotated[float, annotated_types.Gt(0.5), annotated_types.Lt(1)]
-"""A confidence level: the share of periods in which the loss is smaller."""
 
 
 def book_value_at_risk(view: View, weights: list[int], covariance: Matrix, level: float, horizon: str) -> int | None:

@@ -33,6 +33,7 @@ from kraken_flow.portfolio.kelly import Kelly
 from kraken_flow.portfolio.var_target import VarTarget
 from kraken_flow.portfolio.vol_target import VolTarget
 from kraken_flow.risk.position import PositionLimits, PositionRisk
+from kraken_flow.risk.var import VarRisk
 from tests.engines import GivenForecast, graph_of, spec_of
 
 HOUR = 3600 * SECOND
@@ -270,6 +271,13 @@ SIZERS: dict[type, Callable[[Dice], Any]] = {
 }
 LIMITERS: dict[type, Callable[[Dice], Any]] = {
     PositionRisk: lambda d: PositionRisk(_limits(d), rearm=d.pick("on_change", "next_bar", "bars:3")),
+    VarRisk: lambda d: VarRisk(
+        volatility=LogReturnStd(d.pick(3, 5)),
+        position=_limits(d),
+        rearm=d.pick("on_change", "next_bar", "bars:3"),
+        max_var=d.pick(0.05, 0.5, 0.01),
+        positions=d.maybe(1, 2),
+    ),
 }
 EXECUTORS: dict[type, Callable[[Dice], Any]] = {
     MarketOrders: lambda d: MarketOrders(),
