@@ -4,7 +4,7 @@ A backtest asks the signal half for whole columns and hands them to the engine; 
 give the same orders, fills and equity, to the bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from kraken_flow.core.account import Protection
 from kraken_flow.core.compile import compile_graph
 from kraken_flow.core.detail import finer_bars
 from kraken_flow.core.feature_grid import pick_native
+from kraken_flow.core.funding import Due
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
 from kraken_flow.core.orders import Control
@@ -24,7 +25,7 @@ from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.run import Outcome, notes_of
 from kraken_flow.core.signal_stream import SignalStream
 from kraken_flow.core.simulator import Bars
-from kraken_flow.core.tape import Grid, Instant, Tape, market_of
+from kraken_flow.core.tape import Bar, Events, Grid, Instant, Tape, market_of
 from kraken_flow.core.units import UNIT, Int64Array, fix_column
 
 Row = tuple[list[int], ...]
@@ -44,7 +45,15 @@ class Account(Protocol):
     """The account half, one instant at a time."""
 
     def step(
-        self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
+        self,
+        row: int,
+        time: int,
+        bars: Row,
+        fine: list[Row],
+        forecast: Int64Array,
+        aux: Mapping[str, Int64Array],
+        marks: Row | None = None,
+        funding: Sequence[Due] = (),
     ) -> News | None:
         """Take an instant; return what it brought, None where that is nothing."""
 
@@ -89,7 +98,9 @@ class Session:
             if native is None
             else RustAccount(twin.Stepper(native, self.spec, tape.detail_ns))
         )
-        self._coarse, self._fine = Grid(len(tape.pairs)), Grid(len(tape.pairs))
+        self._coarse, self._fine, self._marks = (Grid(len(tape.pairs)) for _ in range(3))
+        self._events: list[tuple[Events, ...]] = []
+        self._early: list[Due] = []
         self.paused = False
         """Whether a user has paused it."""
 
@@ -121,10 +132,24 @@ class Session:
         fine = [self._fine.lay(slot) for slot in instant.finer]
         floats = [None if bar is None else tuple(value / UNIT for value in bar) for bar in instant.bars]
         forecast = self.signals.update(instant.time, floats)
+        marks = self._lay_marks(instant, bars) if self.tape.marked else None
+        self._events.append(instant.funding)
+        known = [(p, due, rate) for p, events in enumerate(instant.funding) for due, _, rate in events]
+        funding = sorted(self._early + [event for event in known if event[1] >= self.tape.start])
         if row < self.tape.first_row:
+            self._early = funding
             return None
+        self._early = []
         aux = {name: fix_column(values) for name, values in self.signals.aux.items()}
-        return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux)
+        return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux, marks, funding)
+
+    def _lay_marks(self, instant: Instant, bars: Row) -> Row:
+        """Lay the bars of the marks; where a pair has none, its own prices stand for them."""
+        laid: list[Bar | None] = []
+        for p, mark in enumerate(instant.marks or (None,) * len(instant.bars)):
+            own = (bars[0][p], bars[1][p], bars[2][p], bars[3][p], 0)
+            laid.append(mark if mark is not None else own if own[0] else None)
+        return self._marks.lay(tuple(laid))
 
     @property
     def due(self) -> int:
@@ -147,7 +172,7 @@ class Session:
 
     def market(self) -> Market:
         """Return the tape so far as a market."""
-        return market_of(self.tape, self._coarse, self._fine)
+        return market_of(self.tape, self._coarse, self._fine, self._marks, self._events)
 
     def outcome(self) -> Outcome:
         """Return everything so far, as a run over whole columns does."""
@@ -162,10 +187,19 @@ class ReferenceAccount:
         self._engine, self._detail_ns = engine, detail_ns
 
     def step(
-        self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
+        self,
+        row: int,
+        time: int,
+        bars: Row,
+        fine: list[Row],
+        forecast: Int64Array,
+        aux: Mapping[str, Int64Array],
+        marks: Row | None = None,
+        funding: Sequence[Due] = (),
     ) -> News | None:
         """Take an instant."""
-        coarse, finer, detailed = Bars(*bars), None, None
+        mark = None if marks is None else Bars(*marks)
+        coarse, finer, detailed = Bars(*bars, mark=mark, funding=list(funding)), None, None
         if self._detail_ns:
             finer, detailed = finer_bars(coarse, [Bars(*slot) for slot in fine], time, self._detail_ns)
         columns = {name: values.tolist() for name, values in aux.items()}
@@ -197,12 +231,23 @@ class RustAccount:
         self._stepper = stepper
 
     def step(
-        self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
+        self,
+        row: int,
+        time: int,
+        bars: Row,
+        fine: list[Row],
+        forecast: Int64Array,
+        aux: Mapping[str, Int64Array],
+        marks: Row | None = None,
+        funding: Sequence[Due] = (),
     ) -> News | None:
         """Take an instant."""
         values: NDArray[np.int64] = np.array([*bars, forecast, *aux.values()], np.int64)
         finer = np.ascontiguousarray(np.array(fine, np.int64).transpose(1, 2, 0)) if fine else None
-        return News(*self._stepper.drain()) if any(self._stepper.step(row, time, values, finer)) else None
+        mark = None if marks is None else np.array(marks, np.int64)
+        events = np.array([(row, *event) for event in funding], np.int64).reshape(len(funding), 4).T.copy()
+        waiting = self._stepper.step(row, time, values, finer, mark, events if len(funding) else None)
+        return News(*self._stepper.drain()) if any(waiting) else None
 
     def control(self, what: Control, time: int) -> News | None:
         """Do what a user says."""

@@ -36,3 +36,9 @@ class Spec(Terms):
     tags: tuple[str, ...] = ("",)
     requests: tuple[tuple[int, OrderRequest], ...] = ()
     scripted: bool = False
+
+    @property
+    def tracked(self) -> bool:
+        """Whether the ledger keeps entry values: for perpetuals, margin and borrowed coins."""
+        derived = self.margin.mode or self.borrow.every_ns or any(i.settle for i in self.instruments)
+        return bool(derived)

@@ -117,4 +117,10 @@ def data_hash(market: Market) -> str:
         digest.update(f"{market.detail.timeframe_ns} ".encode())
         for pair in sorted(market.detail.pairs, key=lambda p: p.pair):
             feed(pair)
+    for pair in sorted(market.marks, key=lambda p: p.pair):
+        feed(pair)
+    for events in sorted(market.funding, key=lambda f: f.pair):
+        digest.update(f"funding {events.pair} ".encode())
+        for column in (events.time, events.known, events.rate):
+            digest.update(np.ascontiguousarray(column, "<i8").data)
     return digest.hexdigest()

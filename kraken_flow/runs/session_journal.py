@@ -40,13 +40,16 @@ def commands_of(news: News) -> dict[str, Any]:
 def instant_frame(instant: Instant) -> dict[str, Any]:
     """Return an instant as it stands in a journal."""
     frame: dict[str, Any] = {"instant": instant.time, "bars": instant.bars}
-    return frame | ({"finer": instant.finer} if instant.finer else {}) | ({"missed": True} if instant.missed else {})
+    more = {"finer": instant.finer, "missed": instant.missed, "marks": instant.marks, "funding": instant.funding}
+    return frame | {name: value for name, value in more.items() if value}
 
 
 def instant_of(frame: dict[str, Any]) -> Instant:
     """Read an instant."""
     finer = tuple(_bars(slot) for slot in frame.get("finer", ()))
-    return Instant(frame["instant"], _bars(frame["bars"]), finer, frame.get("missed", False))
+    funding = tuple(tuple(tuple(event) for event in events) for events in frame.get("funding", ()))
+    marks = _bars(frame.get("marks", []))
+    return Instant(frame["instant"], _bars(frame["bars"]), finer, frame.get("missed", False), marks, funding)
 
 
 def _bars(bars: list[list[int] | None]) -> tuple[Any, ...]:
