@@ -16,7 +16,8 @@ from kraken_flow.core.units import CASH_UNIT, UNIT, cash_text, parse
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.perpetual import PerpetualExchange
 from kraken_flow.exchange.spot import SpotExchange
-from tests.engines import ENGINES, graph_of, run_engine, spec_of
+from kraken_flow.risk.position import PositionLimits, PositionRisk
+from tests.engines import ENGINES, GivenForecast, graph_of, run_engine, spec_of
 from tests.golden.bars import HOUR, T0, columns_of
 
 LINEAR, INVERSE = "BTC/USDT:USDT", "BTC/USD:BTC"
@@ -42,9 +43,13 @@ def order(side: Side, qty: Any, **more: Any) -> OrderRequest:
 
 
 def play(
-    engine: str, market: Market, orders: list[tuple[int, OrderRequest]], cash: float = 100_000.0, leverage: float = 10.0,
+    engine: str,
+    market: Market,
+    orders: list[tuple[int, OrderRequest]],
+    cash: float = 100_000.0,
+    leverage: float = 10.0,
     **terms: Any,
-) -> Result:  # fmt: skip
+) -> Result:
     """Orders as (row, request), each sent at that row's close."""
     kind = PerpetualExchange if ":" in market.names[0] else SpotExchange
     sent = [(int(market.times[row]) + market.timeframe_ns, request) for row, request in orders]
@@ -112,9 +117,6 @@ def tape_with(extreme: int, side: Side) -> str:
 
 
 def test_s22_a_stop_beyond_the_liquidation_is_a_configuration_error() -> None:
-    from kraken_flow.risk.position import PositionLimits, PositionRisk
-    from tests.engines import GivenForecast
-
     tape = market(flat(50_000, 50_000))
     exchange = PerpetualExchange(name="bare", tick=0.01)
 
@@ -126,8 +128,8 @@ def test_s22_a_stop_beyond_the_liquidation_is_a_configuration_error() -> None:
     with pytest.raises(UserError, match=r"stop_loss=0.1: .* liquidated 0.0891 from its entry, before the stop"):
         with_stop(0.1)
     with_stop(0.08)
+    graph = graph_of(tape, exchange=exchange, account=Account(leverage=11))
     with pytest.raises(UserError, match="gives at most 10"):
-        graph = graph_of(tape, exchange=exchange, account=Account(leverage=11))
         spec_of(graph, tape)
 
 
@@ -239,9 +241,7 @@ def test_the_fee_of_a_liquidation_is_charged_as_far_as_margin_is_left(engine: st
     tape = market(tape_with(45_400, Side.BUY))
     buy = [(0, order(Side.BUY, 1))]
     charged = play(engine, tape, buy, liquidation_fill="mark", liquidation_fee_bps=50)
-    assert cash_text(charged.final_cash) == cash_text(
-        parse("100000", 16) - parse("4545.45454546", 16) - parse("227.2727272727", 16)
-    )
+    assert parse("100000", 16) - charged.final_cash == parse("4545.45454546", 16) + parse("227.2727272727", 16)
     most = play(engine, tape, buy, liquidation_fill="mark", liquidation_fee_bps=500)
     assert cash_text(most.final_cash) == "95000"
 
