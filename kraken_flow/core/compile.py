@@ -28,7 +28,7 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
     cash = parse(repr(graph.account.cash), CASH_DECIMALS, "account.cash")
     if cash > MOST_CASH:
         raise UserError(f"account.cash={graph.account.cash:g}: must be at most {MOST_CASH // CASH_UNIT:,}")
-    check_margin(graph, instruments)
+    check_margin(graph, market, instruments)
     return Spec(
         **(terms | {"latency_ns": terms["latency_ns"] + graph.source.feed_delay_ns}),
         timeframe_ns=timeframe_ns,
@@ -49,6 +49,8 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
         tags=tuple(sorted({"", *(request.tag for _, request in requests)})),
         requests=requests,
         scripted=scripted,
+        marked=bool(market.marks),
+        funded=bool(market.funding),
     )
 
 

@@ -6,6 +6,7 @@ from kraken_flow.core.contract import MarginMode
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import Instrument
+from kraken_flow.core.market import Market
 from kraken_flow.core.strategy import Scripted
 from kraken_flow.core.units import UNIT, rate
 
@@ -20,12 +21,16 @@ def liquidation_distance(leverage: int, maintenance: int, side: int) -> float:
     return side * (1.0 - (1.0 - side / lever) / (1.0 - side * mmr))
 
 
-def check_margin(graph: Graph, instruments: Sequence[Instrument]) -> None:
+def check_margin(graph: Graph, market: Market, instruments: Sequence[Instrument]) -> None:
     """Refuse a leverage that the venue does not give, and a stop loss that liquidation always precedes.
 
     Raises `UserError` naming both keys.
     """
     terms = graph.exchange.terms().margin
+    spot = [instrument.pair for instrument in instruments if not instrument.settle]
+    if spot and (market.funding or market.marks):
+        key = "data.funding" if market.funding else "data.mark"
+        raise UserError(f"{key}: {', '.join(spot)} is spot; funding and marks are those of perpetuals: leave it out")
     least = getattr(graph.exchange, "initial_margin", None)
     if least is not None and graph.account.leverage * least > 1.0 + 1e-12:
         raise UserError(
