@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kraken_flow.core.contract import RATE_UNIT, FlowKind
-from kraken_flow.core.units import Int64Array, ceil_div
+from kraken_flow.core.units import FloatArray, Int64Array, ceil_div, to_floats
 
 if TYPE_CHECKING:
+    from kraken_flow.core.market import Market
     from kraken_flow.core.simulator import Simulator
 
 Due = tuple[int, int, int]
@@ -49,6 +50,22 @@ class FundingColumns:
         rows = slice(low, high)
         columns = (self.time[rows].tolist(), self.known[rows].tolist(), self.rate[rows].tolist())
         return tuple(zip(*columns, strict=True))
+
+
+def column_of(market: "Market", index: int, name: str) -> FloatArray:
+    """Return the column `funding` or `mark` of a pair on the market's grid, float64 of shape (n_rows,).
+
+    Row t holds what was known at its close: an event counts from its time of knowledge on, not from its own.
+    """
+    if name == "mark":
+        return to_floats((market.marks or market.pairs)[index].close)
+    if not market.funding:
+        return np.full(market.n_rows, np.nan)
+    events = market.funding[index]
+    at = np.searchsorted(events.known, market.times + market.timeframe_ns, side="right")
+    rates = np.concatenate(([np.nan], events.rate / RATE_UNIT))
+    result: FloatArray = rates[at]
+    return result
 
 
 def by_row(

@@ -15,6 +15,7 @@ from kraken_flow.core import engine as reference
 from kraken_flow.core import twin
 from kraken_flow.core.account import Protection
 from kraken_flow.core.compile import compile_graph
+from kraken_flow.core.contract import RATE_UNIT
 from kraken_flow.core.detail import finer_bars
 from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.funding import Due
@@ -101,6 +102,7 @@ class Session:
         self._coarse, self._fine, self._marks = (Grid(len(tape.pairs)) for _ in range(3))
         self._events: list[tuple[Events, ...]] = []
         self._early: list[Due] = []
+        self._rates = [float("nan")] * len(tape.pairs)
         self.paused = False
         """Whether a user has paused it."""
 
@@ -131,8 +133,10 @@ class Session:
         bars = self._coarse.lay((None,) * len(instant.bars) if instant.missed else instant.bars)
         fine = [self._fine.lay(slot) for slot in instant.finer]
         floats = [None if bar is None else tuple(value / UNIT for value in bar) for bar in instant.bars]
-        forecast = self.signals.update(instant.time, floats)
         marks = self._lay_marks(instant, bars) if self.tape.marked else None
+        if self.tape.marked or self.tape.funded:
+            floats = self._with_contracts(instant, floats, (marks or bars)[3])
+        forecast = self.signals.update(instant.time, floats)
         self._events.append(instant.funding)
         known = [(p, due, rate) for p, events in enumerate(instant.funding) for due, _, rate in events]
         funding = sorted(self._early + [event for event in known if event[1] >= self.tape.start])
@@ -142,6 +146,16 @@ class Session:
         self._early = []
         aux = {name: fix_column(values) for name, values in self.signals.aux.items()}
         return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux, marks, funding)
+
+    def _with_contracts(
+        self, instant: Instant, bars: list[tuple[float, ...] | None], marks: list[int]
+    ) -> list[tuple[float, ...] | None]:
+        """Add to each bar the newest funding rate that is known at its close, and the mark there."""
+        for p, events in enumerate(instant.funding):
+            if events:
+                self._rates[p] = events[-1][2] / RATE_UNIT
+        rows = zip(bars, self._rates, marks, strict=True)
+        return [None if bar is None else (*bar, rate, mark / UNIT) for bar, rate, mark in rows]
 
     def _lay_marks(self, instant: Instant, bars: Row) -> Row:
         """Lay the bars of the marks; where a pair has none, its own prices stand for them."""
