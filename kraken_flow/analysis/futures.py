@@ -37,8 +37,8 @@ def _rows(market: Market, first: int, stop: int) -> Market:
     pairs = tuple(_cut(pair, first, stop) for pair in market.pairs)
     marks = tuple(_cut(pair, first, stop) for pair in market.marks)
     times = market.times[first:stop]
-    until = int(market.times[0]) + stop * market.timeframe_ns
-    funding = tuple(columns.known_by(until) for columns in market.funding)
+    start, step = int(market.times[0]), market.timeframe_ns
+    funding = tuple(columns.between(start + first * step, start + stop * step) for columns in market.funding)
     return replace(market, times=times, pairs=pairs, detail=detail, marks=marks, funding=funding)
 
 

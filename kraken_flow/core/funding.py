@@ -39,10 +39,11 @@ class FundingColumns:
     known: Int64Array
     rate: Int64Array
 
-    def known_by(self, time: int) -> "FundingColumns":
-        """Return the events known at a time."""
-        n = int(np.searchsorted(self.known, time, side="right"))
-        return FundingColumns(self.pair, self.time[:n], self.known[:n], self.rate[:n])
+    def between(self, first: int, last: int) -> "FundingColumns":
+        """Return the events that became known from one time to another, both included."""
+        low, high = int(np.searchsorted(self.known, first)), int(np.searchsorted(self.known, last, side="right"))
+        rows = slice(low, high)
+        return FundingColumns(self.pair, self.time[rows], self.known[rows], self.rate[rows])
 
     def events(self, after: int, until: int) -> tuple[tuple[int, int, int], ...]:
         """Return (time, known, rate) of the events that became known after one time and by another."""

@@ -10,7 +10,7 @@ from kraken_flow.core.contract import FlowKind
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.funding import FundingColumns
 from kraken_flow.core.market import Market
-from kraken_flow.core.orders import OrderRequest, Reason, Side
+from kraken_flow.core.orders import OrderRequest, OrderType, Reason, Side
 from kraken_flow.core.result import Result, join128
 from kraken_flow.core.units import CASH_UNIT, UNIT, cash_text, parse
 from kraken_flow.exchange.account import Account
@@ -153,6 +153,22 @@ def test_krakens_example_of_an_inverse_liquidation(engine: str, fill: str, price
         liquidation_fill=fill,
     )  # fmt: skip
     assert [f"{p / UNIT:.6f}" for p in result.fills["price"].tolist()] == ["8000.000000", price]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_krakens_example_of_a_margin_call(engine: str) -> None:
+    """10k, 1.5 BTC at 30000, five times: the level of 80 % is reached at 28133.33."""
+    tape = market(f"{flat(30_000, 30_000)} | 30000/30000/28133.34/29000 | 29000/29000/28133.33/29000", "BTC/USD")
+    result = play(engine, tape, [(0, order(Side.BUY, "1.5"))], cash=10_000.0, leverage=5.0, liquidation_level=0.8)
+    assert result.fills["row"].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_liquidation_takes_back_the_other_orders_of_its_pair(engine: str) -> None:
+    tape = market(f"{tape_with(45_400, Side.BUY)} | {flat(50_000)}")
+    rest = order(Side.BUY, 1, type=OrderType.LIMIT, limit_price=parse(40_000))
+    result = play(engine, tape, [(0, order(Side.BUY, 1)), (0, rest)])
+    assert [Reason(r) for r in result.orders["end_reason"]] == [Reason.NONE, Reason.LIQUIDATION, Reason.NONE]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

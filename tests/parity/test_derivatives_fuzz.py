@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.core.contract import FlowKind
 from kraken_flow.core.orders import Reason
 from kraken_flow.core.result import Result, join128
@@ -44,6 +45,16 @@ def books_balance(case: Case, result: Result) -> None:
     assert result.final_cash == cash + sum(result.basis)
 
 
+def trades_add_up(case: Case, result: Result) -> None:
+    """Round trips, open ones included, made what the account made: fees, funding and borrowing are in them."""
+    run = FinishedRun(result, case.market, case.spec.instruments, case.spec.cash)
+    made = run.final_equity - run.start_cash
+    slack = len(result.fills["row"]) if case.spec.instruments[0].inverse else 0
+    assert abs(run.trips.pnl.total() - made) <= slack
+    if result.equity.size and result.equity[-1] != 0 and not slack:
+        assert result.equity[-1] == pytest.approx(run.final_equity / CASH_UNIT, rel=1e-9, abs=1e-6)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_engines_agree_and_the_books_balance(kind: str) -> None:
     seen: Counter[str] = Counter()
@@ -56,6 +67,7 @@ def test_the_engines_agree_and_the_books_balance(kind: str) -> None:
         for engine in OTHERS:
             assert_same(result, run_engine(engine, case.spec, case.market, case.forecast, case.aux))
         books_balance(case, result)
+        trades_add_up(case, result)
         seen.update(FlowKind(k).name for k in result.flows["kind"])
         seen.update(Reason(r).name for r in result.orders["reason"])
         seen.update(Reason(r).name + " end" for r in result.orders["end_reason"])
