@@ -16,6 +16,7 @@ from kraken_flow.core.units import CASH_UNIT, UNIT, cash_text, parse
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.perpetual import PerpetualExchange
 from kraken_flow.exchange.spot import SpotExchange
+from kraken_flow.portfolio.fixed_fraction import FixedFraction
 from kraken_flow.risk.position import PositionLimits, PositionRisk
 from tests.engines import ENGINES, GivenForecast, graph_of, run_engine, spec_of
 from tests.golden.bars import HOUR, T0, columns_of
@@ -269,3 +270,23 @@ def test_isolated_margin_has_to_be_free(engine: str) -> None:
     result = play(engine, tape, [(0, order(Side.BUY, 2_000))], cash=10_000.0)
     assert result.final_positions.tolist() == [1_000 * UNIT]
     assert result.counts["funds_cuts"] == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_liquidated_pair_stays_out_until_its_forecast_changes(engine: str) -> None:
+    fall = "50000/50000/45000/46000"
+    tape = market(f"{flat(50_000, 50_000)} | {fall} | {flat(46_000, 46_000, 46_000, 46_000)}")
+    nodes: dict[str, Any] = {"portfolio": FixedFraction(fraction=5.0, band=None), "strategy": GivenForecast()}
+    exchange = PerpetualExchange(name="bare", tick=0.01)
+    account = Account(cash=10_000.0, leverage=10.0)
+    nodes["risk"] = PositionRisk(PositionLimits(stop_loss=None, take_profit=None, trailing=None))
+    graph = graph_of(tape, exchange=exchange, account=account, **nodes)
+    steady = np.full((1, 7), 10**9)
+    result = run_engine(engine, spec_of(graph, tape), tape, steady)
+    assert result.fills["side"].tolist() == [1, -1]
+    assert result.orders["reason"][1] == Reason.LIQUIDATION
+    changed = steady.copy()
+    changed[0, 4:] = 5 * 10**8
+    again = run_engine(engine, spec_of(graph, tape), tape, changed)
+    assert again.fills["side"].tolist() == [1, -1, 1]
+    assert again.fills["row"].tolist() == [1, 2, 5]
