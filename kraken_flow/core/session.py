@@ -4,8 +4,8 @@ A backtest asks the signal half for whole columns and hands them to the engine; 
 give the same orders, fills and equity, to the bit.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ from kraken_flow.core.market import Market
 from kraken_flow.core.orders import Control
 from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.run import Outcome, notes_of
+from kraken_flow.core.signal import compute
 from kraken_flow.core.signal_stream import SignalStream
 from kraken_flow.core.simulator import Bars
 from kraken_flow.core.tape import Bar, Events, Grid, Instant, Tape, market_of
@@ -87,7 +88,7 @@ class Session:
     """
 
     def __init__(self, graph: Graph, tape: Tape, engine: str = "auto") -> None:
-        self.graph, self.tape = graph, tape
+        self.graph, self.tape, self.engine = graph, tape, engine
         nothing = market_of(tape, Grid(len(tape.pairs)), Grid(len(tape.pairs)))
         self.instruments = graph.exchange.instruments(nothing)
         self.spec = compile_graph(graph, nothing, self.instruments)
@@ -128,32 +129,31 @@ class Session:
         range or an amount the engine's integers.
         """
         row = self.rows
-        if instant.time != self.due:
-            raise ValueError(f"instant {instant.time} is not row {row} of the tape")
-        bars = self._coarse.lay((None,) * len(instant.bars) if instant.missed else instant.bars)
-        fine = [self._fine.lay(slot) for slot in instant.finer]
+        bars, fine = self._lay(instant)
         floats = [None if bar is None else tuple(value / UNIT for value in bar) for bar in instant.bars]
         marks = self._lay_marks(instant, bars) if self.tape.marked else None
+        funding = self._events_due(row, instant)
         if self.tape.marked or self.tape.funded:
-            floats = self._with_contracts(instant, floats, (marks or bars)[3])
+            floats = self._with_contracts(floats, (marks or bars)[3])
         forecast = self.signals.update(instant.time, floats)
-        self._events.append(instant.funding)
-        known = [(p, due, rate) for p, events in enumerate(instant.funding) for due, _, rate in events]
-        funding = sorted(self._early + [event for event in known if event[1] >= self.tape.start])
         if row < self.tape.first_row:
-            self._early = funding
             return None
-        self._early = []
         aux = {name: fix_column(values) for name, values in self.signals.aux.items()}
         return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux, marks, funding)
 
-    def _with_contracts(
-        self, instant: Instant, bars: list[tuple[float, ...] | None], marks: list[int]
-    ) -> list[tuple[float, ...] | None]:
-        """Add to each bar the newest funding rate that is known at its close, and the mark there."""
+    def _events_due(self, row: int, instant: Instant) -> list[Due]:
+        """Return the funding events that a row hands to the account; those of the warm-up wait for the first one."""
+        self._events.append(instant.funding)
+        known = list(self._early)
         for p, events in enumerate(instant.funding):
+            known += [(p, due, rate) for due, _, rate in events if due >= self.tape.start]
             if events:
                 self._rates[p] = events[-1][2] / RATE_UNIT
+        self._early = sorted(known) if row < self.tape.first_row else []
+        return [] if row < self.tape.first_row else sorted(known)
+
+    def _with_contracts(self, bars: list[tuple[float, ...] | None], marks: list[int]) -> list[tuple[float, ...] | None]:
+        """Add to each bar the newest funding rate that is known at its close, and the mark there."""
         rows = zip(bars, self._rates, marks, strict=True)
         return [None if bar is None else (*bar, rate, mark / UNIT) for bar, rate, mark in rows]
 
@@ -164,6 +164,44 @@ class Session:
             own = (bars[0][p], bars[1][p], bars[2][p], bars[3][p], 0)
             laid.append(mark if mark is not None else own if own[0] else None)
         return self._marks.lay(tuple(laid))
+
+    def catch_up(self, instants: Sequence[Instant]) -> Iterator[News | None]:
+        """Take the tape's first instants, the signal half of all of them at once; yield what each brought.
+
+        This is what `take` gives one by one, in a fraction of the time, for strategies that are the same bar by bar.
+        Controls may come between two. Raises what `take` raises.
+        """
+        n_pairs = len(self.tape.pairs)
+        if self.rows or not instants:
+            return
+        streamed = Grid(n_pairs)
+        rows = [streamed.lay(instant.bars) for instant in instants]
+        as_streamed = not any(instant.missed for instant in instants)
+        marks = [self._lay_marks(*one) for one in zip(instants, rows, strict=True)] if self.tape.marked else []
+        events = [instant.funding for instant in instants]
+        market = market_of(replace(self.tape, detail_ns=0), streamed, Grid(n_pairs), self._marks, events)
+        signals = compute(self.graph, market, self.engine)
+        forecast, aux = signals.forecast_fix, signals.aux_fix
+        self.signals.catch_up(market)
+        for row, instant in enumerate(instants):
+            bars, fine = self._lay(instant, rows[row] if as_streamed else None)
+            funding = self._events_due(row, instant)
+            if row < self.tape.first_row:
+                yield None
+            else:
+                columns = {name: values[:, row] for name, values in aux.items()}
+                mark = marks[row] if marks else None
+                yield self.account.step(row, instant.time, bars, fine, forecast[:, row], columns, mark, funding)
+
+    def _lay(self, instant: Instant, laid: Row | None = None) -> tuple[Row, list[Row]]:
+        """Lay an instant on the grid that the account sees, where it is not `laid` yet."""
+        if instant.time != self.due:
+            raise ValueError(f"instant {instant.time} is not row {self.rows} of the tape")
+        if laid is None:
+            bars = self._coarse.lay((None,) * len(instant.bars) if instant.missed else instant.bars)
+        else:
+            bars = self._coarse.add(laid)
+        return bars, [self._fine.lay(slot) for slot in instant.finer]
 
     @property
     def due(self) -> int:

@@ -10,12 +10,14 @@ from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Protocol
 
 from kraken_flow.config.composition import flat, read_yaml
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.session import Session
+from kraken_flow.core.session import News, Session
 from kraken_flow.core.signal import required_lookback
 from kraken_flow.core.source import Stream, StreamingSource
+from kraken_flow.core.tape import Instant
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Job, concluded, inputs, load, show, warn_of_fallback, write
 from kraken_flow.modes.finite import Finite
@@ -60,20 +62,22 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
     quiet = call.choices.get("report") == "json"
     with recorded(job.declared) as record:
         record.add(inputs(job.graph, job.engine))
-        session = Session(job.graph, stream.tape, job.engine)
         began = time.perf_counter()
-        journalled = JournalledSession(session, record.folder)
+        journalled = JournalledSession(Session(job.graph, stream.tape, job.engine), record.folder)
+        session = journalled.session
         _tell_recovery(journalled, record)
         try:
             with Watch(session, stream.rows, quiet, stream.said) as watch:
-                whole = runner.run(_trade(journalled, stream, watch))
+                whole = runner.run(trade(journalled, stream, watch))
         finally:
             record.manifest |= stream.facts()
             journalled.close()
         if session.rows <= session.tape.first_row:
             raise KeyboardInterrupt
         done = concluded(job.graph, session.outcome(), session.market(), time.perf_counter() - began)
-        done = replace(done, notes=(*done.notes, *stream.notes()))
+        record.manifest["journal"] = written = journalled.journal.facts()
+        told = f"journal: {written['bytes'] / 1e6:,.1f} MB, {written['fsyncs']:,} fsyncs in {written['fsync_s']:.1f} s"
+        done = replace(done, notes=(*done.notes, *stream.notes(), told))
         metrics = write(record, job, done)
         show(call, done, metrics, record)
         if not whole:
@@ -81,7 +85,29 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
     return 0
 
 
-async def _trade(session: JournalledSession, stream: Stream, watch: Watch) -> bool:
+class Trading(Protocol):
+    """A session that is traded, with whatever writes it down."""
+
+    session: Session
+
+    def take(self, instant: Instant) -> News | None:
+        """Take the next instant; return what it brought."""
+        ...
+
+    def obey(self, time: int) -> bool:
+        """Do what users asked for since the last call, at `time` ns UTC."""
+        ...
+
+
+class Shown(Protocol):
+    """What shows a session."""
+
+    def show(self, news: News | None) -> None:
+        """Show what an instant brought."""
+        ...
+
+
+async def trade(session: Trading, stream: Stream, watch: Shown) -> bool:
     """Take instant after instant; return whether the tape came to its end, rather than somebody interrupting."""
     stop = asyncio.Event()
     async with aclosing(stream.instants(session.session.rows)) as coming:

@@ -19,10 +19,10 @@ from kraken_flow.core.redact import revealed
 from kraken_flow.modes.rerun import Again, again, graph_of
 from kraken_flow.runs.differences import beyond_rounding, by_source, first_difference, metric_changes, version_changes
 from kraken_flow.runs.logs import ledger_log, order_log, text_hash
-from kraken_flow.runs.past import LOGS, PastRun
+from kraken_flow.runs.past import LOGS, TABLES, PastRun
 from kraken_flow.runs.sources import changed_sources, of_program, source_file, versions
 from kraken_flow.runs.tables import Tables
-from kraken_flow.runs.write import TABLES, full_metrics
+from kraken_flow.runs.write import full_metrics
 
 HASHES = {"order log": "order_log_sha256", "ledger": "ledger_sha256", "data": "data_sha256"}
 """The hashes of a run by what they are of."""

@@ -39,6 +39,21 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and content.get("made_by") == MADE_BY else None
 
 
+def damage(folder: Path) -> str | None:
+    """Say what is wrong with a folder's manifest; None where there is none, and where it can be read."""
+    try:
+        content = orjson.loads((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"its {MANIFEST} cannot be read ({os.strerror(error.errno or 0)})"
+    except orjson.JSONDecodeError as error:
+        told = str(error).replace(":", ",")
+        return f"its {MANIFEST} is damaged ({told}): put a copy of it back, or make the run anew in another folder"
+    ours = isinstance(content, dict) and content.get("made_by") == MADE_BY
+    return None if ours else f"its {MANIFEST} is not one of ours"
+
+
 def holds_run(folder: str | Path | None) -> bool:
     """Return whether a folder holds a run of ours, which a new run there would replace."""
     return folder is not None and read_manifest(Path(folder)) is not None
@@ -68,9 +83,10 @@ def write_whole(path: Path, data: bytes, sync: bool = False) -> None:
             with fresh.open("rb") as file:
                 os.fsync(file.fileno())
         fresh.replace(path)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
+        error.filename = str(path)
         raise
 
 
@@ -180,8 +196,10 @@ def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
             elif read_manifest(folder) is not None:
                 _clear(folder)
             elif any(path.name != lock.LOCK and not _LEFT_OVER.fullmatch(path.name) for path in folder.iterdir()):
+                found = damage(folder)
+                why = f" ({found.partition(':')[0]})" if found else ""
                 raise UserError(
-                    f"run_dir={folder}: the folder is not empty and holds no earlier run of ours; "
+                    f"run_dir={folder}: the folder is not empty and holds no earlier run of ours{why}; "
                     "choose an empty or a new folder"
                 )
         except BaseException:

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from kraken_flow.core.blame import exits_refused
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
 from kraken_flow.runs.directory import (
@@ -178,7 +179,8 @@ def _now() -> str:
 def _ending(run: Run) -> Iterator[None]:
     """Write how the run ended; what stopped it goes on to the caller."""
     try:
-        yield
+        with exits_refused():
+            yield
     except KeyboardInterrupt:
         _end(run, "interrupted", None)
         raise

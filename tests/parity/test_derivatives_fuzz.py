@@ -91,6 +91,12 @@ def test_sessions_trade_as_whole_columns_do_through_a_journal() -> None:
             for instant in instants(case.market):
                 session.take(instant_of(instant_frame(instant)))
             assert_same(whole, session.outcome().result)
+            again, halfway = Session(case.graph, tape_of(case.market), engine), case.market.n_rows // 2
+            all_ = list(instants(case.market))
+            list(again.catch_up(all_[:halfway]))
+            for instant in all_[halfway:]:
+                again.take(instant)
+            assert_same(whole, again.outcome().result)
             told = session.market()
             assert case.market.detail is not None or data_hash(told) == data_hash(case.market)
 

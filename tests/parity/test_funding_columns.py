@@ -48,6 +48,11 @@ def test_a_session_sees_the_columns_that_a_batch_sees(engine: str, seed: int, ga
         session.take(instant)
         for feature in WANTED:
             rows[feature].append(session.signals.columns(feature))
+    again = Session(graph_of(market, **nodes), tape_of(market), engine)
+    list(again.catch_up([*instants(market)][:-1]))
+    again.take([*instants(market)][-1])
+    for feature in WANTED:
+        assert same(again.signals.columns(feature), session.signals.columns(feature)), feature
     for feature in WANTED:
         table = np.moveaxis(np.array(rows[feature]), 0, -1)
         assert np.isfinite(table).any(), feature

@@ -3,8 +3,10 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from kraken_flow.analysis import outside
 from kraken_flow.analysis.leaks import CHECKS
 from kraken_flow.config import build, compose
 from kraken_flow.core.times import iso
@@ -132,7 +134,7 @@ def test_a_file_that_cannot_be_imported_is_named(program):
     broken, needs = program.err.splitlines()
     assert broken.startswith("error: strategies/audit_broken.py, line 1: cannot be imported: SyntaxError: ")
     assert needs.startswith(
-        "error: strategies/audit_needs.py: cannot be imported: ModuleNotFoundError: No module named"
+        "error: strategies/audit_needs.py, line 1: cannot be imported: ModuleNotFoundError: No module named"
     )
     assert needs.endswith("; mode.strategies=chosen audits the composed system alone")
     assert not (program.folder / "runs").exists()
@@ -191,6 +193,126 @@ def test_a_strategy_that_reads_a_file_is_named_with_it(program, module, text):
         "let it read the market alone\n"
     )
     assert "READS MORE" in program.out
+
+
+PARQUET = "import pandas as pd\n" + HONEST.replace(
+    "return where", "pd.read_parquet('tomorrow.parquet')\n        return where"
+)
+PARQUET_AT_IMPORT = "import pyarrow.parquet as pq\nKNOWN = pq.read_table('tomorrow.parquet')\n" + HONEST
+QUIETLY = PARQUET.replace(
+    "        pd.read_parquet('tomorrow.parquet')\n        return where(f.close > f.mean, 1.0, -1.0)",
+    "        try:\n            pd.read_parquet('tomorrow.parquet')\n        except OSError:\n"
+    "            return f.close * 0\n"
+    "        return where(f.close > f.mean, 1.0, -1.0)",
+)
+IN_ANOTHER_FILE = "import {name}_levels\n" + HONEST
+MARKET_AGAIN = "from kraken_flow.data.synthetic import bars_of\nKNOWN = bars_of('BTC/USD', 7)\n" + HONEST
+MARKET_WHEN_ASKED = HONEST.replace("return where", "from kraken_flow.data import synthetic\n        return where")
+UNSEEN = [
+    ("audit_parquet", PARQUET, "fails: OSError: ", "(audit_parquet.py, line "),
+    ("audit_parquet_once", PARQUET_AT_IMPORT, "may open nothing, OSError: ", "tomorrow.parquet"),
+    ("audit_quietly", QUIETLY, "where it may open nothing, it says something else", ""),
+    ("audit_elsewhere", IN_ANOTHER_FILE, "may open nothing, OSError: ", "tomorrow.parquet"),
+    ("audit_again", MARKET_AGAIN, "reads kraken_flow.data.synthetic, which makes markets and runs", ""),
+    ("audit_then", MARKET_WHEN_ASKED, "fails: ModuleNotFoundError: import of kraken_flow.data", ""),
+]
+
+
+@pytest.mark.parametrize(("module", "text", "words", "more"), UNSEEN)
+def test_what_python_does_not_open_is_missed_where_nothing_can_be_opened(program, module, text, words, more):
+    pd.DataFrame({"close": [1.0]}).to_parquet(program.folder / "tomorrow.parquet")
+    name = "".join(map(str.title, module.split("_")))
+    program.write(f"{name}_levels.py", "import pyarrow.parquet as pq\nKNOWN = pq.read_table('tomorrow.parquet')\n")
+    a_strategy(program, module, text)
+    assert program("mode=audit", f"strategy={module}", *SMALL) == 1
+    assert program.err.startswith(f"error: strategy: {name} reads ")
+    assert words in program.err
+    assert more in program.err
+
+
+HANDED = """
+from kraken_flow.core.source import Source as Data
+@node
+class {name}(Strategy):
+    reference: Data
+    def features(self):
+        return {{"close": "close"}}
+    def forecast(self, f):
+        return where(f.close > 0, 1.0, -1.0)
+"""
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_strategy_that_is_handed_a_source_of_data_is_refused(program, chosen):
+    a_strategy(program, "audit_handed", HANDED, option=False)
+    program.write(
+        "conf/strategy/audit_handed.yaml",
+        "_target_: strategies.audit_handed.AuditHanded\nreference: {_target_: kraken_flow.data.sample.Sample}\n",
+    )
+    assert program("mode=audit", f"strategy={'audit_handed' if chosen else 'hold'}", *SMALL) == 2
+    assert "AuditHanded.reference is a Sample, a node of data or of the account" in program.err
+
+
+WRITES = HONEST.replace("return where", "f.close[:] = 1.0\n        return where")
+
+
+def test_columns_are_read_only(program):
+    a_strategy(program, "audit_writes", WRITES)
+    assert program("mode=audit", "strategy=audit_writes", *SMALL) == 2
+    assert "ValueError: assignment destination is read-only (audit_writes.py, line " in program.err
+
+
+ROUNDS = """
+from kraken_flow.core import Window, WindowFeature
+@node
+class Smooth(WindowFeature):
+    source: Source = "close"
+    length: Window = 7
+    def window(self, w):
+        return w @ np.linspace(0.1, 1.3, 7) / 3.0
+@node
+class {name}(Strategy):
+    def features(self):
+        return {{"close": "close", "smooth": Smooth()}}
+    def forecast(self, f):
+        return where(f.smooth > 2 * f.close, 1.0, -1.0)
+"""
+
+
+def test_rounding_is_told_from_knowing(program):
+    a_strategy(program, "audit_rounds", ROUNDS)
+    assert program("mode=audit", "strategy=audit_rounds", *SMALL) == 1
+    assert "NOT TO THE BIT" in program.out
+    assert "KNOWS" not in program.out
+    assert "rounds otherwise when it is asked about other rows: first for " in program.err
+
+
+RARE = """
+@node
+class {name}(Strategy):
+    def features(self):
+        return {{"close": "close", "wide": Sma("volume", 3)}}
+    def forecast(self, f):
+        ahead = np.append(f.close[1:], f.close[-1])
+        return where((f.wide > 60000.0) & (f.close > 0), where(ahead > f.close, 1.0, -1.0), 1.0)
+"""
+
+
+def test_a_file_beside_the_environment_is_no_part_of_it(program, monkeypatch):
+    beside = program.folder / "venv-levels.txt"
+    beside.write_text("up")
+    monkeypatch.setattr(outside, "_PLACES", (str(program.folder / "venv"), *outside._PLACES))
+    a_strategy(
+        program, "audit_beside", HONEST.replace("return where", "open('venv-levels.txt').close()\n        return where")
+    )
+    assert program("mode=audit", "strategy=audit_beside", *SMALL) == 1
+    assert "AuditBeside reads venv-levels.txt" in program.err
+
+
+def test_time_zones_and_modules_imported_when_asked_are_nothing_to_hide(program):
+    local = "import zoneinfo\n        zoneinfo.ZoneInfo.no_cache('Europe/Berlin')\n        import this\n        "
+    a_strategy(program, "audit_zones", HONEST.replace("return where", f"{local}return where"))
+    assert program("mode=audit", "strategy=audit_zones", *SMALL) == 0, program.err
 
 
 MANY = HONEST.replace(
