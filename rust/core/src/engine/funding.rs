@@ -3,6 +3,7 @@
 use super::contract::{FlowKind, RATE_UNIT, share};
 use super::market::Bars;
 use super::number::narrow;
+use super::recorder::Flow;
 use super::simulator::Simulator;
 
 /// An event that becomes known in a bar.
@@ -42,6 +43,24 @@ impl Accrual {
             *settled = due;
             accrues
         });
+    }
+}
+
+impl Simulator {
+    /// Writes that cash moved without a fill.
+    #[allow(clippy::too_many_arguments)] // the fields of one row of a table
+    pub(super) fn flow(
+        &mut self,
+        kind: FlowKind,
+        pair: usize,
+        time: i64,
+        qty: i64,
+        price: i64,
+        rate: i64,
+        amount: i128,
+    ) {
+        let (row, pair) = (self.row as u32, pair as u32);
+        self.record.flows.push(Flow { row, kind, pair, time, qty, price, rate, amount });
     }
 }
 

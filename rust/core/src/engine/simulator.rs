@@ -5,13 +5,12 @@
 
 use super::blotter::Blotter;
 use super::codes::{FillPath, LogKind, OrderType, Reason, State, Tif};
-use super::contract::FlowKind;
 use super::costs::FeeSchedule;
 use super::ledger::Ledger;
 use super::market::Bars;
 use super::number::{UNIT, WIDE_UNIT, ceil_div, down_to_tick, floor_div, times, to_lot, up_to_tick};
 use super::order::{Group, Order, Request};
-use super::recorder::{Flow, Line, Recorder};
+use super::recorder::{Line, Recorder};
 use super::spec::{Protection, Spec};
 
 /// Exchange, ledger and working orders of one run.
@@ -212,22 +211,6 @@ impl Simulator {
     /// Writes one line of the order log.
     pub fn log(&mut self, kind: LogKind, order: usize, time: i64, qty: i64, reason: Reason) {
         self.record.lines.push(Line { kind, order: order as u32, time, qty, reason });
-    }
-
-    /// Writes that cash moved without a fill.
-    #[allow(clippy::too_many_arguments)] // the fields of one row of a table
-    pub(super) fn flow(
-        &mut self,
-        kind: FlowKind,
-        pair: usize,
-        time: i64,
-        qty: i64,
-        price: i64,
-        rate: i64,
-        amount: i128,
-    ) {
-        let (row, pair) = (self.row as u32, pair as u32);
-        self.record.flows.push(Flow { row, kind, pair, time, qty, price, rate, amount });
     }
 
     fn open(&mut self, bars: Bars<'_>, detailed: Option<&[bool]>) {
