@@ -24,8 +24,8 @@ from kraken_flow.core.units import Int64Array
 NOT_ASKED = -(2**63)
 """What stands at a row where a node was not asked."""
 _NONE = NOT_ASKED + 1
-_FOLLOWS = [Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP]
-"""Reasons of orders that follow from a fill; all others are sent by a decision."""
+_FOLLOWS = [Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP, Reason.LIQUIDATION]
+"""Reasons of orders that follow from a fill or a mark; all others are sent by a decision."""
 
 
 def account_by_columns(graph: Graph, market: Market, engine: str) -> dict[str, Int64Array]:

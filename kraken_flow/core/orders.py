@@ -82,6 +82,7 @@ class Reason(Word):
     TRAILING_STOP = 7
     TIME_STOP = 8
     FLATTEN = 9
+    LIQUIDATION = 19
     TARGET_CHANGED = 20
     OCO = 21
     POSITION_CLOSED = 22

@@ -15,7 +15,7 @@ class Spec(Terms):
     Rates are 10^-8, prices and quantities 10^-8, cash 10^-16, times ns. `latency_ns` includes the feed delay. `band` is
     -1 when off, `rebalance_bars` and `rearm_bars` 0, where `rearm_bars` 0 means "armed again when the forecast
     changes". `aux` names the float columns (fix integers) that the nodes read, in the order in which engines receive
-    them.
+    them. `marked` and `funded` say whether the data has marks and funding events.
     """
 
     timeframe_ns: int
@@ -36,3 +36,11 @@ class Spec(Terms):
     tags: tuple[str, ...] = ("",)
     requests: tuple[tuple[int, OrderRequest], ...] = ()
     scripted: bool = False
+    marked: bool = False
+    funded: bool = False
+
+    @property
+    def tracked(self) -> bool:
+        """Whether the ledger keeps entry values: for perpetuals, margin and borrowed coins."""
+        derived = self.margin.mode or self.borrow.every_ns or any(i.settle for i in self.instruments)
+        return bool(derived)

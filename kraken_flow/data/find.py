@@ -112,7 +112,7 @@ def candles(folder: Path) -> dict[Path, str]:
     return {path: name for path in files if (name := stem(path)) is not None}
 
 
-def find(folder: Path, pair: str, timeframe_ns: int) -> Path:
+def find(folder: Path, pair: str, timeframe_ns: int, key: str = "data.path") -> Path:
     """Return the one file of a folder that holds a pair.
 
     A file whose name states the wanted timeframe goes before all others; two files left are an error that names both,
@@ -126,25 +126,25 @@ def find(folder: Path, pair: str, timeframe_ns: int) -> Path:
         return left[0]
     if left:
         raise UserError(
-            f"data.path: {folder} has {len(left)} files for {pair}: {', '.join(p.name for p in left)}; "
+            f"{key}: {folder} has {len(left)} files for {pair}: {', '.join(p.name for p in left)}; "
             f"state the timeframe in one name ({_example(pair)}_{timeframe_name(timeframe_ns)}), or give a file"
         )
-    raise UserError(_none_found(folder, pair, files))
+    raise UserError(_none_found(folder, pair, files, key))
 
 
 def _example(pair: str) -> str:
-    return pair.replace("/", "").lower()
+    return pair.partition(":")[0].replace("/", "").lower()
 
 
-def _none_found(folder: Path, pair: str, files: dict[Path, str]) -> str:
+def _none_found(folder: Path, pair: str, files: dict[Path, str], key: str) -> str:
     wanted = _example(pair)
     if not files:
-        return f"data.path: {folder} has no candle file (parquet or CSV; sub-folders are not searched)"
+        return f"{key}: {folder} has no candle file (parquet or CSV; sub-folders are not searched)"
     near = several(wanted, files.values())
     shown = [path.name for path, name in files.items() if name in near] or [path.name for path in files][:5]
     return (
-        f"data.path: {folder} has no file for {pair}; call it for example {wanted}.parquet or "
-        f"{pair.replace('/', '-')}.csv. {'Nearest' if near else 'There'}: {', '.join(shown)}"
+        f"{key}: {folder} has no file for {pair}; call it for example {wanted}.parquet or "
+        f"{pair.partition(':')[0].replace('/', '-')}.csv. {'Nearest' if near else 'There'}: {', '.join(shown)}"
     )
 
 

@@ -1,6 +1,6 @@
 //! Bindings of the engine.
 
-use kraken_flow_core::engine::{codes, recorder};
+use kraken_flow_core::engine::{codes, contract, recorder};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -16,6 +16,7 @@ fn engine_fields(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     fields.set_item("orders", recorder::ORDER_FIELDS)?;
     fields.set_item("fills", recorder::FILL_FIELDS)?;
     fields.set_item("log", recorder::LOG_FIELDS)?;
+    fields.set_item("flows", recorder::FLOW_FIELDS)?;
     Ok(fields)
 }
 
@@ -33,6 +34,8 @@ fn engine_codes(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("LogKind", codes::LogKind::TABLE),
         ("FillPath", codes::FillPath::TABLE),
         ("Slippage", codes::Slippage::TABLE),
+        ("MarginMode", contract::MarginMode::TABLE),
+        ("FlowKind", contract::FlowKind::TABLE),
     ];
     let result = PyDict::new(py);
     for (name, members) in tables {

@@ -30,6 +30,8 @@ macro_rules! codes {
     };
 }
 
+pub(crate) use codes;
+
 codes! {
     /// What makes an order fill.
     OrderType {
@@ -137,6 +139,8 @@ codes! {
         TimeStop = "TIME_STOP" 8,
         /// A user closed everything.
         Flatten = "FLATTEN" 9,
+        /// The venue closed what its margin no longer carried.
+        Liquidation = "LIQUIDATION" 19,
         /// Taken back because the target changed.
         TargetChanged = "TARGET_CHANGED" 20,
         /// Its sibling filled.
