@@ -47,6 +47,7 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
         tags=tuple(sorted({"", *(request.tag for _, request in requests)})),
         requests=requests,
         scripted=scripted,
+        limits=risk.limits(),
     )
 
 

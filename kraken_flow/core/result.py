@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kraken_flow.core.limits import Safety, Trigger
 from kraken_flow.core.units import FloatArray, Int64Array
 
 Columns = dict[str, NDArray[np.int64]]
@@ -18,7 +20,7 @@ class Standing:
 
     Parameters: `equity` at the last close, quote currency; `cash` exact, units of 10^-16; `position` per pair, units of
     10^-8; `working` the number of orders that can still fill; `disarmed` per pair whether a protective exit keeps it
-    out of the market.
+    out of the market; `safety` where it stands with its limits, and `cause` what brought it there.
     """
 
     equity: float
@@ -26,6 +28,8 @@ class Standing:
     position: list[int]
     working: int
     disarmed: list[bool]
+    safety: Safety = Safety.NORMAL
+    cause: Trigger = Trigger.NONE
 
 
 @dataclass
@@ -52,6 +56,8 @@ class Result:
         int64 of shape (n_pairs,), units of 10^-8.
     counts
         Plain counters: ambiguous_bars, detail_fallback_bars, funds_cuts, impact_without_estimate, ...
+    risk
+        What the account's limits recorded, a row per trigger: the fields of `core.watch`, int64 and then float64.
     """
 
     engine: str
@@ -64,6 +70,7 @@ class Result:
     final_positions: Int64Array
     tags: tuple[str, ...] = ("",)
     counts: dict[str, int] = field(default_factory=dict)
+    risk: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @cached_property
     def _cash_and_gross(self) -> tuple[FloatArray, FloatArray]:

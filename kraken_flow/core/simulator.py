@@ -17,6 +17,7 @@ from kraken_flow.core.recorder import Recorder
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.terms import Slippage
 from kraken_flow.core.units import FIX_NAN, UNIT
+from kraken_flow.core.watch import Watch
 from kraken_flow.core.working import Group, Order
 
 
@@ -50,6 +51,8 @@ class Simulator:
     """Row of the fill that opened the position."""
     stopped_row: list[int]
     """Row of the last protective exit while disarmed, -1 when armed."""
+    watch: Watch
+    """Where the account stands with its limits."""
     sigma: list[int] = field(default_factory=list)
     mean_volume: list[int] = field(default_factory=list)
     row: int = 0
@@ -313,6 +316,8 @@ class Simulator:
         self.cap_left[p] -= qty
         order.filled += qty
         self.record.fill(self, order, qty, price, fee, fee_base, abs(price - printed) * qty, liquidity)
+        lot = self.spec.instruments[p].lot
+        self.watch.fill(p, order.side, qty, price, fee, before, self.ledger.position[p], lot)
         if order.remaining == 0 and order.allowed == order.qty:
             order.move(State.FILLED)
         market = self.bars.open[p] if self.open_phase else printed

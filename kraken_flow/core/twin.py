@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from kraken_flow.core.account import Execution, Portfolio, Protection, Risk, View
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.limits import Safety, Trigger
 from kraken_flow.core.market import Market, PairColumns
 from kraken_flow.core.orders import OrderRequest, Side
 from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import YEAR
 from kraken_flow.core.units import CASH_UNIT, TOO_LARGE, FloatArray, Int64Array
+from kraken_flow.core.watch import FLOATS
 
 Account = Callable[[], tuple[FloatArray, FloatArray]]
 NODES = ("portfolio", "risk", "execution")
@@ -125,10 +127,10 @@ class Stepper:
     def standing(self) -> Standing:
         """Return the account as it stands."""
         cash, position = self._engine.balances()
-        working, disarmed = self._engine.standing()
+        working, disarmed, state, cause = self._engine.standing()
         marks = self._engine.marks()
         equity = self._spec.cash / CASH_UNIT if marks is None else marks[0]
-        return Standing(equity, cash, position.tolist(), working, disarmed)
+        return Standing(equity, cash, position.tolist(), working, disarmed, Safety(state), Trigger(cause))
 
     def result(self) -> Result:
         """Return everything recorded so far."""
@@ -155,7 +157,13 @@ def _as_result(native: ModuleType, spec: Spec, done: Mapping[str, Any], equity: 
         final_positions=done["final_positions"],
         tags=spec.tags,
         counts=done["counts"],
+        risk=_events(_named(fields["risk"], done["risk"])),
     )
+
+
+def _events(columns: Columns) -> dict[str, NDArray[Any]]:
+    """Return recorded triggers with their numbers as the float64 whose bits the extension gives."""
+    return {name: column.view(np.float64) if name in FLOATS else column for name, column in columns.items()}
 
 
 def _named(fields: Sequence[str], table: NDArray[np.int64]) -> Columns:
@@ -183,6 +191,7 @@ def arguments(spec: Spec) -> dict[str, object]:
         "periods_root": isqrt(10**18 * YEAR // spec.timeframe_ns),
         "aux": list(spec.aux),
         "requests": [(time, _request(request, tags)) for time, request in spec.requests],
+        "limits": vars(spec.limits),
     }
 
 

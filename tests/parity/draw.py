@@ -6,12 +6,13 @@ nodes and the length; the tape itself follows from one seed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Detail, Market, PairColumns
 from kraken_flow.core.orders import OrderRequest, OrderType, Reason, Side, Tif
@@ -27,7 +28,8 @@ from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.portfolio.fixed_risk import FixedRisk
 from kraken_flow.portfolio.inverse_vol import InverseVol
 from kraken_flow.portfolio.vol_target import VolTarget
-from kraken_flow.risk.position import PositionLimits, PositionRisk
+from kraken_flow.risk.position import PositionLimits
+from kraken_flow.risk.tiers import DayLimits, SystemLimits, TieredRisk
 from tests.engines import GivenForecast, graph_of, spec_of
 
 HOUR = 3600 * SECOND
@@ -229,9 +231,46 @@ SIZERS: dict[type, Callable[[Dice], Any]] = {
     InverseVol: lambda d: InverseVol(volatility="close", rebalance=d.maybe("5h", "7d"), **_sized(d)),
     VolTarget: lambda d: VolTarget(volatility="close", target=d.pick(0.5, 0.1, 2.0), **_common(d)),
 }
-LIMITERS: dict[type, Callable[[Dice], Any]] = {
-    PositionRisk: lambda d: PositionRisk(_limits(d), rearm=d.pick("on_change", "next_bar", "bars:3")),
-}
+
+
+def _tiers(dice: Dice) -> dict[str, Any]:
+    """Limits of day and system, often so narrow that a tape of a few bars reaches them; half the time none."""
+    dice.fresh()
+    if dice.chance(35):
+        return {"day": DayLimits(max_loss=None), "system": SystemLimits(max_drawdown=None)}
+    effects = ("halt", "reduce_only", "flatten")
+    loss, fall = dice.pick((0.04, 0.05), (0.01, 0.03), (0.002, 0.01), (None, 0.02), (0.01, None), (None, 0.004))
+    day = DayLimits(
+        max_loss=loss,
+        max_trades=dice.maybe(1, 2, 4, per_cent=25),
+        max_losses=dice.maybe(1, 2, 3, per_cent=30),
+        cooldown=dice.pick("1h", "5h", "90m"),
+        effect=dice.pick(*effects),
+    )
+    dice.fresh()
+    system = SystemLimits(
+        max_drawdown=fall,
+        max_gross=dice.maybe(0.8, 0.3, 1.5, per_cent=20),
+        max_net=dice.maybe(0.5, 0.2, 1.0, per_cent=20),
+        max_positions=dice.maybe(1, 2, per_cent=20),
+        black_swan_sigma=dice.maybe(3.0, 2.0, per_cent=15),
+        stale_after=dice.maybe("3h", "2d", per_cent=15),
+        price_band=dice.maybe(0.02, 0.005, per_cent=20),
+        effect=dice.pick("flatten", *effects),
+    )
+    return {"day": day, "system": system, "shadow": dice.chance(15)}
+
+
+def _tiered(dice: Dice) -> TieredRisk:
+    """All three tiers; where those drawn contradict each other, the position's stop gives way."""
+    position, rearm, tiers = _limits(dice), dice.pick("on_change", "next_bar", "bars:3"), _tiers(dice)
+    try:
+        return TieredRisk(position, rearm, **tiers)
+    except UserError:
+        return TieredRisk(replace(position, stop_loss=0.001, max_fraction=1.0), rearm, **tiers)
+
+
+LIMITERS: dict[type, Callable[[Dice], Any]] = {TieredRisk: _tiered}
 EXECUTORS: dict[type, Callable[[Dice], Any]] = {
     MarketOrders: lambda d: MarketOrders(),
     LimitOrders: lambda d: LimitOrders(
@@ -398,6 +437,7 @@ def cases(
         "account": account_drawn(dice),
     }
     if given:
+        nodes["risk"] = wrap(_tiered(dice))
         graph = graph_of(market, orders_drawn(dice, market), **nodes)
     else:
         nodes["portfolio"] = wrap(dice.pick(*SIZERS.values())(dice))

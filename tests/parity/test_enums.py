@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import pytest
 
-from kraken_flow.core import orders, recorder
+from kraken_flow.core import limits, orders, recorder, watch
 from kraken_flow.core.orders import TRANSITIONS, State
 from kraken_flow.core.terms import Slippage
 from tests.engines import RUST, WITHOUT_RUST, native
@@ -22,6 +22,9 @@ ENUMS: list[type[IntEnum]] = [
     orders.LogKind,
     orders.FillPath,
     Slippage,
+    limits.Safety,
+    limits.Effect,
+    limits.Trigger,
 ]
 
 
@@ -45,4 +48,5 @@ def test_the_fields_of_the_columns() -> None:
         "orders": recorder._ORDER_FIELDS,
         "fills": recorder._FILL_FIELDS,
         "log": recorder._LOG_FIELDS,
+        "risk": watch.INTEGERS + watch.FLOATS,
     }

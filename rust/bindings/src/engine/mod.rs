@@ -1,6 +1,6 @@
 //! Bindings of the engine.
 
-use kraken_flow_core::engine::{codes, recorder};
+use kraken_flow_core::engine::{codes, limits, recorder, watch};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -9,13 +9,14 @@ mod callbacks;
 mod columns;
 mod drivers;
 
-/// Fields of the columns that the engine returns: `orders`, `fills`, `log`.
+/// Fields of the columns that the engine returns: `orders`, `fills`, `log`, `risk`.
 #[pyfunction]
 fn engine_fields(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let fields = PyDict::new(py);
     fields.set_item("orders", recorder::ORDER_FIELDS)?;
     fields.set_item("fills", recorder::FILL_FIELDS)?;
     fields.set_item("log", recorder::LOG_FIELDS)?;
+    fields.set_item("risk", watch::EVENT_FIELDS)?;
     Ok(fields)
 }
 
@@ -33,6 +34,9 @@ fn engine_codes(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("LogKind", codes::LogKind::TABLE),
         ("FillPath", codes::FillPath::TABLE),
         ("Slippage", codes::Slippage::TABLE),
+        ("Safety", limits::Safety::TABLE),
+        ("Effect", limits::Effect::TABLE),
+        ("Trigger", limits::Trigger::TABLE),
     ];
     let result = PyDict::new(py);
     for (name, members) in tables {

@@ -2,6 +2,7 @@
 
 use super::codes::{FillPath, Slippage};
 use super::execution::Execution;
+use super::limits::Limits;
 use super::order::Request;
 use super::portfolio::Portfolio;
 use super::risk::Risk;
@@ -110,4 +111,6 @@ pub struct Spec {
     pub scripted: bool,
     /// The script: (time, order) in order.
     pub requests: Vec<(i64, Request)>,
+    /// Limits of a day and of the system.
+    pub limits: Limits,
 }
