@@ -88,7 +88,8 @@ class Decider:
 
         Paused, orders that would open or enlarge a position are taken back and no new ones are sent; protection, exits
         and reductions go on, that of an order taken back which was to turn a position included. To flatten takes back
-        all but protection, closes every position at the market, and keeps each pair out until its forecast changes.
+        all but protection, closes every position at the market, and keeps each pair out until its forecast changes. A
+        reset ends what a limit of the account began.
         """
         if what is Control.RESET:
             self.sim.watch.reset(self.view.time)
@@ -270,7 +271,7 @@ class Decider:
             order.stop = order.level = _toward_side(order.stop, tick, side)
         close = view.price[request.pair]
         reason = Reason.PAUSED if refused else Reason.NONE
-        if not refused and sim.watch.limits.on:
+        if not refused and qty > 0 and sim.watch.limits.on:
             admitted, reason = safety.admitted(self, order, qty)
             if not reason:
                 qty = order.qty = order.allowed = admitted

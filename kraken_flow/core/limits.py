@@ -115,3 +115,7 @@ class Limits:
     def bounds_exposure(self) -> bool:
         """Whether what single orders would lead to has to be known."""
         return self.max_gross >= 0 or self.max_net >= 0 or self.max_positions > 0 or self.max_trades > 0
+
+
+NO_LIMITS = Limits()
+"""Everything off."""

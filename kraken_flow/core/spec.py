@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kraken_flow.core.account import Execution, Portfolio, Protection, Risk
 from kraken_flow.core.instrument import Instrument
-from kraken_flow.core.limits import Limits
+from kraken_flow.core.limits import NO_LIMITS, Limits
 from kraken_flow.core.orders import OrderRequest
 from kraken_flow.core.terms import Terms
 
@@ -37,4 +37,4 @@ class Spec(Terms):
     tags: tuple[str, ...] = ("",)
     requests: tuple[tuple[int, OrderRequest], ...] = ()
     scripted: bool = False
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS

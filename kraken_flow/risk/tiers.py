@@ -1,5 +1,6 @@
 """Risk in three tiers: limits per position, of the day, and of the whole system."""
 
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from kraken_flow.core.errors import UserError
@@ -7,7 +8,7 @@ from kraken_flow.core.limits import Effect, Limits
 from kraken_flow.core.node import Factor, Fraction, Positive, node
 from kraken_flow.core.times import parse_duration
 from kraken_flow.core.units import rate
-from kraken_flow.risk.position import PositionLimits, PositionRisk
+from kraken_flow.risk.position import PositionRisk
 
 EffectName = Literal["reduce_only", "halt", "flatten"]
 
@@ -74,7 +75,7 @@ class TieredRisk(PositionRisk):
             ("risk.system.max_drawdown", self.system.max_drawdown),
         ]
         known = [(name, value) for name, value in tiers if value is not None]
-        for (low, less), (high, more) in zip(known, known[1:], strict=False):
+        for (low, less), (high, more) in pairwise(known):
             if less >= more:
                 raise UserError(
                     f"{low}={less:g} is not below {high}={more:g}: a wider limit would never be reached before the "

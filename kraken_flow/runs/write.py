@@ -12,7 +12,7 @@ from kraken_flow.runs.logs import data_hash, ledger_log, order_log, text_hash
 from kraken_flow.runs.past import LOGS
 from kraken_flow.runs.tables import SAMPLE, Tables
 
-TABLES = ("orders", "fills", "trades", "equity")
+TABLES = ("orders", "fills", "trades", "equity", "risk")
 
 
 def full_metrics(tables: Tables, orders_text: str | None = None, ledger_text: str | None = None) -> dict[str, Any]:

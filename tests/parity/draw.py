@@ -236,29 +236,29 @@ SIZERS: dict[type, Callable[[Dice], Any]] = {
 def _tiers(dice: Dice) -> dict[str, Any]:
     """Limits of day and system, often so narrow that a tape of a few bars reaches them; half the time none."""
     dice.fresh()
-    if dice.chance(35):
+    if dice.chance(40):
         return {"day": DayLimits(max_loss=None), "system": SystemLimits(max_drawdown=None)}
     effects = ("halt", "reduce_only", "flatten")
-    loss, fall = dice.pick((0.04, 0.05), (0.01, 0.03), (0.002, 0.01), (None, 0.02), (0.01, None), (None, 0.004))
+    loss, fall = dice.pick((0.04, 0.05), (0.01, 0.03), (0.002, 0.01), (None, 0.02), (0.005, None), (0.002, None))
     day = DayLimits(
         max_loss=loss,
-        max_trades=dice.maybe(1, 2, 4, per_cent=25),
-        max_losses=dice.maybe(1, 2, 3, per_cent=30),
+        max_trades=dice.maybe(1, 2, 4, per_cent=35),
+        max_losses=dice.maybe(1, 2, 3, per_cent=50),
         cooldown=dice.pick("1h", "5h", "90m"),
         effect=dice.pick(*effects),
     )
     dice.fresh()
     system = SystemLimits(
         max_drawdown=fall,
-        max_gross=dice.maybe(0.8, 0.3, 1.5, per_cent=20),
-        max_net=dice.maybe(0.5, 0.2, 1.0, per_cent=20),
-        max_positions=dice.maybe(1, 2, per_cent=20),
-        black_swan_sigma=dice.maybe(3.0, 2.0, per_cent=15),
-        stale_after=dice.maybe("3h", "2d", per_cent=15),
+        max_gross=dice.maybe(0.8, 0.3, 0.1, per_cent=35),
+        max_net=dice.maybe(0.5, 0.2, 0.05, per_cent=35),
+        max_positions=dice.maybe(1, 2, per_cent=35),
+        black_swan_sigma=dice.maybe(2.0, 1.5, 3.0, per_cent=30),
+        stale_after=dice.maybe("1h", "3h", "2d", per_cent=50),
         price_band=dice.maybe(0.02, 0.005, per_cent=20),
         effect=dice.pick("flatten", *effects),
     )
-    return {"day": day, "system": system, "shadow": dice.chance(15)}
+    return {"day": day, "system": system, "shadow": dice.chance(35)}
 
 
 def _tiered(dice: Dice) -> TieredRisk:

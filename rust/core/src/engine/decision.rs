@@ -414,7 +414,7 @@ pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: b
         order.level = order.stop;
     }
     let mut reason = if refused { Reason::Paused } else { Reason::None };
-    if !refused && sim.watch.limits.on() {
+    if !refused && qty > 0 && sim.watch.limits.on() {
         let (allowed, why) = admitted(sim, now, id, qty);
         reason = why;
         if why == Reason::None {
