@@ -53,8 +53,8 @@ def export(past: PastRun, form: str, folder: Path) -> dict[str, Path]:
     Parameters: `form` csv or json. Raises `UserError` before anything is written where a file of that name is there
     that no export wrote, or that was edited since.
     """
-    known = [name for name in TABLES if name != "risk" or (past.folder / "risk.parquet").exists()]
-    sheets = [*(_table(past, name) for name in known), *_journal(past)]
+    written = [name for name in TABLES if name != "risk" or (past.folder / "risk.parquet").exists()]
+    sheets = [*(_table(past, name) for name in written), *_journal(past)]
     targets = {sheet.name: folder / f"{sheet.name}.{form}" for sheet in sheets}
     known = _written_before(folder)
     taken = [str(path) for path in targets.values() if path.exists() and _foreign(path, known)]
