@@ -52,7 +52,8 @@ class Decider:
         rearmed = [self._rearm(p, changed[p]) if state[p] == REAL else False for p in range(n)]
         timed = [state[p] == REAL and self._timed_out(p) for p in range(n)]
         drifts = self.spec.band >= 0 and self.spec.portfolio.drifts
-        wanted = self._wanted() if due or drifts or any(changed) or any(rearmed) else [None] * n
+        news = due or any(changed) or any(rearmed)
+        wanted = safety.scaled(self, self._wanted(), news) if news or drifts else [None] * n
         expired = [
             state[p] == REAL and not (changed[p] and self._leaves(p, wanted[p])) and self._time_stop(p)
             for p in range(n)

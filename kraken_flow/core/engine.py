@@ -96,7 +96,7 @@ class Engine:
         view.aux = dict(aux)
         sim.sigma = view.aux.get("sigma", [])
         sim.mean_volume = view.aux.get("mean_volume", [])
-        safety.observe(self.decider, equity, gross)
+        safety.observe(self.decider, equity)
         if REAL in bars.state:
             self.decider.decide(spec.first_row)
 

@@ -10,7 +10,7 @@ class Safety(Word):
 
     NORMAL = 0
     THROTTLED = 1
-    """Beyond an exposure limit, or without fresh prices: positions are only reduced while that lasts."""
+    """Without fresh prices of what is held: positions are only reduced while that lasts."""
     COOLDOWN = 2
     """After losing trades in a row: no new positions for a while."""
     DAILY_HALT = 3
@@ -46,7 +46,7 @@ class Trigger(Word):
     STALE_DATA = 9
     PRICE_BAND = 10
     WITHIN = 20
-    """Back within the limits that had throttled it."""
+    """Prices are fresh again."""
     TIMER = 21
     """The time of a cool-down or of a day was over."""
     RESET = 22

@@ -6,7 +6,7 @@ from kraken_flow.core.admission import admit
 from kraken_flow.core.limits import Effect, Safety, Trigger
 from kraken_flow.core.market import REAL
 from kraken_flow.core.orders import LogKind, OrderRequest, Reason, Side
-from kraken_flow.core.units import UNIT
+from kraken_flow.core.units import FIX, UNIT
 from kraken_flow.core.watch import Breach
 
 if TYPE_CHECKING:
@@ -15,25 +15,15 @@ if TYPE_CHECKING:
     from kraken_flow.core.working import Order
 
 
-def observe(decider: "Decider", equity: float, gross: float) -> None:
+def observe(decider: "Decider", equity: float) -> None:
     """Take an instant's marks before its decision, and do what the state that follows asks for."""
     sim, view = decider.sim, decider.view
     watch = sim.watch
     if not watch.limits.on:
         return
     before = watch.effect
-    net = signed_value(sim.ledger.position, view.price) if watch.limits.max_net >= 0 else 0.0
-    watch.observe(view.time, equity, gross, net, _swan(sim, view.price), _stale(sim))
+    watch.observe(view.time, equity, _swan(sim, view.price), _stale(sim))
     act(decider, before)
-
-
-def signed_value(position: list[int], price: list[int]) -> float:
-    """Return the signed value of all positions as a float64, added up in name order."""
-    net = 0.0
-    for q, p in zip(position, price, strict=True):
-        if q:
-            net += float(q) * float(p) / 1e16
-    return net
 
 
 def act(decider: "Decider", before: Effect) -> None:
@@ -91,6 +81,43 @@ def bounded(decider: "Decider", p: int, target: int) -> int:
     if effect is Effect.REDUCE_ONLY:
         reach += decider.open_remainder(p, reach)
     return max(min(target, max(reach, 0)), min(reach, 0))
+
+
+def scaled(decider: "Decider", wanted: list[int | None], news: bool) -> list[int | None]:
+    """Return targets that together stay within the exposure limits: all of them, or all of one side, cut alike.
+
+    What only drifting prices make too large is cut without a record (`news` False).
+    """
+    sim, view = decider.sim, decider.view
+    limits, worth = sim.watch.limits, max(view.equity, 0)
+    if limits.max_gross < 0 and limits.max_net < 0:
+        return wanted
+    out = [row >= 0 for row in sim.stopped_row]
+    given = list(wanted)
+
+    def values() -> list[int]:
+        targets = zip(given, decider.target, view.price, out, strict=True)
+        return [0 if stopped else (q if w is None else w) * price for w, q, price, stopped in targets]
+
+    def cut(trigger: Trigger, side: int, whole: int, most: int, exposure: int, limit: int) -> None:
+        if news:
+            number = float(exposure) / float(worth) if worth > 0 else 0.0
+            sim.watch.refuse(view.time, trigger, number, limit / UNIT, -1, -1)
+        share = max(most, 0) * FIX // whole
+        for p, w in enumerate(given):
+            if w is not None and w * (side or w) > 0 and not out[p]:
+                lot = decider.spec.instruments[p].lot
+                given[p] = (1 if w > 0 else -1) * (abs(w) * share // FIX // lot * lot)
+
+    gross, most = sum(map(abs, values())), worth * limits.max_gross // UNIT
+    if limits.max_gross >= 0 and gross > most:
+        cut(Trigger.MAX_GROSS, 0, gross, most, gross, limits.max_gross)
+    net, most = sum(values()), worth * limits.max_net // UNIT
+    if limits.max_net >= 0 and abs(net) > most:
+        side = 1 if net > 0 else -1
+        whole = sum(abs(value) for value in values() if value * side > 0)
+        cut(Trigger.MAX_NET, side, whole, most + whole - abs(net), abs(net), limits.max_net)
+    return wanted if limits.shadow else given
 
 
 def admitted(decider: "Decider", order: "Order", qty: int) -> tuple[int, Reason]:

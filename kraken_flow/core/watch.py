@@ -108,9 +108,7 @@ class Watch:
             return self.limits.day_effect
         return Effect.REDUCE_ONLY if state else Effect.NONE
 
-    def observe(
-        self, time: int, equity: float, gross: float, net: float, swan: Breach | None, stale: Breach | None
-    ) -> None:
+    def observe(self, time: int, equity: float, swan: Breach | None, stale: Breach | None) -> None:
         """Take an instant's marks, in the order: the day, what time ends, peaks, limits."""
         rolled = self._roll(time, equity)
         self.equity = equity
@@ -120,12 +118,11 @@ class Watch:
             self._move(time, Trigger.TIMER, Safety.NORMAL)
         if self.state is Safety.KILLED:
             return
-        throttles = [breach for breach in (*self._exposures(equity, gross, net), stale) if breach is not None]
-        if self.state is Safety.THROTTLED and not throttles:
+        if self.state is Safety.THROTTLED and stale is None:
             self._move(time, Trigger.WITHIN, Safety.NORMAL)
         before = self.state
-        losses = (self._drawdown(equity), swan, self._day_loss(equity), self._trades(), self._losses())
-        for breach in (*losses, *throttles):
+        losses = (self._day_loss(equity), self._trades(), self._losses())
+        for breach in (self._drawdown(equity), swan, *losses, stale):
             if breach is None or breach.state <= before:
                 continue
             if breach.state > self.state:
@@ -170,17 +167,6 @@ class Watch:
         if most == 0 or self.streak < most:
             return None
         return Breach(Trigger.MAX_LOSSES, Safety.COOLDOWN, float(self.streak), float(most))
-
-    def _exposures(self, equity: float, gross: float, net: float) -> list[Breach]:
-        found = []
-        for trigger, rate, held in (
-            (Trigger.MAX_GROSS, self.limits.max_gross, gross),
-            (Trigger.MAX_NET, self.limits.max_net, abs(net)),
-        ):
-            limit = rate / UNIT
-            if rate >= 0 and held > limit * equity and held > 0:
-                found.append(Breach(trigger, Safety.THROTTLED, held / equity if equity > 0 else 0.0, limit))
-        return found
 
     def _move(self, time: int, trigger: Trigger, state: Safety) -> None:
         before, self.state, self.cause, self.until = self.state, state, Trigger.NONE, 0

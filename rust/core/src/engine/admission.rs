@@ -105,8 +105,7 @@ pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
     };
     if limits.max_gross >= 0 {
         let worst = |reach: &Reach| reach.up.abs().max(reach.down.abs());
-        let rest: i128 =
-            (0..n).filter(|&j| j != p).map(|j| times(worst(&reaches[j]), bars.close(j))).sum();
+        let rest: i128 = (0..n).filter(|&j| j != p).map(|j| times(worst(&reaches[j]), bars.close(j))).sum();
         let most = floor_div(share(limits.max_gross) - rest, price.max(1)) - i128::from(side * toward(mine));
         if let Some(qty_cut) = cut(answer, most) {
             let wanted = rest + i128::from((toward(mine) + side * qty).abs()) * price;

@@ -92,8 +92,11 @@ impl<'a> Run<'a> {
                     break;
                 }
             }
-            let until =
-                if opaque || stepwise || restless(&engine.sim) { row } else { quiet.until(&mut engine.sim, &engine.decider, market, self.forecast, row) };
+            let until = if opaque || stepwise || restless(&engine.sim) {
+                row
+            } else {
+                quiet.until(&mut engine.sim, &engine.decider, market, self.forecast, row)
+            };
             if until > row {
                 let stop = self.pass(engine, row, until, drifts);
                 quiet.catch_up(&mut engine.sim, market, row, stop);
@@ -194,8 +197,7 @@ impl<'a> Run<'a> {
     #[inline]
     pub(super) fn stirs(&self, engine: &Engine, bars: Bars<'_>) -> bool {
         let watch = &engine.sim.watch;
-        watch.limits.on()
-            && watch.stirs(self.close_time(engine, bars.at), engine.sim.ledger.marks(bars).equity)
+        watch.limits.on() && watch.stirs(self.close_time(engine, bars.at), engine.sim.ledger.marks(bars).equity)
     }
 
     fn close_time(&self, engine: &Engine, row: usize) -> i64 {

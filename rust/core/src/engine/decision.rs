@@ -11,7 +11,7 @@ use super::order::Request;
 use super::portfolio::{Portfolio, Sizing};
 use super::quiet::own_clock;
 use super::risk::Risk;
-use super::safety::{admitted, bounded};
+use super::safety::{admitted, bounded, scale};
 use super::simulator::Simulator;
 
 /// What is known when a decision is taken.
@@ -86,7 +86,7 @@ impl Decider {
         let every = sim.spec.rebalance_bars;
         let due = every > 0 && (now.row - sim.spec.first_row) % every == 0;
         let drifts = sim.spec.band >= 0 && sim.spec.drifts;
-        let mut news = due || drifts;
+        let mut news = due;
         self.seen.clear();
         for p in 0..n {
             let seen = now.signals.forecast(p);
@@ -107,8 +107,9 @@ impl Decider {
         for p in 0..n {
             self.flags[p].timed = self.flags[p].real && timed_out(sim, p, now);
         }
-        if news {
+        if news || drifts {
             self.want(sim, now, calls);
+            scale(sim, now, &self.target, &mut self.wanted, news);
         } else {
             self.wanted.clear();
             self.wanted.resize(n, None);

@@ -170,17 +170,6 @@ impl Ledger {
         total
     }
 
-    /// Signed value of all positions, summed over pairs in name order.
-    pub fn net(&self, bars: Bars<'_>) -> f64 {
-        let mut net = 0.0;
-        for (p, &q) in self.position.iter().enumerate() {
-            if q != 0 {
-                net += value_mark(q as f64, bars.close(p));
-            }
-        }
-        net
-    }
-
     /// Float equity, cash and gross, summed over pairs in name order; statistics use these very operations.
     pub fn marks(&self, bars: Bars<'_>) -> Marks {
         let cash = self.mark;

@@ -8,7 +8,7 @@ codes! {
         /// Free to trade.
         #[default]
         Normal = "NORMAL" 0,
-        /// Beyond an exposure limit, or without fresh prices.
+        /// Without fresh prices of what is held.
         Throttled = "THROTTLED" 1,
         /// After losing trades in a row.
         Cooldown = "COOLDOWN" 2,
@@ -60,7 +60,7 @@ codes! {
         StaleData = "STALE_DATA" 9,
         /// A price too far from the last close.
         PriceBand = "PRICE_BAND" 10,
-        /// Back within the limits that had throttled it.
+        /// Prices are fresh again.
         Within = "WITHIN" 20,
         /// The time of a cool-down or of a day was over.
         Timer = "TIMER" 21,
@@ -144,6 +144,6 @@ impl Limits {
 
     /// Whether more than a row's equity tells whether a limit is reached.
     pub fn stepwise(&self) -> bool {
-        self.black_swan >= 0 || self.stale_ns > 0 || self.max_gross >= 0 || self.max_net >= 0
+        self.black_swan >= 0 || self.stale_ns > 0
     }
 }

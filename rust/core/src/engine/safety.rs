@@ -6,7 +6,7 @@ use super::decision::{Decider, Now, open_remainder, submit};
 use super::ledger::Marks;
 use super::limits::{Effect, Safety, Trigger};
 use super::market::Bars;
-use super::number::{UNIT, times};
+use super::number::{UNIT, WIDE_FIX, WIDE_UNIT, floor_div, mul, narrow, times, to_lot};
 use super::order::Request;
 use super::simulator::Simulator;
 use super::watch::Breach;
@@ -18,9 +18,8 @@ impl Decider {
             return;
         }
         let before = sim.watch.effect();
-        let net = if sim.watch.limits.max_net >= 0 { sim.ledger.net(now.bars) } else { 0.0 };
         let (swan, stale) = (swan(sim, now.bars), stale(sim));
-        sim.watch.observe(now.time, marks.equity, marks.gross, net, swan, stale);
+        sim.watch.observe(now.time, marks.equity, swan, stale);
         let effect = sim.watch.effect();
         if effect < Effect::Halt {
             return;
@@ -90,6 +89,67 @@ pub(super) fn bounded(sim: &Simulator, p: usize, target: i64) -> i64 {
     target.min(reach.max(0)).max(reach.min(0))
 }
 
+/// Cuts targets so that together they stay within the exposure limits: all of them, or all of one side, alike.
+///
+/// What only drifting prices make too large is cut without a record (`news` false).
+pub(super) fn scale(sim: &mut Simulator, now: Now<'_>, target: &[i64], wanted: &mut [Option<i64>], news: bool) {
+    let limits = sim.watch.limits;
+    if limits.max_gross < 0 && limits.max_net < 0 {
+        return;
+    }
+    let worth = sim.ledger.equity(now.bars).max(0);
+    let mut given = wanted.to_vec();
+    let share = |limit: i64| floor_div(mul(worth, i128::from(limit)), WIDE_UNIT);
+    let gross: i128 = values(sim, now, target, &given).iter().map(|value| value.abs()).sum();
+    if limits.max_gross >= 0 && gross > share(limits.max_gross) {
+        let cut = Cut { trigger: Trigger::MaxGross, side: 0, whole: gross, most: share(limits.max_gross) };
+        cut.apply(sim, now, &mut given, news.then(|| (gross, worth, limits.max_gross)));
+    }
+    let now_worth = values(sim, now, target, &given);
+    let net: i128 = now_worth.iter().sum();
+    if limits.max_net >= 0 && net.abs() > share(limits.max_net) {
+        let whole: i128 = now_worth.iter().filter(|value| **value * net.signum() > 0).map(|value| value.abs()).sum();
+        let most = share(limits.max_net) + whole - net.abs();
+        let cut = Cut { trigger: Trigger::MaxNet, side: net.signum() as i64, whole, most };
+        cut.apply(sim, now, &mut given, news.then(|| (net.abs(), worth, limits.max_net)));
+    }
+    if !limits.shadow {
+        wanted.copy_from_slice(&given);
+    }
+}
+
+/// What each pair's target is worth at its last close; nothing where it has to stay out.
+fn values(sim: &Simulator, now: Now<'_>, target: &[i64], given: &[Option<i64>]) -> Vec<i128> {
+    let qty = |p: usize| if sim.stopped_row[p] >= 0 { 0 } else { given[p].unwrap_or(target[p]) };
+    (0..given.len()).map(|p| times(qty(p), now.bars.close(p))).collect()
+}
+
+/// A cut of all targets, or of those of one side, to a part of what they are worth together.
+struct Cut {
+    trigger: Trigger,
+    side: i64,
+    whole: i128,
+    most: i128,
+}
+
+impl Cut {
+    /// Cuts; records exposure, equity and limit where they are told.
+    fn apply(&self, sim: &mut Simulator, now: Now<'_>, given: &mut [Option<i64>], told: Option<(i128, i128, i64)>) {
+        if let Some((exposure, worth, limit)) = told {
+            let value = if worth > 0 { exposure as f64 / worth as f64 } else { 0.0 };
+            sim.watch.refuse(now.time, self.trigger, value, limit as f64 / UNIT as f64, -1, -1);
+        }
+        let share = floor_div(mul(self.most.max(0), WIDE_FIX), self.whole);
+        for (p, slot) in given.iter_mut().enumerate() {
+            let Some(wanted) = slot.filter(|wanted| *wanted != 0 && wanted.signum() * self.side >= 0) else { continue };
+            if sim.stopped_row[p] < 0 {
+                let size = narrow(floor_div(mul(i128::from(wanted.abs()), share), WIDE_FIX));
+                *slot = Some(wanted.signum() * to_lot(size, sim.spec.instruments[p].lot));
+            }
+        }
+    }
+}
+
 /// Passes the new order `id` through the limits: the quantity that may go; where that is none, why.
 pub(super) fn admitted(sim: &mut Simulator, now: Now<'_>, id: usize, qty: i64) -> (i64, Reason) {
     let answer = admit(sim, id, qty, now.bars);
@@ -97,8 +157,8 @@ pub(super) fn admitted(sim: &mut Simulator, now: Now<'_>, id: usize, qty: i64) -
         return (qty, Reason::None);
     }
     if sim.watch.effect() == Effect::None {
-        let pair = sim.orders[id].pair();
-        sim.watch.refuse(now.time, answer.trigger, answer.value, answer.limit, pair, id);
+        let pair = sim.orders[id].pair() as i64;
+        sim.watch.refuse(now.time, answer.trigger, answer.value, answer.limit, pair, id as i64);
     }
     if sim.watch.limits.shadow {
         return (qty, Reason::None);

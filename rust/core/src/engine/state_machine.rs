@@ -131,7 +131,9 @@ impl Engine {
     fn decide(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) {
         let Instant { row, open_time, bars, signals, .. } = *instant;
         self.remember(signals);
-        if (0..bars.len()).any(|p| bars.real(p)) && (instant.news || self.sim.watch.effect() != Effect::None || self.decider.concerned(&self.sim, row)) {
+        if (0..bars.len()).any(|p| bars.real(p))
+            && (instant.news || self.sim.watch.effect() != Effect::None || self.decider.concerned(&self.sim, row))
+        {
             let now = Now { row, time: open_time + self.sim.spec.timeframe_ns, bars, signals };
             self.decider.decide(&mut self.sim, now, calls);
         }

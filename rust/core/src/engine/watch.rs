@@ -5,7 +5,18 @@ use super::number::{UNIT, times};
 
 /// Fields of a recorded trigger; the last four are float64, given by their bits.
 pub const EVENT_FIELDS: [&str; 13] = [
-    "time", "trigger", "before", "after", "effect", "shadow", "pair", "order", "until", "value", "limit", "equity",
+    "time",
+    "trigger",
+    "before",
+    "after",
+    "effect",
+    "shadow",
+    "pair",
+    "order",
+    "until",
+    "value",
+    "limit",
+    "equity",
     "reference",
 ];
 /// How many of [`EVENT_FIELDS`] are floats.
@@ -188,7 +199,8 @@ impl Watch {
         }
         let over = (self.state == Safety::DailyHalt || self.state == Safety::Cooldown) && time >= self.until;
         let high = self.high.max(equity);
-        over || self.drawdown(high, equity) || (self.state < Safety::DailyHalt && self.day_loss(self.start(time, equity), equity))
+        over || self.drawdown(high, equity)
+            || (self.state < Safety::DailyHalt && self.day_loss(self.start(time, equity), equity))
     }
 
     /// Takes the marks of a row that changes no state.
@@ -227,18 +239,11 @@ impl Watch {
     }
 
     /// Takes an instant's marks, in the order: the day, what time ends, peaks, limits.
-    pub fn observe(
-        &mut self,
-        time: i64,
-        equity: f64,
-        gross: f64,
-        net: f64,
-        swan: Option<Breach>,
-        stale: Option<Breach>,
-    ) {
+    pub fn observe(&mut self, time: i64, equity: f64, swan: Option<Breach>, stale: Option<Breach>) {
         let day = self.day;
         self.note(time, equity);
-        if (self.day != day && self.state == Safety::DailyHalt) || (self.state == Safety::Cooldown && time >= self.until)
+        if (self.day != day && self.state == Safety::DailyHalt)
+            || (self.state == Safety::Cooldown && time >= self.until)
         {
             self.streak = 0;
             self.move_to(time, Trigger::Timer, Safety::Normal);
@@ -246,23 +251,17 @@ impl Watch {
         if self.state == Safety::Killed {
             return;
         }
-        let limits = self.limits;
-        let throttles = [
-            self.exposure(Trigger::MaxGross, limits.max_gross, gross),
-            self.exposure(Trigger::MaxNet, limits.max_net, net.abs()),
-            stale,
-        ];
-        if self.state == Safety::Throttled && throttles.iter().all(Option::is_none) {
+        let cooldown_ns = self.limits.cooldown_ns;
+        if self.state == Safety::Throttled && stale.is_none() {
             self.move_to(time, Trigger::Within, Safety::Normal);
         }
         let before = self.state;
-        let [gross, net, stale] = throttles;
-        for breach in [self.system(), swan, self.loss(), self.trades(), self.losses(), gross, net, stale] {
+        for breach in [self.system(), swan, self.loss(), self.trades(), self.losses(), stale] {
             let Some(breach) = breach.filter(|breach| breach.state > before) else { continue };
             if breach.state > self.state {
                 (self.state, self.cause) = (breach.state, breach.trigger);
                 self.until = match breach.state {
-                    Safety::Cooldown => time + limits.cooldown_ns,
+                    Safety::Cooldown => time + cooldown_ns,
                     Safety::DailyHalt => (time.div_euclid(DAY) + 1) * DAY,
                     _ => 0,
                 };
@@ -295,14 +294,6 @@ impl Watch {
             .then(|| Breach::of(Trigger::MaxLosses, Safety::Cooldown, streak as f64, most as f64, 0.0))
     }
 
-    fn exposure(&self, trigger: Trigger, most: i64, held: f64) -> Option<Breach> {
-        let limit = rate(most);
-        (most >= 0 && held > limit * self.equity && held > 0.0).then(|| {
-            let value = if self.equity > 0.0 { held / self.equity } else { 0.0 };
-            Breach::of(trigger, Safety::Throttled, value, limit, 0.0)
-        })
-    }
-
     fn move_to(&mut self, time: i64, trigger: Trigger, state: Safety) {
         let before = std::mem::replace(&mut self.state, state);
         (self.cause, self.until) = (Trigger::None, 0);
@@ -324,9 +315,9 @@ impl Watch {
     }
 
     /// Records that an order was cut or refused on its own account; the state stays.
-    pub fn refuse(&mut self, time: i64, trigger: Trigger, value: f64, limit: f64, pair: usize, order: usize) {
-        let breach = Breach { pair: pair as i64, ..Breach::of(trigger, self.state, value, limit, 0.0) };
-        self.record(time, breach, self.state, order as i64);
+    pub fn refuse(&mut self, time: i64, trigger: Trigger, value: f64, limit: f64, pair: i64, order: i64) {
+        let breach = Breach { pair, ..Breach::of(trigger, self.state, value, limit, 0.0) };
+        self.record(time, breach, self.state, order);
     }
 
     /// Begins anew, as a user says: peaks and the day count from the equity that there is.
