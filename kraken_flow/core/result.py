@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kraken_flow.core.limits import Safety, Trigger
 from kraken_flow.core.units import FloatArray, Int64Array
+from kraken_flow.core.watch import columns_of
 
 Columns = dict[str, NDArray[np.int64]]
 
@@ -70,7 +71,7 @@ class Result:
     final_positions: Int64Array
     tags: tuple[str, ...] = ("",)
     counts: dict[str, int] = field(default_factory=dict)
-    risk: dict[str, NDArray[Any]] = field(default_factory=dict)
+    risk: dict[str, NDArray[Any]] = field(default_factory=lambda: columns_of(()))
 
     @cached_property
     def _cash_and_gross(self) -> tuple[FloatArray, FloatArray]:

@@ -4,9 +4,11 @@ It is a fold of what the engine sees, so that a session that is read again from 
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kraken_flow.core.limits import Effect, Limits, Safety, Trigger
 from kraken_flow.core.times import DAY
@@ -211,7 +213,12 @@ class Watch:
         if profit:
             self.streak = self.streak + 1 if profit < 0 else 0
 
-    def columns(self) -> dict[str, np.ndarray]:
-        """Return what was recorded: integers, then float64, one column per field."""
-        found = {name: np.array([getattr(e, name) for e in self.events], np.int64) for name in INTEGERS}
-        return found | {name: np.array([getattr(e, name) for e in self.events], np.float64) for name in FLOATS}
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return what was recorded."""
+        return columns_of(self.events)
+
+
+def columns_of(events: Sequence[Event]) -> dict[str, NDArray[Any]]:
+    """Return recorded triggers as columns, one per field: int64, then float64."""
+    found: dict[str, NDArray[Any]] = {n: np.array([getattr(e, n) for e in events], np.int64) for n in INTEGERS}
+    return found | {name: np.array([getattr(e, name) for e in events], np.float64) for name in FLOATS}

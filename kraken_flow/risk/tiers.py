@@ -8,7 +8,7 @@ from kraken_flow.core.limits import Effect, Limits
 from kraken_flow.core.node import Factor, Fraction, Positive, node
 from kraken_flow.core.times import parse_duration
 from kraken_flow.core.units import rate
-from kraken_flow.risk.position import PositionRisk
+from kraken_flow.risk.position import PositionLimits, PositionRisk
 
 EffectName = Literal["reduce_only", "halt", "flatten"]
 
@@ -57,6 +57,10 @@ class TieredRisk(PositionRisk):
     """Limits per position, per day and for the whole system, the same in every mode."""
 
     kernel: ClassVar[str | None] = "position"
+    position: PositionLimits = PositionLimits()
+    """Limits per position."""
+    rearm: str = "on_change"
+    """When a stopped-out pair may enter again: `on_change` of its forecast, `next_bar`, or `bars:N`."""
     day: DayLimits = DayLimits()
     """Limits of a UTC day."""
     system: SystemLimits = SystemLimits()

@@ -136,7 +136,7 @@ def _plain(column: pa.Array) -> Iterable[Any]:
         exact: list[str] = arrow.decimal_text(column).to_pylist()
         return (value or None for value in exact)
     if pa.types.is_timestamp(column.type):
-        return map(iso, column.cast(pa.int64()).to_numpy(zero_copy_only=False).tolist())
+        return (None if ns is None else iso(ns) for ns in column.cast(pa.int64()).to_pylist())
     if pa.types.is_floating(column.type):
         values = column.to_numpy(zero_copy_only=False)
         return (value if finite else None for value, finite in zip(values.tolist(), np.isfinite(values), strict=True))

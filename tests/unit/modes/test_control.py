@@ -65,7 +65,7 @@ def test_a_session_obeys_and_its_journal_replays(session, capsys):
     assert main(["mode=status", "mode.run=out"]) == 2
 
 
-@pytest.mark.parametrize("mode", ["pause", "resume", "flatten", "status"])
+@pytest.mark.parametrize("mode", ["pause", "resume", "flatten", "reset", "status"])
 def test_there_has_to_be_a_session(mode, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([f"mode={mode}"]) == 2
