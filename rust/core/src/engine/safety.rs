@@ -103,7 +103,7 @@ pub(super) fn scale(sim: &mut Simulator, now: Now<'_>, target: &[i64], wanted: &
     let gross: i128 = values(sim, now, target, &given).iter().map(|value| value.abs()).sum();
     if limits.max_gross >= 0 && gross > share(limits.max_gross) {
         let cut = Cut { trigger: Trigger::MaxGross, side: 0, whole: gross, most: share(limits.max_gross) };
-        cut.apply(sim, now, &mut given, news.then(|| (gross, worth, limits.max_gross)));
+        cut.apply(sim, now, &mut given, news.then_some((gross, worth, limits.max_gross)));
     }
     let now_worth = values(sim, now, target, &given);
     let net: i128 = now_worth.iter().sum();
@@ -111,7 +111,7 @@ pub(super) fn scale(sim: &mut Simulator, now: Now<'_>, target: &[i64], wanted: &
         let whole: i128 = now_worth.iter().filter(|value| **value * net.signum() > 0).map(|value| value.abs()).sum();
         let most = share(limits.max_net) + whole - net.abs();
         let cut = Cut { trigger: Trigger::MaxNet, side: net.signum() as i64, whole, most };
-        cut.apply(sim, now, &mut given, news.then(|| (net.abs(), worth, limits.max_net)));
+        cut.apply(sim, now, &mut given, news.then_some((net.abs(), worth, limits.max_net)));
     }
     if !limits.shadow {
         wanted.copy_from_slice(&given);
