@@ -106,6 +106,11 @@ class BacktestResult:
         """One row per decision bar."""
         return _frame(self.tables, "equity")
 
+    @cached_property
+    def risk(self) -> "pd.DataFrame":
+        """One row per trigger of a limit of day or system."""
+        return _frame(self.tables, "risk")
+
 
 def _frame(tables: Tables, name: str) -> "pd.DataFrame":
     frame: pd.DataFrame = getattr(tables, name).to_pandas()

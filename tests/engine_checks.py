@@ -14,7 +14,15 @@ from kraken_flow.core.orders import FillPath, Liquidity, LogKind, OrderType, Rea
 from kraken_flow.core.result import Columns, Result, join128
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.units import UNIT
+from tests.limit_checks import limits_hold
 
+REFUSED = (
+    Reason.BELOW_MIN_QTY,
+    Reason.BELOW_MIN_COST,
+    Reason.PRICE_BAND,
+    *(reason for reason in Reason if Reason.MAX_LOSS <= reason <= Reason.STALE_DATA),
+)
+"""Why an order is refused before it is sent."""
 PROTECTIVE = frozenset({Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP})
 Row = dict[str, int]
 Check = Callable[[Spec, Market, Result], None]
@@ -153,7 +161,7 @@ def orders_add_up(spec: Spec, market: Market, result: Result) -> None:
             assert order["filled"] == 0, "a rejected order filled"
         if state in (State.REJECTED, State.CANCELLED, State.EXPIRED):
             assert end is not Reason.NONE, "an order ended without a reason"
-        refused = end in (Reason.BELOW_MIN_QTY, Reason.BELOW_MIN_COST, Reason.PRICE_BAND)
+        refused = state is State.REJECTED and end in REFUSED
         assert submitted[number] == (0 if refused else 1), "not one line per order sent"
         if not refused:
             assert order["qty"] % instrument.lot == 0, "off the lot grid"
@@ -254,6 +262,7 @@ CHECKS: tuple[Check, ...] = (
     reducing_orders_never_flip,
     exposure_stays_affordable,
     one_decision_per_instant,
+    limits_hold,
 )
 """All checks that need nothing but the result."""
 

@@ -12,6 +12,7 @@ from kraken_flow.core.feature import Source
 from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import Instrument
+from kraken_flow.core.limits import Limits
 from kraken_flow.core.market import Market
 from kraken_flow.core.orders import LogKind, Reason, Side
 from kraken_flow.core.result import Result
@@ -118,6 +119,9 @@ class _Risk(Risk):
 
     def protection(self) -> Protection:
         return self._inner.protection()
+
+    def limits(self) -> Limits:
+        return self._inner.limits()
 
     def rearm_bars(self) -> int:
         return self._inner.rearm_bars()

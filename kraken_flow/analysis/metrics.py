@@ -10,6 +10,7 @@ from kraken_flow.analysis import returns
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.flows import spent
 from kraken_flow.analysis.returns import Value
+from kraken_flow.analysis.safety import halted_share, killed_at
 from kraken_flow.analysis.tail_report import tail_metrics
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.times import DAY, YEAR
@@ -129,7 +130,7 @@ def measure(run: FinishedRun) -> dict[str, Any]:
     for name, value in list(shown.items()):
         if isinstance(value, float) and not math.isfinite(value):
             shown[name], reasons[name] = None, "not_finite"
-    result = run.result
+    result, killed = run.result, killed_at(run)
     speed = run.bars / run.elapsed_s if run.elapsed_s > 0 else None
     if speed is None:
         reasons["bars_per_s"] = "not_measured"
@@ -148,9 +149,9 @@ def measure(run: FinishedRun) -> dict[str, Any]:
         "elapsed_s": run.elapsed_s,
         "bars_per_s": speed,
         "engine": result.engine,
-        "halted_share": 0.0,
-        "killed_at": None,
-        "null_reasons": {"killed_at": "not_killed"} | reasons,
+        "halted_share": halted_share(run),
+        "killed_at": killed,
+        "null_reasons": ({"killed_at": "not_killed"} if killed is None else {}) | reasons,
     }
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from kraken_flow.core.counterfactual import SignalStatistics
 from kraken_flow.core.feature import Source
 from kraken_flow.core.instrument import Instrument
+from kraken_flow.core.limits import NO_LIMITS, Limits
 from kraken_flow.core.market import Market
 from kraken_flow.core.node import Node
 from kraken_flow.core.orders import OrderType, Side, Tif
@@ -116,6 +117,10 @@ class Risk(Node):
     def protection(self) -> Protection:
         """Return what is attached to every opened position."""
         return Protection()
+
+    def limits(self) -> Limits:
+        """Return the limits of a day and of the system, which either engine keeps itself; none unless overridden."""
+        return NO_LIMITS
 
     def rearm_bars(self) -> int:
         """Return after how many bars a stopped-out pair may enter again; 0: when its forecast changes."""

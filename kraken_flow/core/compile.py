@@ -51,6 +51,7 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
         scripted=scripted,
         marked=bool(market.marks),
         funded=bool(market.funding),
+        limits=risk.limits(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from kraken_flow.core import safety
 from kraken_flow.core.account import View
 from kraken_flow.core.contract import unit_price
 from kraken_flow.core.errors import UserError
@@ -52,7 +53,8 @@ class Decider:
         rearmed = [self._rearm(p, changed[p]) if state[p] == REAL else False for p in range(n)]
         timed = [state[p] == REAL and self._timed_out(p) for p in range(n)]
         drifts = self.spec.band >= 0 and self.spec.portfolio.drifts
-        wanted = self._wanted() if due or drifts or any(changed) or any(rearmed) else [None] * n
+        news = due or any(changed) or any(rearmed)
+        wanted = safety.scaled(self, self._wanted(), news) if news or drifts else [None] * n
         expired = [
             state[p] == REAL and not (changed[p] and self._leaves(p, wanted[p])) and self._time_stop(p)
             for p in range(n)
@@ -77,6 +79,7 @@ class Decider:
                     target = new
             if self.paused:
                 target = self._reduced(p, target)
+            target = safety.bounded(self, p, target)
             acts = changed[p] or rearmed[p] or due or target != standing or expired[p] or timed[p]
             if acts:
                 self._order(p, target, standing, requests, expired[p], timed[p])
@@ -87,8 +90,12 @@ class Decider:
 
         Paused, orders that would open or enlarge a position are taken back and no new ones are sent; protection, exits
         and reductions go on, that of an order taken back which was to turn a position included. To flatten takes back
-        all but protection, closes every position at the market, and keeps each pair out until its forecast changes.
+        all but protection, closes every position at the market, and keeps each pair out until its forecast changes. A
+        reset ends what a limit of the account began.
         """
+        if what is Control.RESET:
+            self.sim.watch.reset(self.view.time)
+            return
         self.paused = self.paused if what is Control.FLATTEN else what is Control.PAUSE
         if what is Control.RESUME:
             return
@@ -108,7 +115,7 @@ class Decider:
     def _reducing(self, p: int, flatten: bool) -> list[OrderRequest]:
         """Return the market order that reduces a pair's position to its target, where no order under way does."""
         position, target = self.sim.ledger.position[p], self.target[p]
-        under_way = 0 if flatten else self._open_remainder(p, position)
+        under_way = 0 if flatten else self.open_remainder(p, position)
         delta = _toward_zero(target - position - under_way, self.spec.instruments[p].lot)
         if delta * position >= 0:
             return []
@@ -182,7 +189,7 @@ class Decider:
     def _own(self, p: int) -> list[Order]:
         return [o for o in self.sim.live[p] if o.own and o.group is None and o.alive and o.cancel_at < 0]
 
-    def _open_remainder(self, p: int, position: int) -> int:
+    def open_remainder(self, p: int, position: int) -> int:
         """Return the signed quantity that own working orders can still fill; reduce-only ones at most the position.
 
         A protective order counts once it was triggered: its remainder is a market order under way.
@@ -208,7 +215,7 @@ class Decider:
             for order in self._own(p):
                 sim.cancel(order, Reason.TARGET_CHANGED, view.time)
         position = sim.ledger.position[p]
-        open_remainder = self._open_remainder(p, position)
+        open_remainder = self.open_remainder(p, position)
         instrument = self.spec.instruments[p]
         delta = _toward_zero(target - position - open_remainder, instrument.lot)
         if delta == 0:
@@ -268,9 +275,13 @@ class Decider:
         if order.stop:
             order.stop = order.level = _toward_side(order.stop, tick, side)
         close = view.price[request.pair]
-        reason = Reason.NONE
-        if refused:
-            reason = Reason.PAUSED
+        reason = Reason.PAUSED if refused else Reason.NONE
+        if not refused and qty > 0 and sim.watch.limits.on:
+            admitted, reason = safety.admitted(self, order, qty)
+            if not reason:
+                qty = order.qty = order.allowed = admitted
+        if reason:
+            pass
         elif qty <= 0 or qty < instrument.qty_min:
             reason = Reason.BELOW_MIN_QTY
             order.qty = order.allowed = request.qty

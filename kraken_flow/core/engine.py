@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kraken_flow.core import borrow
+from kraken_flow.core import borrow, safety
 from kraken_flow.core.account import View
 from kraken_flow.core.contract import MarginMode
 from kraken_flow.core.costs import FeeSchedule
@@ -21,6 +21,7 @@ from kraken_flow.core.simulator import Bars, Simulator
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import YEAR
 from kraken_flow.core.units import CASH_UNIT, Int64Array
+from kraken_flow.core.watch import Watch
 
 _CHUNK = 4096
 
@@ -49,6 +50,7 @@ class Engine:
             protection=[None] * n,
             entry_row=[-1] * n,
             stopped_row=[-1] * n,
+            watch=Watch(spec.limits, spec.cash, n),
             cap_left=[0] * n,
             loan_due=[0] * n,
         )
@@ -110,6 +112,7 @@ class Engine:
         view.aux = dict(aux)
         sim.sigma = view.aux.get("sigma", [])
         sim.mean_volume = view.aux.get("mean_volume", [])
+        safety.observe(self.decider, equity)
         if REAL in bars.state:
             self.decider.decide(spec.first_row)
 
@@ -124,7 +127,8 @@ class Engine:
         working = sum(order.alive for orders in sim.live for order in orders)
         equity = self.equity[-1] if self.equity else self.spec.cash / CASH_UNIT
         disarmed = [row >= 0 for row in sim.stopped_row]
-        return Standing(equity, sim.ledger.wallet(), list(sim.ledger.position), working, disarmed)
+        held = list(sim.ledger.position)
+        return Standing(equity, sim.ledger.wallet(), held, working, disarmed, sim.watch.state, sim.watch.cause)
 
     def result(self) -> Result:
         """Return everything recorded so far as columns."""
@@ -142,6 +146,7 @@ class Engine:
             basis=tuple(self.sim.ledger.basis) if any(self.sim.ledger.contracts) else (),
             tags=self.spec.tags,
             counts=dict(self.record.counts),
+            risk=self.sim.watch.columns(),
         )
 
 

@@ -99,6 +99,15 @@ class Reason(Word):
     STALE_GAP = 33
     TIMEOUT = 34
     PAUSED = 35
+    MAX_LOSS = 40
+    MAX_TRADES = 41
+    MAX_LOSSES = 42
+    MAX_DRAWDOWN = 43
+    MAX_GROSS = 44
+    MAX_NET = 45
+    MAX_POSITIONS = 46
+    BLACK_SWAN = 47
+    STALE_DATA = 48
 
 
 class Control(Word):
@@ -107,6 +116,7 @@ class Control(Word):
     PAUSE = 0
     RESUME = 1
     FLATTEN = 2
+    RESET = 3
 
 
 class Liquidity(Word):

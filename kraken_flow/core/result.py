@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kraken_flow.core.limits import Safety, Trigger
 from kraken_flow.core.units import FloatArray, Int64Array
+from kraken_flow.core.watch import columns_of
 
 Columns = dict[str, NDArray[np.int64]]
 
@@ -18,7 +21,7 @@ class Standing:
 
     Parameters: `equity` at the last close, quote currency; `cash` exact, units of 10^-16; `position` per pair, units of
     10^-8; `working` the number of orders that can still fill; `disarmed` per pair whether a protective exit keeps it
-    out of the market.
+    out of the market; `safety` where it stands with its limits, and `cause` what brought it there.
     """
 
     equity: float
@@ -26,6 +29,8 @@ class Standing:
     position: list[int]
     working: int
     disarmed: list[bool]
+    safety: Safety = Safety.NORMAL
+    cause: Trigger = Trigger.NONE
 
 
 @dataclass
@@ -52,6 +57,8 @@ class Result:
         int64 of shape (n_pairs,), units of 10^-8.
     counts
         Plain counters: ambiguous_bars, detail_fallback_bars, funds_cuts, impact_without_estimate, ...
+    risk
+        What the account's limits recorded, a row per trigger: the fields of `core.watch`, int64 and then float64.
     """
 
     engine: str
@@ -71,6 +78,7 @@ class Result:
     basis: tuple[int, ...] = ()
     """What each pair's open perpetual was entered at, units of 10^-16: `final_cash` holds it, and its value replaces
     it in equity. Empty for spot."""
+    risk: dict[str, NDArray[Any]] = field(default_factory=lambda: columns_of(()))
 
     @cached_property
     def _cash_and_gross(self) -> tuple[FloatArray, FloatArray]:

@@ -217,9 +217,10 @@ class Session:
         """Do what a user says between two instants, at `time` ns UTC; return what it brought.
 
         Pause sends no order that opens or enlarges a position, resume ends that, flatten closes everything and keeps
-        each pair out until its forecast changes.
+        each pair out until its forecast changes; reset ends what a limit of the account began, a kill too.
         """
-        self.paused = self.paused if what is Control.FLATTEN else what is Control.PAUSE
+        if what in {Control.PAUSE, Control.RESUME}:
+            self.paused = what is Control.PAUSE
         return self.account.control(what, time)
 
     def market(self) -> Market:

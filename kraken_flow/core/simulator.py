@@ -19,6 +19,7 @@ from kraken_flow.core.recorder import Recorder
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.terms import Slippage
 from kraken_flow.core.units import FIX_NAN, UNIT
+from kraken_flow.core.watch import Change, Watch
 from kraken_flow.core.working import Group, Order
 
 
@@ -56,6 +57,8 @@ class Simulator:
     """Row of the fill that opened the position."""
     stopped_row: list[int]
     """Row of the last protective exit while disarmed, -1 when armed."""
+    watch: Watch
+    """Where the account stands with its limits."""
     sigma: list[int] = field(default_factory=list)
     mean_volume: list[int] = field(default_factory=list)
     row: int = 0
@@ -341,6 +344,10 @@ class Simulator:
         order.filled += qty
         slip = abs(notional - self.ledger.notional(p, qty, printed))
         self.record.fill(self, order, qty, price, fee, fee_base, slip, liquidity)
+        lot = self.spec.instruments[p].lot
+        self.watch.fill(
+            p, order.side, qty, price, fee, Change(before, self.ledger.position[p], lot, self.ledger.inverse[p])
+        )
         if order.remaining == 0 and order.allowed == order.qty:
             order.move(State.FILLED)
         market = self.bars.open[p] if self.open_phase else printed

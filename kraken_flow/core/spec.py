@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from kraken_flow.core.account import Execution, Portfolio, Protection, Risk
 from kraken_flow.core.instrument import Instrument
+from kraken_flow.core.limits import NO_LIMITS, Limits
 from kraken_flow.core.orders import OrderRequest
 from kraken_flow.core.terms import Terms
 
@@ -44,3 +45,5 @@ class Spec(Terms):
         """Whether the ledger keeps entry values: for perpetuals, margin and borrowed coins."""
         derived = self.margin.mode or self.borrow.every_ns or any(i.settle for i in self.instruments)
         return bool(derived)
+
+    limits: Limits = NO_LIMITS

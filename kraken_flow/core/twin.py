@@ -13,12 +13,14 @@ from kraken_flow.core.account import Execution, Portfolio, Protection, Risk, Vie
 from kraken_flow.core.contract import MarginMode, unit_price
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.funding import by_row
+from kraken_flow.core.limits import Safety, Trigger
 from kraken_flow.core.market import Market, PairColumns
 from kraken_flow.core.orders import OrderRequest, Side
 from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import YEAR
 from kraken_flow.core.units import CASH_UNIT, TOO_LARGE, FloatArray, Int64Array
+from kraken_flow.core.watch import FLOATS
 
 Account = Callable[[], tuple[FloatArray, FloatArray]]
 NODES = ("portfolio", "risk", "execution")
@@ -140,10 +142,10 @@ class Stepper:
     def standing(self) -> Standing:
         """Return the account as it stands."""
         cash, position = self._engine.balances()
-        working, disarmed = self._engine.standing()
+        working, disarmed, state, cause = self._engine.standing()
         marks = self._engine.marks()
         equity = self._spec.cash / CASH_UNIT if marks is None else marks[0]
-        return Standing(equity, cash, position.tolist(), working, disarmed)
+        return Standing(equity, cash, position.tolist(), working, disarmed, Safety(state), Trigger(cause))
 
     def result(self) -> Result:
         """Return everything recorded so far."""
@@ -173,7 +175,13 @@ def _as_result(native: ModuleType, spec: Spec, done: Mapping[str, Any], equity: 
         counts=done["counts"],
         flows=_named(fields["flows"], done["flows"]) if tracked else {},
         basis=tuple(done["basis"]) if any(i.settle for i in spec.instruments) else (),
+        risk=_events(_named(fields["risk"], done["risk"])),
     )
+
+
+def _events(columns: Columns) -> dict[str, NDArray[Any]]:
+    """Return recorded triggers with their numbers as the float64 whose bits the extension gives."""
+    return {name: column.view(np.float64) if name in FLOATS else column for name, column in columns.items()}
 
 
 def _named(fields: Sequence[str], table: NDArray[np.int64]) -> Columns:
@@ -204,6 +212,7 @@ def arguments(spec: Spec) -> dict[str, object]:
         "periods_root": isqrt(10**18 * YEAR // spec.timeframe_ns),
         "aux": list(spec.aux),
         "requests": [(time, _request(request, tags)) for time, request in spec.requests],
+        "limits": vars(spec.limits),
     }
 
 

@@ -1,4 +1,4 @@
-"""Modes `pause`, `resume` and `flatten`: what a user tells a running session from outside."""
+"""Modes `pause`, `resume`, `flatten` and `reset`: what a user tells a running session from outside."""
 
 import time
 from pathlib import Path
@@ -19,6 +19,7 @@ _PATIENCE_S = 20.0
 _DONE = {
     Control.PAUSE: "paused: positions are only reduced until mode=resume",
     Control.RESUME: "resumed: new signals are traded again",
+    Control.RESET: "reset: losses and peaks count anew from now on",
     Control.FLATTEN: "flattened: closing orders are sent; each pair stays out until its forecast changes",
 }
 
@@ -88,5 +89,14 @@ class Flatten(Order):
     """Tell a running session to close every position at the market."""
 
     what = Control.FLATTEN
+    run: str = LATEST
+    """Folder of the session."""
+
+
+@node
+class Reset(Order):
+    """Tell a session that a limit of the account stopped, or killed, to trade again; losses count from now on."""
+
+    what = Control.RESET
     run: str = LATEST
     """Folder of the session."""

@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from kraken_flow.core.limits import Safety
+from kraken_flow.core.result import Standing
 from kraken_flow.core.session import News, Session
 from kraken_flow.core.times import iso
 from kraken_flow.core.units import CASH_UNIT, text
@@ -67,6 +69,7 @@ class Watch:
         now = self.session.account.standing()
         held = sum(position != 0 for position in now.position)
         said = f"{self._when()}: equity {now.equity:,.2f}, positions {held}, orders {self.orders}, fills {self.fills}"
+        said += _stands(now)
         return ", ".join(filter(None, (said, self._source())))
 
     def _when(self) -> str:
@@ -88,6 +91,7 @@ def drawn(session: Session, head: str, orders: int, fills: int) -> Group:
     now, start = session.account.standing(), session.spec.cash / CASH_UNIT
     words = Text.assemble(
         (head, "bold"),
+        (_stands(now), "bold red"),
         f"  equity {now.equity:,.2f} ({now.equity / start - 1:+.2%})  cash {now.cash / CASH_UNIT:,.2f}",
         f"  orders {orders}, working {now.working}, fills {fills}",
     )
@@ -99,3 +103,8 @@ def drawn(session: Session, head: str, orders: int, fills: int) -> Group:
         state = "out until its forecast changes" if out else "protected" if held and session.protects else ""
         table.add_row(pair, text(close), text(held) if held else "flat", value, state)
     return Group(words, table)
+
+
+def _stands(now: Standing) -> str:
+    """Say where the account stands with its limits, where that is not as usual."""
+    return "" if now.safety is Safety.NORMAL else f"  {now.safety.word.upper()} by {now.cause.word}"

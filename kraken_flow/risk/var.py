@@ -11,12 +11,13 @@ from kraken_flow.core.feature import Source
 from kraken_flow.core.node import Fraction, Positive, node
 from kraken_flow.core.times import parse_duration
 from kraken_flow.core.units import FIX, FIX_NAN, fix
-from kraken_flow.risk.position import PositionLimits, PositionRisk
+from kraken_flow.risk.position import PositionLimits
+from kraken_flow.risk.tiers import TieredRisk
 
 
 @node
-class VarRisk(PositionRisk):
-    """Limits per position, and its share of a value at risk of the book.
+class VarRisk(TieredRisk):
+    """Limits per position, of day and system, and each position's share of a value at risk of the book.
 
     A book is never at risk of more than its positions one by one, whatever the correlations: each may be at risk of
     `max_var` / pairs, so that all together are of at most `max_var`. That asks nothing of other pairs, and so holds for

@@ -14,6 +14,7 @@ from kraken_flow.analysis.data_summary import data_summary
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.flows import spent as flows_of
 from kraken_flow.analysis.metrics import costs, short_sample
+from kraken_flow.analysis.safety import Kill, first_kill, lines
 from kraken_flow.analysis.tail_report import tail_facts
 from kraken_flow.core.times import iso, timeframe_name
 from kraken_flow.core.units import CASH_UNIT
@@ -37,6 +38,7 @@ _DATA_HEADS = {
     "dropped": "Dropped",
     "outliers": "Jumps",
 }
+_MOST_EVENTS = 20
 _CRYPTO_QUOTES = frozenset({"BTC", "XBT", "ETH"})
 
 
@@ -72,10 +74,15 @@ class Report:
         """Print everything."""
         out = self.console = console or self.console
         run = self.run
+        if kill := first_kill(run):
+            self.say(f"{_killed(kill)} {kill.text()}")
+            self.say("")
         for table in self._trade_tables():
             out.print(table, "")
         out.print(self._facts("SUMMARY METRICS", self._summary()), "")
         out.print(self._facts("COSTS", self._costs()), "")
+        if len(run.result.risk["time"]):
+            out.print(self._risk(), "")
         out.print(self._data(), "")
         for note in [*run.market.notes, *self.notes]:
             out.print(f"note: {note}", markup=False)
@@ -150,6 +157,8 @@ class Report:
         run, market = self.run, self.run.market
         n_open = int((~run.trips.closed).sum())
         flag = "  (short sample, under 90 days)" if short_sample(run) else ""
+        if kill := first_kill(run):
+            yield _killed(kill), kill.text()
         if len(run.closes):
             yield "Backtesting from", iso(int(run.closes[0]) - market.timeframe_ns)
             yield "Backtesting to", iso(int(run.closes[-1]))
@@ -182,6 +191,20 @@ class Report:
         yield "Share of the span halted", f"{self.metrics['halted_share']:.1%}"
         yield "Market change %", _percent(summary.market_change(run))
 
+    def _risk(self) -> Table:
+        """Return what the limits of day and system did, the newest left out where there is too much of it."""
+        found = list(lines(self.run))
+        shadow = bool(self.run.result.risk["shadow"].any())
+        title = "RISK EVENTS (not acted upon)" if shadow else "RISK EVENTS"
+        table = Table(title=self._title(title), **_PLAIN)
+        for head in ("Time", "Limit", "State", "Measured"):
+            table.add_column(head, overflow="fold")
+        for line in found[:_MOST_EVENTS]:
+            table.add_row(*line)
+        if len(found) > _MOST_EVENTS:
+            table.add_row(f"{len(found) - _MOST_EVENTS:,} more in risk.parquet")
+        return table
+
     def _costs(self) -> Iterable[tuple[str, str]]:
         run = self.run
         spent, flows = costs(run), flows_of(run.result)
@@ -206,6 +229,10 @@ class Report:
         for row in data_summary(market):
             table.add_row(str(row["pair"]), str(row["first"])[:10], *(str(row[kind]) for kind in _DATA_HEADS))
         return table
+
+
+def _killed(kill: Kill) -> str:
+    return "Would have been killed" if kill.shadow else "Killed"
 
 
 def _percent(value: float, places: int = 2) -> str:

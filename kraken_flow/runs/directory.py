@@ -20,7 +20,8 @@ MANIFEST = "manifest.json"
 MADE_BY = "kraken-flow"
 FILES = (
     *("config.yaml", "overrides.yaml", "metrics.json", "orders.parquet", "fills.parquet", "trades.parquet"),
-    *("equity.parquet", "orders.log", "ledger.log", "journal", "report.html", "leaderboard.csv", "leaderboard.json"),
+    *("equity.parquet", "risk.parquet", "orders.log", "ledger.log", "journal", "report.html"),
+    *("leaderboard.csv", "leaderboard.json"),
     *("audit.json", MANIFEST),
 )
 """What we may have written into a folder, besides `run.log` with its rotations and the numbered members of a sweep."""

@@ -52,7 +52,8 @@ def export(past: PastRun, form: str, folder: Path) -> dict[str, Path]:
     Parameters: `form` csv or json. Raises `UserError` before anything is written where a file of that name is there
     that no export wrote, or that was edited since.
     """
-    sheets = [*(_table(past, name) for name in TABLES), *_journal(past)]
+    written = [name for name in TABLES if name != "risk" or (past.folder / "risk.parquet").exists()]
+    sheets = [*(_table(past, name) for name in written), *_journal(past)]
     targets = {sheet.name: folder / f"{sheet.name}.{form}" for sheet in sheets}
     known = _written_before(folder)
     taken = [str(path) for path in targets.values() if path.exists() and _foreign(path, known)]
@@ -137,7 +138,7 @@ def _plain(column: pa.Array) -> Iterable[Any]:
         exact: list[str] = arrow.decimal_text(column).to_pylist()
         return (value or None for value in exact)
     if pa.types.is_timestamp(column.type):
-        return map(iso, column.cast(pa.int64()).to_numpy(zero_copy_only=False).tolist())
+        return (None if ns is None else iso(ns) for ns in column.cast(pa.int64()).to_pylist())
     if pa.types.is_floating(column.type):
         values = column.to_numpy(zero_copy_only=False)
         return (value if finite else None for value, finite in zip(values.tolist(), np.isfinite(values), strict=True))

@@ -22,13 +22,13 @@ LATEST = "runs/latest"
 """The run that is meant where none is named."""
 LOGS = {"orders.log": "order_log_sha256", "ledger.log": "ledger_sha256"}
 """The hashed texts, and where `metrics.json` has their hashes."""
-TABLES = ("orders", "fills", "trades", "equity")
+TABLES = ("orders", "fills", "trades", "equity", "risk")
 """The tables of a run, each a parquet file."""
 IN_MEMORY = "memory"
 """The path of candles that a program gave."""
 _NOT_FILES = ("sample:", IN_MEMORY)
 """How the paths of data begin that was read from no file."""
-_NEEDED = ("config.yaml", "metrics.json", *LOGS, *(f"{name}.parquet" for name in TABLES))
+_NEEDED = ("config.yaml", "metrics.json", *LOGS, *(f"{name}.parquet" for name in TABLES if name != "risk"))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The parquet tables of a run: orders, fills, trades, equity."""
+"""The parquet tables of a run: orders, fills, trades, equity, and what the limits of the account recorded."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,7 @@ from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import drawdowns
 from kraken_flow.analysis.trips import base_fees
 from kraken_flow.analysis.wide import Wide
+from kraken_flow.core.limits import Effect, Safety, Trigger
 from kraken_flow.core.orders import Liquidity, OrderType, Reason, Side, State, Tif
 from kraken_flow.core.units import Int64Array
 from kraken_flow.runs import arrow
@@ -144,6 +145,27 @@ class Tables:
             "mfe": arrow.floats(mfe),
             "tag": arrow.pick(result.tags, result.orders["tag"][entry_order]),
             "exit_reason": arrow.words(Reason, exit_reasons(run)),
+        }
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+    @cached_property
+    def risk(self) -> pa.Table:
+        """One row per trigger of a limit of day or system, with the numbers that caused it; `until` ends its state."""
+        run, risk = self.run, self.run.result.risk
+        columns = {
+            "time": arrow.times(risk["time"]),
+            "trigger": arrow.words(Trigger, risk["trigger"]),
+            "before": arrow.words(Safety, risk["before"]),
+            "after": arrow.words(Safety, risk["after"]),
+            "effect": arrow.words(Effect, risk["effect"]),
+            "shadow": arrow.booleans(risk["shadow"] != 0),
+            "pair": arrow.pick((*run.market.names, ""), risk["pair"] % (len(run.market.names) + 1)),
+            "order_id": arrow.integers(risk["order"]),
+            "until": pc.if_else(arrow.booleans(risk["until"] != 0), arrow.times(risk["until"]), None),
+            "value": arrow.floats(risk["value"]),
+            "limit": arrow.floats(risk["limit"]),
+            "equity": arrow.floats(risk["equity"]),
+            "reference": arrow.floats(risk["reference"]),
         }
         return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 

@@ -305,6 +305,8 @@ def test_targets_become_fills_as_the_plain_trader_says(name: str, idle: float, e
     overrides, settings = SIGNALS.get(name, special)
     bars = tape(drawn(f"{name} {idle}"), 300, idle, volumes=(50, 100, 1000))
     base = ["strategy=sma_cross", "strategy.fast=3", "strategy.slow=7", f"engine={engine}", *COMMON]
+    # The plain trader knows limits of single positions alone.
+    base += ["risk.day.max_loss=null", "risk.system.max_drawdown=null"]
     cap = None if idle == 0 else Decimal("0.1")
     base.append(f"exchange.participation_cap={'null' if cap is None else cap}")
     run = backtest(overrides=[*base, *overrides], bars={"BTC/USD": columns_of(bars, HOUR)})
@@ -342,7 +344,8 @@ def candles(shared: Any) -> tuple[Any, Bars, list[Decimal]]:
 def test_two_real_years_agree_to_the_last_decimal(candles: Any, overrides: Any, settings: Any, engine: str) -> None:
     path, bars, warm = candles
     span = ["pairs=[BTC/USD]", "data=files", f"data.path={path}", "start=2020-01-01", "end=2022-01-01"]
-    run = backtest(overrides=["strategy=sma_cross", *span, f"engine={engine}", *overrides])
+    off = ["risk.day.max_loss=null", "risk.system.max_drawdown=null"]
+    run = backtest(overrides=["strategy=sma_cross", *span, *off, f"engine={engine}", *overrides])
     terms = {"tiers": KRAKEN_TIERS, "qty_min": Decimal("0.00005"), "cost_min": HALF, "warm": warm}
     plain = PlainTrader(bars, **terms, **settings).run()
     start = parse_time("2020-01-01") // 10**9

@@ -6,12 +6,13 @@ nodes and the length; the tape itself follows from one seed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Detail, Market, PairColumns
 from kraken_flow.core.orders import OrderRequest, OrderType, Reason, Side, Tif
@@ -32,7 +33,8 @@ from kraken_flow.portfolio.inverse_vol import InverseVol
 from kraken_flow.portfolio.kelly import Kelly
 from kraken_flow.portfolio.var_target import VarTarget
 from kraken_flow.portfolio.vol_target import VolTarget
-from kraken_flow.risk.position import PositionLimits, PositionRisk
+from kraken_flow.risk.position import PositionLimits
+from kraken_flow.risk.tiers import DayLimits, SystemLimits, TieredRisk
 from kraken_flow.risk.var import VarRisk
 from tests.engines import GivenForecast, graph_of, spec_of
 
@@ -269,11 +271,50 @@ SIZERS: dict[type, Callable[[Dice], Any]] = {
         band=d.maybe(0.1, 0.0, 0.02),
     ),
 }
+
+
+def _tiers(dice: Dice) -> dict[str, Any]:
+    """Limits of day and system, often so narrow that a tape of a few bars reaches them; half the time none."""
+    dice.fresh()
+    if dice.chance(40):
+        return {"day": DayLimits(max_loss=None), "system": SystemLimits(max_drawdown=None)}
+    effects = ("halt", "reduce_only", "flatten")
+    loss, fall = dice.pick((0.04, 0.05), (0.01, 0.03), (0.002, 0.01), (None, 0.02), (0.005, None), (0.002, None))
+    day = DayLimits(
+        max_loss=loss,
+        max_trades=dice.maybe(1, 2, 4, per_cent=35),
+        max_losses=dice.maybe(1, 2, 3, per_cent=50),
+        cooldown=dice.pick("1h", "5h", "90m"),
+        effect=dice.pick(*effects),
+    )
+    dice.fresh()
+    system = SystemLimits(
+        max_drawdown=fall,
+        max_gross=dice.maybe(0.8, 0.3, 0.1, per_cent=35),
+        max_net=dice.maybe(0.5, 0.2, 0.05, per_cent=35),
+        max_positions=dice.maybe(1, 2, per_cent=35),
+        black_swan_sigma=dice.maybe(2.0, 1.5, 3.0, per_cent=30),
+        stale_after=dice.maybe("1h", "3h", "2d", per_cent=50),
+        price_band=dice.maybe(0.02, 0.005, per_cent=20),
+        effect=dice.pick("flatten", *effects),
+    )
+    return {"day": day, "system": system, "shadow": dice.chance(35)}
+
+
+def _tiered(dice: Dice) -> TieredRisk:
+    """All three tiers; where those drawn contradict each other, the position's stop gives way."""
+    position, rearm, tiers = _limits(dice), dice.pick("on_change", "next_bar", "bars:3"), _tiers(dice)
+    try:
+        return TieredRisk(position, rearm, **tiers)
+    except UserError:
+        return TieredRisk(replace(position, stop_loss=0.001, max_fraction=1.0), rearm, **tiers)
+
+
 LIMITERS: dict[type, Callable[[Dice], Any]] = {
-    PositionRisk: lambda d: PositionRisk(_limits(d), rearm=d.pick("on_change", "next_bar", "bars:3")),
+    TieredRisk: _tiered,
     VarRisk: lambda d: VarRisk(
         volatility=LogReturnStd(d.pick(3, 5)),
-        position=_limits(d),
+        position=replace(_limits(d), stop_loss=0.001, max_fraction=1.0),
         rearm=d.pick("on_change", "next_bar", "bars:3"),
         max_var=d.pick(0.5, 0.9, 0.05),
         positions=d.maybe(1, 2),
@@ -445,6 +486,7 @@ def cases(
         "account": account_drawn(dice),
     }
     if given:
+        nodes["risk"] = wrap(_tiered(dice))
         graph = graph_of(market, orders_drawn(dice, market), **nodes)
     else:
         nodes["portfolio"] = wrap(dice.pick(*SIZERS.values())(dice))

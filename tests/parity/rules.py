@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
+from kraken_flow.core.limits import Trigger
 from kraken_flow.core.market import REAL, Market
 from kraken_flow.core.orders import FillPath, Liquidity, LogKind, OrderType, Reason
 from kraken_flow.core.result import Result, join128
@@ -67,6 +68,7 @@ def exercised(spec: Spec, market: Market, result: Result) -> Counter[str]:
         count[Reason(order["reason"]).name] += 1
         if order["end_reason"]:
             count[Reason(order["end_reason"]).name] += 1
+    count.update(Trigger(code).reason.name for code in result.risk["trigger"].tolist() if Trigger(code).reason)
     for name, reason in (
         ("F1 refused after a gap", Reason.STALE_GAP),
         ("F3 post-only refused", Reason.POST_ONLY_CROSS),

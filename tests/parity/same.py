@@ -15,6 +15,10 @@ def assert_same(ours: Result, theirs: Result) -> None:
         assert mine.shape == other.shape, f"{name}: {mine.shape} and {other.shape}"
         differ = np.flatnonzero(mine.view(np.int64) != other.view(np.int64))
         assert not len(differ), f"{name}[{differ[0]}]: {mine[differ[0]]!r} and {other[differ[0]]!r}"
+    assert list(ours.risk) == list(theirs.risk)
+    for name, column in ours.risk.items():
+        assert column.dtype == theirs.risk[name].dtype, name
+        assert column.tolist() == theirs.risk[name].tolist(), f"risk {name}"
     assert repr(ours.exposure) == repr(theirs.exposure)
     assert (ours.final_cash, ours.basis) == (theirs.final_cash, theirs.basis)
     assert ours.final_positions.tolist() == theirs.final_positions.tolist()

@@ -68,7 +68,7 @@ def test_controls_do_the_same_on_both_engines_and_what_they_say() -> None:
         paused = False
         for row in range(1, market.n_rows):
             what = said.get(row - 1)
-            paused = paused if what in {None, Control.FLATTEN} else what is Control.PAUSE
+            paused = paused if what in {None, Control.FLATTEN, Control.RESET} else what is Control.PAUSE
             # Orders that were under way before the pause may still fill where taking them back takes time.
             if paused and graph.exchange.terms().latency_ns == 0:
                 for before, after in zip(held[row - 1], held[row], strict=True):

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import pytest
 
-from kraken_flow.core import orders, recorder
+from kraken_flow.core import limits, orders, recorder, watch
 from kraken_flow.core.contract import FlowKind, MarginMode
 from kraken_flow.core.orders import TRANSITIONS, State
 from kraken_flow.core.terms import Slippage
@@ -25,6 +25,9 @@ ENUMS: list[type[IntEnum]] = [
     Slippage,
     MarginMode,
     FlowKind,
+    limits.Safety,
+    limits.Effect,
+    limits.Trigger,
 ]
 
 
@@ -49,4 +52,5 @@ def test_the_fields_of_the_columns() -> None:
         "fills": recorder._FILL_FIELDS,
         "log": recorder._LOG_FIELDS,
         "flows": recorder._FLOW_FIELDS,
+        "risk": watch.INTEGERS + watch.FLOATS,
     }

@@ -59,11 +59,11 @@ def test_every_option_has_a_line_of_its_own(group):
 
 def test_describe_shows_every_key_with_value_default_and_origin(program):
     program.write("conf/strategy/mine.yaml", "_target_: strategies.sma_cross.SmaCross\nfast: 7\n")
-    assert program("mode=describe", "strategy=mine", "risk.position.stop_loss=0.05", "exchange=bare") == 0
+    assert program("mode=describe", "strategy=mine", "risk.position.stop_loss=0.035", "exchange=bare") == 0
     rows = {line.split()[0]: line.split() for line in program.out.splitlines() if line.strip()}
     assert rows["strategy.fast"][1:4] == ["7", "10", "conf/strategy/mine.yaml"]
     assert rows["strategy.slow"][1:4] == ["30", "same", "default"]
-    assert rows["risk.position.stop_loss"][1:5] == ["0.05", "0.03", "command", "line"]
+    assert rows["risk.position.stop_loss"][1:5] == ["0.035", "0.03", "command", "line"]
     assert rows["timeframe"][1:4] == ["1h", "same", "conf/config.yaml"]
     graph = build(compose(["strategy=sma_cross", "exchange=bare"]))
     for group in ("exchange", "account", "portfolio", "risk", "execution"):
@@ -77,14 +77,14 @@ def test_describe_shows_every_key_with_value_default_and_origin(program):
 @pytest.mark.parametrize("columns", [80, 120, 200])
 def test_describe_says_what_each_key_means_however_narrow_the_terminal(program, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
-    assert program("mode=describe", "risk.position.stop_loss=0.05") == 0
+    assert program("mode=describe", "risk.position.stop_loss=0.035") == 0
     assert max(map(len, program.out.splitlines())) <= columns
     said = " ".join(program.out.split())
     graph = build(compose())
     if columns < 150:
         docs = [f.doc for node in (graph.exchange.fill, graph.risk.position) for f in fields_of(type(node)).values()]
         assert [doc for doc in docs if doc not in said] == []
-        assert "risk.position.stop_loss = 0.05 command line (default 0.03): Distance of the stop" in said
+        assert "risk.position.stop_loss = 0.035 command line (default 0.03): Distance of the stop" in said
         assert "timeframe = 1h conf/config.yaml: the decision bar" in said
     else:
         assert "key value default from meaning" in said

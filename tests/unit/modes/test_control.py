@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pyarrow.parquet import read_table
 
 from kraken_flow.app import main
 from kraken_flow.core.orders import Control
@@ -51,6 +52,7 @@ def test_a_session_obeys_and_its_journal_replays(session, capsys):
     told = capsys.readouterr().out
     assert "paused" in told
     assert "flat" in told
+    assert main(["mode=reset", "mode.run=out"]) == 0
     assert main(["mode=resume", "mode.run=out"]) == 0
     session.send_signal(signal.SIGINT)
     assert session.wait(30) == 130
@@ -60,6 +62,8 @@ def test_a_session_obeys_and_its_journal_replays(session, capsys):
     assert main(["mode=replay", "mode.run=out", "run_dir=again"]) == 0
     assert "equal to out" in capsys.readouterr().out
     assert Path("again/ledger.log").read_bytes() == Path("out/ledger.log").read_bytes()
+    assert Path("again/risk.parquet").read_bytes() == Path("out/risk.parquet").read_bytes()
+    assert [event["trigger"] for event in read_table("again/risk.parquet").to_pylist()] == ["reset"]
     assert main(["mode=pause", "mode.run=out"]) == 2
     assert "is not running" in capsys.readouterr().err
     assert main(["mode=status", "mode.run=out"]) == 2
@@ -82,7 +86,7 @@ def test_a_second_session_on_the_folder_is_refused_and_the_first_goes_on(session
     assert "equal to out" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("mode", ["pause", "resume", "flatten", "status"])
+@pytest.mark.parametrize("mode", ["pause", "resume", "flatten", "reset", "status"])
 def test_there_has_to_be_a_session(mode, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([f"mode={mode}"]) == 2

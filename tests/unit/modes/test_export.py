@@ -9,7 +9,7 @@ import pytest
 from kraken_flow.runs.session_journal import begin
 from tests.unit.modes.past_runs import SHIPPED
 
-TABLES = ("orders", "fills", "trades", "equity")
+TABLES = ("orders", "fills", "trades", "equity", "risk")
 JOURNAL = ("instants", "commands", "controls")
 
 
@@ -29,6 +29,8 @@ def as_written(value, form):
         return text.rstrip("0").rstrip(".") if "." in text else text
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if isinstance(value, bool):
+        return value if form == "json" else str(value).lower()
     return value if form == "json" else str(value)
 
 

@@ -79,7 +79,7 @@ def test_a_project_that_moved_as_a_whole_comes_out_again(mine, tmp_path):
 
 
 def test_an_edited_candle_is_named_with_the_first_order_that_differs(mine):
-    assert mine(*SHIPPED, "run_dir=out") == 0
+    assert mine(*SHIPPED, "risk=research", "run_dir=out") == 0  # it trades on to the candle
     path = mine.folder / "candles/ethusd_1h.csv"
     line = path.read_text().splitlines()[150]
     edit(path, line, line.replace(line.split(",")[-1], "7"))

@@ -42,7 +42,7 @@ def test_a_run_leaves_what_made_it(tmp_path):
     assert file_hash(run.folder / "orders.log") == metrics["order_log_sha256"]
     assert file_hash(run.folder / "ledger.log") == metrics["ledger_sha256"]
     written = "config.yaml equity.parquet fills.parquet ledger.log manifest.json metrics.json orders.log orders.parquet"
-    expected = {*written.split(), "overrides.yaml", "run.log", "trades.parquet"}
+    expected = {*written.split(), "overrides.yaml", "run.log", "trades.parquet", "risk.parquet"}
     assert {p.name for p in run.folder.iterdir()} == expected
 
 

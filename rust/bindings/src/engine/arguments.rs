@@ -6,6 +6,7 @@ use kraken_flow_core::engine::codes::{FillPath, OrderType, Reason, Slippage, Tif
 use kraken_flow_core::engine::contract::{BorrowTerms, MarginMode, MarginTerms};
 use kraken_flow_core::engine::execution::Execution;
 use kraken_flow_core::engine::ledger::Books;
+use kraken_flow_core::engine::limits::{Effect, Limits};
 use kraken_flow_core::engine::order::Request;
 use kraken_flow_core::engine::portfolio::Portfolio;
 use kraken_flow_core::engine::risk::Risk;
@@ -18,6 +19,48 @@ type Node = (String, HashMap<String, i64>);
 
 /// A scripted request: its time and the integers of an order, in the order of the Python class's fields.
 type ScriptLine = (i64, [i64; 16]);
+
+/// Limits of a day and of the system, as `core.limits.Limits` names them.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct LimitArguments {
+    max_loss: i64,
+    max_trades: i64,
+    max_losses: i64,
+    cooldown_ns: i64,
+    max_drawdown: i64,
+    max_gross: i64,
+    max_net: i64,
+    max_positions: i64,
+    black_swan: i64,
+    stale_ns: i64,
+    price_band: i64,
+    day_effect: i64,
+    system_effect: i64,
+    shadow: bool,
+}
+
+impl LimitArguments {
+    fn limits(self) -> PyResult<Limits> {
+        let effect = |code| Effect::from_code(code).ok_or_else(|| unknown("effect", code));
+        Ok(Limits {
+            max_loss: self.max_loss,
+            max_trades: self.max_trades,
+            max_losses: self.max_losses,
+            cooldown_ns: self.cooldown_ns,
+            max_drawdown: self.max_drawdown,
+            max_gross: self.max_gross,
+            max_net: self.max_net,
+            max_positions: self.max_positions,
+            black_swan: self.black_swan,
+            stale_ns: self.stale_ns,
+            price_band: self.price_band,
+            day_effect: effect(self.day_effect)?,
+            system_effect: effect(self.system_effect)?,
+            shadow: self.shadow,
+        })
+    }
+}
 
 /// The dictionary that `kraken_flow.core.twin` makes of a specification.
 #[derive(FromPyObject)]
@@ -57,6 +100,7 @@ pub(super) struct SpecArguments {
     books: Option<(Vec<bool>, Vec<bool>, i64)>,
     scripted: bool,
     requests: Vec<ScriptLine>,
+    limits: LimitArguments,
 }
 
 fn unknown(what: &str, code: i64) -> PyErr {
@@ -216,6 +260,7 @@ impl SpecArguments {
             books,
             scripted: self.scripted,
             requests,
+            limits: self.limits.limits()?,
         })
     }
 }

@@ -6,6 +6,7 @@ use kraken_flow_core::engine::detail::Finer;
 use kraken_flow_core::engine::funding::Due;
 use kraken_flow_core::engine::market::{Bars, Declared, Detail, PairColumns, Weights};
 use kraken_flow_core::engine::recorder::{self, FILL_FIELDS, FLOW_FIELDS, Fill, Flow, LOG_FIELDS, Line, ORDER_FIELDS};
+use kraken_flow_core::engine::watch::{EVENT_FIELDS, Event};
 use kraken_flow_core::schedule::Schedule;
 use numpy::ndarray::Axis;
 use numpy::{
@@ -207,4 +208,9 @@ pub(super) fn dues(table: &PyReadonlyArray2<'_, i64>, pairs: usize, rows: usize)
 /// Log lines as an int64 table of shape (fields, n).
 pub(super) fn log<'py>(py: Python<'py>, rows: &[Line]) -> PyResult<Table<'py>> {
     table(py, recorder::columns(rows.iter().map(Line::values)), LOG_FIELDS.len())
+}
+
+/// Recorded triggers as an int64 table of shape (fields, n); its last fields are the bits of float64.
+pub(super) fn events<'py>(py: Python<'py>, rows: &[Event]) -> PyResult<Table<'py>> {
+    table(py, recorder::columns(rows.iter().map(Event::values)), EVENT_FIELDS.len())
 }

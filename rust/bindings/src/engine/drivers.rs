@@ -57,6 +57,7 @@ fn as_dict<'py>(py: Python<'py>, engine: state_machine::Engine) -> PyResult<Boun
     let sim = engine.sim;
     let result = PyDict::new(py);
     result.set_item("fills", columns::fills(py, &sim.record.fills)?)?;
+    result.set_item("risk", columns::events(py, &sim.watch.events)?)?;
     let counted = sim.record.counts();
     result.set_item("record", Record { orders: sim.orders, lines: sim.record.lines })?;
     result.set_item("exposure", engine.exposure.mean())?;
@@ -333,11 +334,13 @@ impl Engine {
         (ledger.wallet(), PyArray1::from_slice(py, &ledger.position))
     }
 
-    /// How many orders work, and per pair whether a protective exit keeps it out of the market.
-    fn standing(&self) -> (usize, Vec<bool>) {
+    /// How many orders work, per pair whether a protective exit keeps it out of the market, and where the account
+    /// stands with its limits: codes of `Safety` and of the `Trigger` that brought it there.
+    fn standing(&self) -> (usize, Vec<bool>, i64, i64) {
         let sim = &self.engine.sim;
         let working = sim.live.iter().flatten().filter(|&&id| sim.orders[id].alive()).count();
-        (working, sim.stopped_row.iter().map(|&row| row >= 0).collect())
+        let out = sim.stopped_row.iter().map(|&row| row >= 0).collect();
+        (working, out, sim.watch.state.code(), sim.watch.cause.code())
     }
 
     /// Return everything recorded so far, as `run_engine` does, and the columns equity, cash and gross.

@@ -1,6 +1,6 @@
 //! Bindings of the engine.
 
-use kraken_flow_core::engine::{codes, contract, recorder};
+use kraken_flow_core::engine::{codes, contract, limits, recorder, watch};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -9,7 +9,7 @@ mod callbacks;
 mod columns;
 mod drivers;
 
-/// Fields of the columns that the engine returns: `orders`, `fills`, `log`.
+/// Fields of the columns that the engine returns: `orders`, `fills`, `log`, `risk`.
 #[pyfunction]
 fn engine_fields(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let fields = PyDict::new(py);
@@ -17,6 +17,7 @@ fn engine_fields(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     fields.set_item("fills", recorder::FILL_FIELDS)?;
     fields.set_item("log", recorder::LOG_FIELDS)?;
     fields.set_item("flows", recorder::FLOW_FIELDS)?;
+    fields.set_item("risk", watch::EVENT_FIELDS)?;
     Ok(fields)
 }
 
@@ -36,6 +37,9 @@ fn engine_codes(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("Slippage", codes::Slippage::TABLE),
         ("MarginMode", contract::MarginMode::TABLE),
         ("FlowKind", contract::FlowKind::TABLE),
+        ("Safety", limits::Safety::TABLE),
+        ("Effect", limits::Effect::TABLE),
+        ("Trigger", limits::Trigger::TABLE),
     ];
     let result = PyDict::new(py);
     for (name, members) in tables {

@@ -11,6 +11,7 @@ use super::ledger::{Ledger, add_marks};
 use super::market::{Bars, Declared, Market, PairColumns, REAL, SYNTHETIC, Signals, Weights};
 use super::portfolio::Portfolio;
 use super::quiet::Quiet;
+use super::safety::restless;
 use super::spec::Spec;
 use super::state_machine::{Engine, Instant};
 
@@ -35,7 +36,7 @@ pub fn run(
     let mut engine = Engine::new(spec);
     engine.sim.expect(equity.len() * market.pairs.len());
     engine.sim.record.detail_fallback_bars = fallback_bars(market, first);
-    let quick = quick && !engine.sim.ledger.tracked();
+    let quick = quick && !engine.sim.ledger.tracked() && !engine.sim.watch.limits.on();
     let ready = |equity, notes| Run { market, forecast, aux, first, equity, notes, gross: [0.0; BLOCK], events: 0 };
     if quick && !drifts(&engine) && worthwhile(market.pairs.len(), equity.len()) {
         let (done, exposure) = beside(market, first, equity, |mut notes| {
@@ -85,6 +86,7 @@ impl<'a> Run<'a> {
         let opaque = drifts && engine.sim.spec.portfolio == Portfolio::Callback;
         let mut quiet = Quiet::new(market.pairs.len());
         let mut lane = Lane::of(&engine.sim.spec, market);
+        let stepwise = engine.sim.watch.limits.stepwise();
         let (mut row, mut stepped) = (self.first, self.first);
         while row < end {
             if let Some(lane) = &mut lane {
@@ -93,8 +95,11 @@ impl<'a> Run<'a> {
                     break;
                 }
             }
-            let until =
-                if opaque { row } else { quiet.until(&mut engine.sim, &engine.decider, market, self.forecast, row) };
+            let until = if opaque || stepwise || restless(&engine.sim) {
+                row
+            } else {
+                quiet.until(&mut engine.sim, &engine.decider, market, self.forecast, row)
+            };
             if until > row {
                 let stop = self.pass(engine, row, until, drifts);
                 quiet.catch_up(&mut engine.sim, market, row, stop);
@@ -159,6 +164,9 @@ impl<'a> Run<'a> {
         if self.notes.is_some() {
             return until;
         }
+        if engine.sim.watch.limits.on() {
+            return self.pass_while_calm(engine, row, until);
+        }
         let cash = engine.sim.ledger.cash_mark();
         let mut held = engine.sim.ledger.position.iter().zip(self.market.pairs).filter(|(position, _)| **position != 0);
         let equity = &mut self.equity[row - self.first..until - self.first];
@@ -187,6 +195,40 @@ impl<'a> Run<'a> {
         let marks = engine.sim.ledger.marks(bars);
         engine.exposure.add(marks.equity, marks.gross);
         self.write(bars.at, marks.equity);
+        if engine.sim.watch.limits.on() {
+            let time = self.close_time(engine, bars.at);
+            engine.sim.watch.note(time, marks.equity);
+        }
+    }
+
+    /// Whether the marks of a row make a limit of the account act.
+    #[inline]
+    pub(super) fn stirs(&self, engine: &Engine, bars: Bars<'_>) -> bool {
+        let watch = &engine.sim.watch;
+        watch.limits.on() && watch.stirs(self.close_time(engine, bars.at), engine.sim.ledger.marks(bars).equity)
+    }
+
+    fn close_time(&self, engine: &Engine, row: usize) -> i64 {
+        let length = engine.sim.spec.timeframe_ns;
+        self.market.open_time(row, length) + length
+    }
+
+    /// Marks the rows [row, until), or those before the first in which a limit of the account acts.
+    fn pass_while_calm(&mut self, engine: &mut Engine, row: usize, until: usize) -> usize {
+        for start in (row..until).step_by(BLOCK) {
+            let stop = until.min(start + BLOCK);
+            let equity = &mut self.equity[start - self.first..stop - self.first];
+            let gross = &mut self.gross[..stop - start];
+            mark(&engine.sim.ledger, self.market.pairs, start, equity, gross);
+            let length = engine.sim.spec.timeframe_ns;
+            let close = self.market.open_time(start, length) + length;
+            let good = engine.sim.watch.pass(close, length, equity);
+            engine.exposure.add_rows(&equity[..good], &gross[..good]);
+            if start + good < stop {
+                return start + good;
+            }
+        }
+        until
     }
 
     /// Keeps the equity of a row.
@@ -203,7 +245,12 @@ impl<'a> Run<'a> {
             let gross = &mut self.gross[..stop - start];
             mark(&engine.sim.ledger, self.market.pairs, start, equity, gross);
             let marked = Marked { start, equity, gross, cash };
-            let good = steady(&engine.sim, &engine.decider, self.market, self.aux, &marked);
+            let mut good = steady(&engine.sim, &engine.decider, self.market, self.aux, &marked);
+            if engine.sim.watch.limits.on() {
+                let length = engine.sim.spec.timeframe_ns;
+                let close = self.market.open_time(start, length) + length;
+                good = engine.sim.watch.pass(close, length, &equity[..good]);
+            }
             engine.exposure.add_rows(&equity[..good], &gross[..good]);
             if start + good < stop {
                 return start + good;

@@ -4,7 +4,7 @@
 macro_rules! codes {
     ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident = $word:literal $code:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Default)]
         #[repr(i8)]
         pub enum $name {
             $($(#[$member_doc])* $member = $code,)+
@@ -173,6 +173,24 @@ codes! {
         Timeout = "TIMEOUT" 34,
         /// A user paused the session.
         Paused = "PAUSED" 35,
+        /// The day lost too much.
+        MaxLoss = "MAX_LOSS" 40,
+        /// The day had its trades.
+        MaxTrades = "MAX_TRADES" 41,
+        /// Too many trades in a row lost.
+        MaxLosses = "MAX_LOSSES" 42,
+        /// Equity fell too far from its peak.
+        MaxDrawdown = "MAX_DRAWDOWN" 43,
+        /// Gross exposure would be too large.
+        MaxGross = "MAX_GROSS" 44,
+        /// Net exposure would be too large.
+        MaxNet = "MAX_NET" 45,
+        /// Too many pairs would be held.
+        MaxPositions = "MAX_POSITIONS" 46,
+        /// A bar moved far beyond what is usual.
+        BlackSwan = "BLACK_SWAN" 47,
+        /// A held pair had no bars for too long.
+        StaleData = "STALE_DATA" 48,
     }
 }
 
@@ -186,6 +204,8 @@ codes! {
         Resume = "RESUME" 1,
         /// Close every position.
         Flatten = "FLATTEN" 2,
+        /// End what a limit of the account began.
+        Reset = "RESET" 3,
     }
 }
 

@@ -13,6 +13,10 @@ impl Decider {
     /// and reductions go on, that of an order taken back which was to turn a position included. To flatten takes back
     /// all but protection, closes every position at the market, and keeps each pair out until its forecast changes.
     pub fn control(&mut self, sim: &mut Simulator, what: Control, now: Now<'_>) {
+        if what == Control::Reset {
+            sim.watch.reset(now.time);
+            return;
+        }
         if what != Control::Flatten {
             self.paused = what == Control::Pause;
         }

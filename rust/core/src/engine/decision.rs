@@ -12,6 +12,7 @@ use super::order::Request;
 use super::portfolio::{Portfolio, Sizing};
 use super::quiet::own_clock;
 use super::risk::Risk;
+use super::safety::{admitted, bounded, scale};
 use super::simulator::Simulator;
 
 /// What is known when a decision is taken.
@@ -86,7 +87,7 @@ impl Decider {
         let every = sim.spec.rebalance_bars;
         let due = every > 0 && (now.row - sim.spec.first_row) % every == 0;
         let drifts = sim.spec.band >= 0 && sim.spec.drifts;
-        let mut news = due || drifts;
+        let mut news = due;
         self.seen.clear();
         for p in 0..n {
             let seen = now.signals.forecast(p);
@@ -107,8 +108,9 @@ impl Decider {
         for p in 0..n {
             self.flags[p].timed = self.flags[p].real && timed_out(sim, p, now);
         }
-        if news {
+        if news || drifts {
             self.want(sim, now, calls);
+            scale(sim, now, &self.target, &mut self.wanted, news);
         } else {
             self.wanted.clear();
             self.wanted.resize(n, None);
@@ -137,6 +139,7 @@ impl Decider {
             if self.paused {
                 target = reduced(sim.ledger.position[p], target);
             }
+            target = bounded(sim, p, target);
             if flags.changed || flags.rearmed || due || target != standing || flags.expired || flags.timed {
                 sim.touched[p] = true;
                 self.order(sim, now, calls, p, target, standing);
@@ -403,7 +406,7 @@ fn timed_out(sim: &mut Simulator, p: usize, now: Now<'_>) -> bool {
 pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: bool, refused: bool) {
     let p = request.pair;
     let instrument = sim.spec.instruments[p];
-    let qty = to_lot(request.qty, instrument.lot);
+    let mut qty = to_lot(request.qty, instrument.lot);
     let id = sim.new_order(request, qty, now.time, now.row, own);
     let order = &mut sim.orders[id];
     if order.limit != 0 {
@@ -413,6 +416,16 @@ pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: b
         order.stop = toward_side(order.stop, instrument.tick, request.side);
         order.level = order.stop;
     }
+    let mut reason = if refused { Reason::Paused } else { Reason::None };
+    if !refused && qty > 0 && sim.watch.limits.on() {
+        let (allowed, why) = admitted(sim, now, id, qty);
+        reason = why;
+        if why == Reason::None {
+            let order = &mut sim.orders[id];
+            (qty, order.qty, order.allowed) = (allowed, allowed, allowed);
+        }
+    }
+    let order = &mut sim.orders[id];
     let close = now.bars.close(p);
     let price = if order.price() != 0 { order.price() } else { close };
     let band = sim.spec.price_band;
@@ -420,9 +433,8 @@ pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: b
         let away = i128::from(price) - i128::from(close);
         price != 0 && mul(away.abs(), WIDE_UNIT) > times(band, close)
     };
-    let mut reason = Reason::None;
-    if refused {
-        reason = Reason::Paused;
+    if reason != Reason::None {
+        // Refused before the venue's own rules were asked.
     } else if qty <= 0 || qty < instrument.qty_min {
         reason = Reason::BelowMinQty;
         (order.qty, order.allowed) = (request.qty, request.qty);

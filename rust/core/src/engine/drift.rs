@@ -41,6 +41,9 @@ pub fn steady(
     marked: &Marked<'_>,
 ) -> usize {
     let spec = &sim.spec;
+    if spec.limits.max_gross >= 0 || spec.limits.max_net >= 0 {
+        return 0;
+    }
     let most = match spec.risk {
         Risk::Position { max_fraction } if max_fraction >= 0 => max_fraction as f64,
         Risk::Position { .. } => f64::INFINITY,

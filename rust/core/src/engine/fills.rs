@@ -8,6 +8,7 @@ use super::number::{FIX_NAN, WIDE_UNIT, add, mul, narrow, times, to_lot};
 use super::protection::Paid;
 use super::recorder::Fill;
 use super::simulator::Simulator;
+use super::watch::Change;
 
 impl Simulator {
     /// Fills as taker at `price`, moved by slippage and latency where `slip`.
@@ -148,6 +149,13 @@ impl Simulator {
         if order.remaining() == 0 && order.allowed == order.qty {
             order.advance(State::Filled);
         }
+        let change = Change {
+            before,
+            after: self.ledger.position[p],
+            lot: self.spec.instruments[p].lot,
+            inverse: self.ledger.inverse(p),
+        };
+        self.watch.fill(p, side, qty, price, fee, change);
         let market = if self.open_phase { bars.open(p) } else { printed };
         self.after_fill(id, qty, Paid { market, price }, before);
     }

@@ -10,6 +10,7 @@ use super::codes::{Liquidity, LogKind, Reason, Slippage, State};
 use super::costs::fee_of;
 use super::execution::Execution;
 use super::guard::Guard;
+use super::limits::Effect;
 use super::market::{Bars, Market, PairColumns, REAL};
 use super::number::{narrow, times, toward_zero};
 use super::order::{Order, Request};
@@ -60,7 +61,15 @@ impl Lane {
         let known = spec.portfolio != Portfolio::Callback && spec.risk != Risk::Callback && spec.volatility.is_none();
         let on_change = spec.rebalance_bars == 0 && !(spec.band >= 0 && spec.drifts);
         let held = spec.protection.max_bars != 1;
-        let plain = alone && at_once && as_printed && one_fee && known && on_change && held;
+        let limits = &spec.limits;
+        let plain = !(limits.stepwise() || limits.bounds_exposure() || limits.counts_trades())
+            && alone
+            && at_once
+            && as_printed
+            && one_fee
+            && known
+            && on_change
+            && held;
         let Protection { stop_loss, take_profit, trailing, .. } = spec.protection;
         let ranges = (stop_loss, take_profit, trailing) != (0, 0, 0);
         plain.then(|| Lane { changes: Changes::new(ranges), guard: None, wanted: Vec::new() })
@@ -75,7 +84,7 @@ impl Lane {
         mut row: usize,
     ) -> usize {
         let (pair, weights) = (&run.market.pairs[0], &run.forecast[0]);
-        while row < weights.len() && free(engine) {
+        while row < weights.len() && free(engine) && engine.sim.watch.effect() == Effect::None {
             let change = self.changes.next(weights, pair, engine.decider.forecast[0], row);
             let limit = change.min(own_clock(&engine.sim, &engine.decider, 0, row));
             let at = self.guard.as_mut().map_or(limit, |guard| guard.follow(pair, row, limit));
@@ -135,6 +144,9 @@ impl Lane {
         let (pair, weights, next) = (&run.market.pairs[0], &run.forecast[0], row + 1);
         let (seen, sim) = (weights.at(row), &engine.sim);
         let (now, then) = (Bars { pairs: run.market.pairs, at: row }, Bars { pairs: run.market.pairs, at: next });
+        if run.stirs(engine, now) {
+            return Taken::Nothing;
+        }
         let Some(wish) = self.wish(engine, now, seen) else { return Taken::Nothing };
         if wish.qty == 0 {
             adopt(engine, seen, &wish);
@@ -176,6 +188,11 @@ impl Lane {
         }
         if turns {
             return Taken::Fill;
+        }
+        if run.stirs(engine, then) {
+            self.let_work(&mut engine.sim);
+            self.settle(run, engine, calls, next, false);
+            return Taken::Both;
         }
         run.mark(engine, then);
         Taken::Both

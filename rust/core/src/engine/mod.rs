@@ -4,6 +4,7 @@
 //! inputs give equal orders, fills, log lines and marks, to the bit.
 
 pub mod account;
+mod admission;
 pub mod batch;
 pub mod blotter;
 mod borrow;
@@ -26,6 +27,7 @@ mod held;
 mod lane;
 pub mod ledger;
 mod levels;
+pub mod limits;
 mod margin;
 pub mod market;
 pub mod number;
@@ -36,9 +38,11 @@ mod protection;
 mod quiet;
 pub mod recorder;
 pub mod risk;
+mod safety;
 pub mod simulator;
 pub mod spec;
 pub mod state_machine;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;

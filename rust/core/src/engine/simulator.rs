@@ -12,6 +12,7 @@ use super::number::{UNIT, WIDE_UNIT, ceil_div, down_to_tick, floor_div, times, t
 use super::order::{Group, Order, Request};
 use super::recorder::{Line, Recorder};
 use super::spec::{Protection, Spec};
+use super::watch::Watch;
 
 /// Exchange, ledger and working orders of one run.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Simulator {
     pub entry_row: Vec<i64>,
     /// Row of the last protective exit while disarmed, -1 when armed.
     pub stopped_row: Vec<i64>,
+    /// Where the account stands with its limits.
+    pub watch: Watch,
     /// Whether something happened to the pair's orders or position since the flag was last taken down.
     pub touched: Vec<bool>,
     /// Volatility that the impact model reads, 10^-9; empty without a column.
@@ -86,6 +89,7 @@ impl Simulator {
             protection: vec![None; n],
             entry_row: vec![-1; n],
             stopped_row: vec![-1; n],
+            watch: Watch::new(spec.limits, spec.cash, n),
             touched: vec![true; n],
             sigma: Vec::new(),
             mean_volume: Vec::new(),

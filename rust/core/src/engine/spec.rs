@@ -4,6 +4,7 @@ use super::codes::{FillPath, Slippage};
 use super::contract::{BorrowTerms, MarginTerms};
 use super::execution::Execution;
 use super::ledger::Books;
+use super::limits::Limits;
 use super::order::Request;
 use super::portfolio::Portfolio;
 use super::risk::Risk;
@@ -120,4 +121,6 @@ pub struct Spec {
     pub scripted: bool,
     /// The script: (time, order) in order.
     pub requests: Vec<(i64, Request)>,
+    /// Limits of a day and of the system.
+    pub limits: Limits,
 }

@@ -7,6 +7,7 @@ use super::detail::Finer;
 use super::fault::{Fault, guard};
 use super::funding::{Accrual, Due};
 use super::ledger::{Exposure, Marks};
+use super::limits::Effect;
 use super::market::{Bars, SYNTHETIC, Signals};
 use super::simulator::Simulator;
 use super::spec::Spec;
@@ -140,6 +141,9 @@ impl Engine {
         if self.sim.ledger.tracked() {
             self.sim.record.accounts.push((marks.cash, marks.gross));
         }
+        let Instant { row, open_time, bars, signals, .. } = *instant;
+        let now = Now { row, time: open_time + self.sim.spec.timeframe_ns, bars, signals };
+        self.decider.observe(&mut self.sim, now, &marks);
         self.decide(instant, calls);
         marks
     }
@@ -148,7 +152,9 @@ impl Engine {
     fn decide(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) {
         let Instant { row, open_time, bars, signals, .. } = *instant;
         self.remember(signals);
-        if (0..bars.len()).any(|p| bars.real(p)) && (instant.news || self.decider.concerned(&self.sim, row)) {
+        if (0..bars.len()).any(|p| bars.real(p))
+            && (instant.news || self.sim.watch.effect() != Effect::None || self.decider.concerned(&self.sim, row))
+        {
             let now = Now { row, time: open_time + self.sim.spec.timeframe_ns, bars, signals };
             self.decider.decide(&mut self.sim, now, calls);
         }

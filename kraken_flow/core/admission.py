@@ -1,0 +1,117 @@
+"""How much of an order the account's limits admit: exposure as if every working order had filled."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from kraken_flow.core.contract import unit_price
+from kraken_flow.core.limits import Effect, Trigger
+from kraken_flow.core.units import UNIT
+
+if TYPE_CHECKING:
+    from kraken_flow.core.simulator import Simulator
+    from kraken_flow.core.working import Order
+
+
+class Admitted(NamedTuple):
+    """An answer: the quantity that may go (0 refuses), which limit cut it, and the numbers.
+
+    `closes` says that all of it may do is close what is held.
+    """
+
+    qty: int
+    trigger: Trigger = Trigger.NONE
+    closes: bool = False
+    value: float = 0.0
+    limit: float = 0.0
+
+
+class Reach(NamedTuple):
+    """How far working orders can move a pair: its position if all buys filled, and if all sells did."""
+
+    up: int
+    down: int
+    open: int
+    """Working orders that may open or enlarge a position."""
+
+
+def reach(sim: "Simulator", p: int) -> Reach:
+    """Return how far a pair can move; orders that only reduce are left out."""
+    up = down = sim.ledger.position[p]
+    count = 0
+    for order in sim.live[p]:
+        if order.alive and not order.reduce_only and not order.closes_only:
+            count += 1
+            if order.side > 0:
+                up += order.remaining
+            else:
+                down -= order.remaining
+    return Reach(up, down, count)
+
+
+def admit(sim: "Simulator", order: "Order", qty: int, prices: list[int], equity: int) -> Admitted:
+    """Return how much of a new order may go.
+
+    Parameters: `qty` on the lot grid; `prices` last closes, 10^-8; `equity` at them, exact. What reduces a position is
+    always admitted; exposure counts at the last closes.
+    """
+    watch = sim.watch
+    limits = watch.limits
+    if order.reduce_only or not limits.on:
+        return Admitted(qty)
+    p, side = order.pair, order.side
+    held = min(max(0, -side * sim.ledger.position[p]), qty)
+    if watch.effect is not Effect.NONE:
+        return Admitted(qty if held else 0, watch.cause, closes=True)
+    if far := _far(limits.price_band, prices[p], order.limit, order.stop):
+        return Admitted(0, Trigger.PRICE_BAND, value=far, limit=limits.price_band / UNIT)
+    if not limits.bounds_exposure:
+        return Admitted(qty)
+    lot = sim.spec.instruments[p].lot
+    reaches = [reach(sim, j) for j in range(len(prices))]
+    units = [unit_price(inverse, price) for inverse, price in zip(sim.ledger.inverse, prices, strict=True)]
+    mine = reaches[p]
+    free = max(0, min(held, -side * (mine.up if side > 0 else mine.down)))
+    if qty <= free:
+        return Admitted(qty)
+    others = sum(r.open > 0 or abs(q) >= lot for r, q in zip(reaches, sim.ledger.position, strict=True))
+    taken = mine.open > 0 or abs(sim.ledger.position[p]) >= lot
+    if limits.max_positions and not taken and others >= limits.max_positions:
+        return Admitted(0, Trigger.MAX_POSITIONS, value=float(others + 1), limit=float(limits.max_positions))
+    trades = watch.opened + sum(r.open for r in reaches) + 1
+    if limits.max_trades and trades > limits.max_trades:
+        most = float(limits.max_trades)
+        return Admitted(qty if held else 0, Trigger.MAX_TRADES, closes=True, value=float(trades), limit=most)
+    worth = max(equity, 0)
+    answer = Admitted(qty)
+    if limits.max_gross >= 0:
+        rest = sum(max(abs(r.up), abs(r.down)) * units[j] for j, r in enumerate(reaches) if j != p)
+        most = (worth * limits.max_gross // UNIT - rest) // max(units[p], 1)
+        answer = _cut(answer, most - side * (mine.up if side > 0 else mine.down), free, lot, Trigger.MAX_GROSS)
+        if answer.trigger is Trigger.MAX_GROSS:
+            wanted = rest + abs((mine.up if side > 0 else mine.down) + side * qty) * units[p]
+            answer = answer._replace(value=_multiple(wanted, worth), limit=limits.max_gross / UNIT)
+    if limits.max_net >= 0:
+        net = side * sum((r.up if side > 0 else r.down) * units[j] for j, r in enumerate(reaches))
+        most = (worth * limits.max_net // UNIT - net) // max(units[p], 1)
+        narrower = _cut(answer, most, free, lot, Trigger.MAX_NET)
+        if narrower is not answer:
+            value = _multiple(net + qty * units[p], worth)
+            answer = narrower._replace(value=value, limit=limits.max_net / UNIT)
+    return answer
+
+
+def _cut(answer: Admitted, most: int, free: int, lot: int, trigger: Trigger) -> Admitted:
+    """Cut an answer to `most`, yet not below what only reduces."""
+    allowed = max(most, free) // lot * lot
+    return answer if allowed >= answer.qty else Admitted(max(allowed, 0), trigger)
+
+
+def _far(band: int, close: int, *prices: int) -> float:
+    """Return how far the farthest price lies from the last close, 0 where all lie within the band."""
+    if band < 0 or close <= 0:
+        return 0.0
+    away = max((abs(price - close) for price in prices if price), default=0)
+    return float(away) / float(close) if away * UNIT > band * close else 0.0
+
+
+def _multiple(exposure: int, equity: int) -> float:
+    return float(exposure) / float(equity) if equity > 0 else 0.0

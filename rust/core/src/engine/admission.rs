@@ -1,0 +1,141 @@
+//! How much of an order the account's limits admit: exposure as if every working order had filled.
+
+use super::contract::unit_price;
+use super::limits::{Effect, Trigger};
+use super::market::Bars;
+use super::number::{UNIT, WIDE_UNIT, floor_div, mul, narrow, times};
+use super::simulator::Simulator;
+
+/// An answer: the quantity that may go (0 refuses), which limit cut it, and the numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    /// Quantity.
+    pub qty: i64,
+    /// The limit, if one cut it.
+    pub trigger: Trigger,
+    /// Whether all it may do is close what is held.
+    pub closes: bool,
+    /// What was measured.
+    pub value: f64,
+    /// What is allowed.
+    pub limit: f64,
+}
+
+impl Admitted {
+    fn whole(qty: i64) -> Self {
+        Admitted { qty, trigger: Trigger::None, closes: false, value: 0.0, limit: 0.0 }
+    }
+}
+
+/// How far working orders can move a pair: its position if all buys filled, and if all sells did.
+#[derive(Clone, Copy)]
+struct Reach {
+    up: i64,
+    down: i64,
+    open: i64,
+}
+
+fn reach(sim: &Simulator, p: usize) -> Reach {
+    let held = sim.ledger.position[p];
+    let mut reach = Reach { up: held, down: held, open: 0 };
+    for &id in &sim.live[p] {
+        let order = &sim.orders[id];
+        if order.alive() && !order.reduce_only && !order.closes_only {
+            reach.open += 1;
+            if order.side() > 0 {
+                reach.up += order.remaining();
+            } else {
+                reach.down -= order.remaining();
+            }
+        }
+    }
+    reach
+}
+
+/// How much of the new order `id`, of `qty` on the lot grid, may go. What reduces a position is always admitted.
+pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
+    let (watch, order) = (&sim.watch, &sim.orders[id]);
+    let limits = watch.limits;
+    if order.reduce_only || !limits.on() {
+        return Admitted::whole(qty);
+    }
+    let (p, side) = (order.pair(), order.side());
+    let held = (-side * sim.ledger.position[p]).max(0).min(qty);
+    let closing = if held > 0 { qty } else { 0 };
+    let of = |qty: i64, trigger: Trigger, closes: bool, value: f64, limit: f64| Admitted {
+        qty,
+        trigger,
+        closes,
+        value,
+        limit,
+    };
+    if watch.effect() != Effect::None {
+        return of(closing, watch.cause, true, 0.0, 0.0);
+    }
+    let far = far(limits.price_band, bars.close(p), [order.limit, order.stop]);
+    if far > 0.0 {
+        return of(0, Trigger::PriceBand, false, far, limits.price_band as f64 / UNIT as f64);
+    }
+    if !limits.bounds_exposure() {
+        return Admitted::whole(qty);
+    }
+    let (lot, n) = (sim.spec.instruments[p].lot, bars.len());
+    let reaches: Vec<Reach> = (0..n).map(|j| reach(sim, j)).collect();
+    let mine = reaches[p];
+    let toward = |reach: Reach| if side > 0 { reach.up } else { reach.down };
+    let free = held.min(-side * toward(mine)).max(0);
+    if qty <= free {
+        return Admitted::whole(qty);
+    }
+    let taken = |j: usize| reaches[j].open > 0 || sim.ledger.position[j].abs() >= lot;
+    let pairs = (0..n).filter(|&j| taken(j)).count() as i64;
+    if limits.max_positions > 0 && !taken(p) && pairs >= limits.max_positions {
+        return of(0, Trigger::MaxPositions, false, (pairs + 1) as f64, limits.max_positions as f64);
+    }
+    let trades = watch.opened + reaches.iter().map(|reach| reach.open).sum::<i64>() + 1;
+    if limits.max_trades > 0 && trades > limits.max_trades {
+        return of(closing, Trigger::MaxTrades, true, trades as f64, limits.max_trades as f64);
+    }
+    let worth = sim.ledger.equity(bars).max(0);
+    let unit = |j: usize| unit_price(sim.ledger.inverse(j), bars.close(j));
+    let price = i128::from(unit(p));
+    let share = |limit: i64| floor_div(mul(worth, i128::from(limit)), WIDE_UNIT);
+    let mut answer = Admitted::whole(qty);
+    let cut = |answer: Admitted, most: i128| {
+        let allowed = floor_div(most.max(i128::from(free)), i128::from(lot)) * i128::from(lot);
+        (allowed < i128::from(answer.qty)).then(|| narrow(allowed.max(0)))
+    };
+    if limits.max_gross >= 0 {
+        let worst = |reach: &Reach| reach.up.abs().max(reach.down.abs());
+        let rest: i128 = (0..n).filter(|&j| j != p).map(|j| times(worst(&reaches[j]), unit(j))).sum();
+        let most = floor_div(share(limits.max_gross) - rest, price.max(1)) - i128::from(side * toward(mine));
+        if let Some(qty_cut) = cut(answer, most) {
+            let wanted = rest + i128::from((toward(mine) + side * qty).abs()) * price;
+            let limit = limits.max_gross as f64 / UNIT as f64;
+            answer = of(qty_cut, Trigger::MaxGross, false, multiple(wanted, worth), limit);
+        }
+    }
+    if limits.max_net >= 0 {
+        let net: i128 = (0..n).map(|j| times(side * toward(reaches[j]), unit(j))).sum();
+        let most = floor_div(share(limits.max_net) - net, price.max(1));
+        if let Some(qty_cut) = cut(answer, most) {
+            let wanted = net + times(qty, unit(p));
+            let limit = limits.max_net as f64 / UNIT as f64;
+            answer = of(qty_cut, Trigger::MaxNet, false, multiple(wanted, worth), limit);
+        }
+    }
+    answer
+}
+
+/// How far the farthest price lies from the last close, 0 where all lie within the band.
+fn far(band: i64, close: i64, prices: [i64; 2]) -> f64 {
+    if band < 0 || close <= 0 {
+        return 0.0;
+    }
+    let away = prices.iter().filter(|price| **price != 0).map(|price| (price - close).abs()).max().unwrap_or(0);
+    if times(away, UNIT) > times(band, close) { away as f64 / close as f64 } else { 0.0 }
+}
+
+fn multiple(exposure: i128, equity: i128) -> f64 {
+    if equity > 0 { exposure as f64 / equity as f64 } else { 0.0 }
+}

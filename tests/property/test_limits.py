@@ -1,0 +1,116 @@
+"""No sequence of orders and prices gets past a limit, on either engine.
+
+The fuzz runs in `tests/parity` check losses, halts and counts of every run that they draw (`tests/limit_checks.py`).
+Here prices stand still and trading is free, so that exposure over equity is exact at every fill, and has to stay
+within its limits whatever is sent.
+"""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kraken_flow.core.market import Market
+from kraken_flow.core.orders import OrderRequest, OrderType, Reason, Side
+from kraken_flow.core.units import UNIT
+from kraken_flow.exchange.account import Account
+from kraken_flow.exchange.spot import SpotExchange
+from kraken_flow.risk.position import PositionLimits
+from kraken_flow.risk.tiers import DayLimits, SystemLimits, TieredRisk
+from tests.engines import RUST, graph_of, run_engine, spec_of
+from tests.golden.bars import HOUR, T0, columns_of, market_of
+from tests.limit_checks import _changes, limits_hold
+from tests.parity.same import assert_same
+
+ROWS = 12
+PAIRS = ("ADA/USD", "BTC/USD", "ETH/USD")
+CASH = 10_000
+PRICE = 100 * UNIT
+MARKET: Market = market_of(*(columns_of(" | ".join(["100/100/100/100"] * ROWS), pair=pair) for pair in PAIRS))
+
+orders = st.lists(
+    st.tuples(
+        st.integers(0, ROWS - 2),
+        st.integers(0, len(PAIRS) - 1),
+        st.sampled_from(Side),
+        st.integers(1, 400),
+        st.sampled_from((0, 0, 90, 100, 110)),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+bounds = st.one_of(st.none(), st.sampled_from((0.05, 0.3, 1.0)))
+
+
+def sent(drawn: list[tuple[int, int, Side, int, int, bool]]) -> list[tuple[int, OrderRequest]]:
+    """Market orders, and limit orders that fill at once or never; quantities in tenths."""
+    result = []
+    for row, pair, side, tenths, price, reduce_only in sorted(drawn, key=lambda order: order[0]):
+        kind = OrderType.LIMIT if price else OrderType.MARKET
+        qty, limit = tenths * UNIT // 10, price * UNIT
+        request = OrderRequest(
+            pair, side, qty, kind, limit_price=limit, reduce_only=reduce_only, reason=Reason.SCRIPTED
+        )
+        result.append((T0 + HOUR * (row + 1), request))
+    return result
+
+
+@settings(max_examples=300, deadline=None)
+@given(orders, bounds, bounds, st.one_of(st.none(), st.integers(1, 2)), st.one_of(st.none(), st.integers(1, 3)))
+def test_exposure_and_counts_stay_within_their_limits(drawn: Any, gross: Any, net: Any, most: Any, trades: Any) -> None:
+    risk = TieredRisk(
+        PositionLimits(stop_loss=None, take_profit=None, max_fraction=None),
+        day=DayLimits(max_loss=None, max_trades=trades),
+        system=SystemLimits(max_drawdown=None, max_gross=gross, max_net=net, max_positions=most),
+    )
+    free = {"maker_bps": 0.0, "taker_bps": 0.0}
+    exchange = SpotExchange(name="bare", tick=0.01, participation_cap=None, fees=free)
+    account = Account(cash=float(CASH), leverage=100.0)
+    # A limit order on the near side of the market fills at 100 as well: it never gets a better price than there is.
+    graph = graph_of(MARKET, sent(drawn), risk=risk, exchange=exchange, account=account)
+    spec = spec_of(graph, MARKET)
+    result = run_engine("python", spec, MARKET)
+    if RUST:
+        assert_same(result, run_engine("rust", spec, MARKET))
+    limits_hold(spec, MARKET, result)
+    held, reduced = [0] * len(PAIRS), False
+    for fill, _, before, after, _ in _changes(spec, result):
+        held[fill["pair"]] = after
+        assert fill["price"] == PRICE
+        reduced |= abs(after) < abs(before) or before * after < 0
+        equity = CASH * UNIT
+        if gross is not None:
+            assert sum(map(abs, held)) * 100 <= gross * equity
+        # To close a position is always allowed, and may leave more of the other side than there was.
+        if net is not None and not reduced:
+            assert abs(sum(held)) * 100 <= net * equity
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(60, 140), min_size=20, max_size=80), st.sampled_from((0.01, 0.02, 0.05)), st.booleans())
+def test_no_path_of_prices_gets_past_a_drawdown(prices: list[int], limit: float, short: bool) -> None:
+    """Equity stands still after the bar of the kill: what is held is sold at the very next open."""
+    opens = [prices[0], *prices[:-1]]
+    bars = " | ".join(f"{o}/{max(o, c)}/{min(o, c)}/{c}" for o, c in zip(opens, prices, strict=True))
+    market = market_of(columns_of(bars))
+    side = Side.SELL if short else Side.BUY
+    again = [(T0 + HOUR * (row + 1), OrderRequest(0, side, UNIT, reason=Reason.SCRIPTED)) for row in range(len(prices))]
+    risk = TieredRisk(
+        PositionLimits(stop_loss=None, take_profit=None, max_fraction=None),
+        day=DayLimits(max_loss=None),
+        system=SystemLimits(max_drawdown=limit),
+    )
+    free = {"maker_bps": 0.0, "taker_bps": 0.0}
+    exchange = SpotExchange(name="bare", tick=0.01, participation_cap=None, fees=free)
+    graph = graph_of(market, again, risk=risk, exchange=exchange, account=Account(cash=float(CASH), leverage=10.0))
+    spec = spec_of(graph, market)
+    for engine in ("python", *(("rust",) if RUST else ())):
+        result = run_engine(engine, spec, market)
+        limits_hold(spec, market, result)
+        equity = result.equity
+        high = [max([float(CASH), *equity[: row + 1]]) for row in range(len(equity))]
+        over = [row for row in range(len(equity)) if high[row] - equity[row] >= limit * high[row]]
+        if over and over[0] + 1 < len(equity):
+            # The next open is this close: no more is lost than what was lost when the limit was seen to be passed.
+            assert set(equity[over[0] + 1 :].tolist()) <= {float(equity[over[0]])}
+            assert result.final_positions.tolist() == [0]
