@@ -72,8 +72,9 @@ def admit(sim: "Simulator", order: "Order", qty: int, prices: list[int], equity:
     free = max(0, min(held, -side * (mine.up if side > 0 else mine.down)))
     if qty <= free:
         return Admitted(qty)
-    others = sum(r.open > 0 or abs(q) >= lot for r, q in zip(reaches, sim.ledger.position, strict=True))
-    taken = mine.open > 0 or abs(sim.ledger.position[p]) >= lot
+    held_by = zip(reaches, sim.ledger.position, sim.spec.instruments, strict=True)
+    held_pairs = [r.open > 0 or abs(q) >= instrument.lot for r, q, instrument in held_by]
+    others, taken = sum(held_pairs), held_pairs[p]
     if limits.max_positions and not taken and others >= limits.max_positions:
         return Admitted(0, Trigger.MAX_POSITIONS, value=float(others + 1), limit=float(limits.max_positions))
     trades = watch.opened + sum(r.open for r in reaches) + 1

@@ -87,7 +87,7 @@ pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
     if qty <= free {
         return Admitted::whole(qty);
     }
-    let taken = |j: usize| reaches[j].open > 0 || sim.ledger.position[j].abs() >= lot;
+    let taken = |j: usize| reaches[j].open > 0 || sim.ledger.position[j].abs() >= sim.spec.instruments[j].lot;
     let pairs = (0..n).filter(|&j| taken(j)).count() as i64;
     if limits.max_positions > 0 && !taken(p) && pairs >= limits.max_positions {
         return of(0, Trigger::MaxPositions, false, (pairs + 1) as f64, limits.max_positions as f64);
