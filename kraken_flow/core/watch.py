@@ -49,7 +49,7 @@ class Event(NamedTuple):
 
 
 class Change(NamedTuple):
-    """How a fill changed a position: before, after, the lot below which there is none, whether the contract is inverse."""
+    """How a fill changed a position, the lot below which there is none, and whether the contract is inverse."""
 
     before: int
     after: int
