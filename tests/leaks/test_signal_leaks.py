@@ -53,6 +53,8 @@ SYSTEMS = [
 NEEDS = {
     "portfolio=fixed_quantity": ["portfolio.quantity=0.01"],
     "exchange.fill.path=detail": ["timeframe=4h", "exchange.fill.detail=1h"],
+    "exchange=binance_perp": ["pairs=[BTC/USD:USD,ETH/USD:USD]", "account.leverage=5"],
+    "exchange=kraken_futures": ["pairs=[BTC/USD:USD,ETH/USD:USD]", "account.leverage=5", "portfolio.fraction=4"],
 }
 
 

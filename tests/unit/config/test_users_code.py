@@ -39,7 +39,7 @@ def mine(program):
 DECLARED = {
     "misspelt": (
         'return {"a": Ema("clsoe", 12)}',
-        "line 8: Mine.features: Ema.source=clsoe: must be open, high, low, close, volume or a feature; "
+        "line 8: Mine.features: Ema.source=clsoe: must be open, high, low, close, volume, funding, mark or a feature; "
         "did you mean Ema.source=close?",
     ),
     "range": ('return {"a": Sma("close", -3)}', "line 8: Mine.features: Sma.window=-3: must be a whole number above 0"),
