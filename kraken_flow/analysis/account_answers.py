@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kraken_flow.core.account import Execution, Placement, Portfolio, Protection, Risk, View
+from kraken_flow.core.counterfactual import SignalStatistics
 from kraken_flow.core.feature import Source
 from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.graph import Graph
@@ -83,6 +84,12 @@ class _Portfolio(Portfolio):
 
     def features(self) -> Mapping[str, Source]:
         return self._inner.features()
+
+    def pair_features(self, n_pairs: int) -> Mapping[str, Source]:
+        return self._inner.pair_features(n_pairs)
+
+    def statistics(self) -> SignalStatistics | None:
+        return self._inner.statistics()
 
     def targets(self, view: View) -> list[int | None]:
         wanted = self._inner.targets(view)

@@ -23,10 +23,10 @@ from kraken_flow.core.market import Market
 from kraken_flow.core.units import Int64Array
 
 AGAIN, CUT, BY_BAR = "asked again", "nothing after", "bar by bar"
-LONG, OUTSIDE = "nothing after, all bars", "other sources"
-CHECKS = (AGAIN, CUT, *FUTURES, LONG, BY_BAR, OUTSIDE)
+LONG, FAR, OUTSIDE = "nothing after, all bars", "bar by bar, many bars", "other sources"
+CHECKS = (AGAIN, CUT, *FUTURES, LONG, BY_BAR, FAR, OUTSIDE)
 """All checks: the same market once more, one that ends, other futures, the end of all the data that there is, one bar
-after another, and what is read besides the market."""
+after another, the same for far more bars, and what is read besides the market."""
 ROUNDING = 1e-9
 """Relative difference below which two answers are one calculation in another order of operations."""
 
@@ -167,7 +167,7 @@ def _on_long(system: System, long: Market) -> list[tuple[str, Difference]]:
     recent = window(long, BY_BAR_ROWS if pick_native(system.engine) else BY_BAR_ROWS // 10)
     whole, shorter = each_fresh([partial(system.signals, long), partial(system.signals, recent)])
     streamed = _by_bar(system, recent, system.signals_by_bar)
-    parted = list(differences(shorter, streamed, BY_BAR, recent, recent.n_rows - 1))
+    parted = list(differences(shorter, streamed, FAR, recent, recent.n_rows - 1))
     before = long.n_rows - recent.n_rows
     places = {before + (each.time - int(recent.times[0])) // recent.timeframe_ns for _, each in parted}
 
@@ -252,7 +252,7 @@ def differences(
         if isinstance(expected, Failed):
             continue
         if isinstance(said, Failed):
-            at = 0 if check == BY_BAR else row
+            at = 0 if check in {BY_BAR, FAR} else row
             yield name, Difference(check, int(market.times[at]), 0, "", said.text, fails=True)
             continue
         a, b = expected[..., : row + 1], said[..., : row + 1]
@@ -296,15 +296,15 @@ def judge(subjects: Mapping[str, Subject], whole: Answers, found: Iterable[tuple
 
 
 def _rank(difference: Difference) -> tuple[bool, int, int]:
-    """Put the earliest bar first, and last what has no first bar: an error, and the three cuts of all the data."""
-    return difference.fails or difference.check == LONG, difference.time, CHECKS.index(difference.check)
+    """Put the earliest bar first, and last errors, which have no first bar, and what shows outside the bars audited."""
+    return difference.fails or difference.check in {LONG, FAR}, difference.time, CHECKS.index(difference.check)
 
 
 def _word(verdict: Verdict) -> str:
     failed = verdict.failed
     if OUTSIDE in failed or verdict.rounds:
         return "outside" if OUTSIDE in failed else "rounds"
-    return "varies" if AGAIN in failed else "differs" if failed == [BY_BAR] else "leaks"
+    return "varies" if AGAIN in failed else "differs" if {*failed} <= {BY_BAR, FAR} else "leaks"
 
 
 def _blame_the_first(account: list[Verdict]) -> None:

@@ -10,6 +10,7 @@ from kraken_flow.analysis import returns
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.flows import spent
 from kraken_flow.analysis.returns import Value
+from kraken_flow.analysis.tail_report import tail_metrics
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.times import DAY, YEAR
 from kraken_flow.core.units import cash_text, text
@@ -158,16 +159,23 @@ NAMES = (
     *("expectancy", "trades", "exposure", "turnover", "fees", "slippage", "funding"),
     *("funding_paid", "funding_received", "borrow", "liquidations", "final_equity", "final_cash"),
     *("final_positions", "final_balances", "ambiguous_fills", "bars", "elapsed_s", "bars_per_s", "engine"),
+    *("value_at_risk", "var_backtest"),
     *("order_log_sha256", "ledger_sha256", "data_sha256", "halted_share", "killed_at", "null_reasons"),
 )
 """The keys of `metrics.json`, in its order."""
 
 
-def complete(measured: dict[str, Any], hashes: Hashes) -> dict[str, Any]:
-    """Add the hashes and put the keys in the order of `metrics.json`."""
-    everything = measured | {
-        "order_log_sha256": hashes.order_log,
-        "ledger_sha256": hashes.ledger,
-        "data_sha256": hashes.data,
-    }
+def complete(run: FinishedRun, measured: dict[str, Any], hashes: Hashes) -> dict[str, Any]:
+    """Add the tail of the returns and the hashes, and put the keys in the order of `metrics.json`."""
+    tails, reasons = tail_metrics(run)
+    everything = (
+        measured
+        | tails
+        | {
+            "null_reasons": measured["null_reasons"] | reasons,
+            "order_log_sha256": hashes.order_log,
+            "ledger_sha256": hashes.ledger,
+            "data_sha256": hashes.data,
+        }
+    )
     return {name: everything[name] for name in NAMES}

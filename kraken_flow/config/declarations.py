@@ -29,7 +29,7 @@ def check_declarations(node: Any, problems: list[str]) -> None:
 
 
 def _handed(node: Node) -> Iterator[str]:
-    """Say of each field of a strategy or a feature that it holds a node of another kind: with that it could read more."""
+    """Say of each field of a strategy or a feature that holds a node of another kind, with which it could read more."""
     for name, value in vars(node).items():
         held = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else [value]
         for each in held:

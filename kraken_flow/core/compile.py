@@ -8,7 +8,7 @@ from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.margin_limits import check_margin
 from kraken_flow.core.market import Market
-from kraken_flow.core.signal import account_features
+from kraken_flow.core.signal import account_columns
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.strategy import Scripted
 from kraken_flow.core.times import YEAR, parse_timeframe
@@ -45,7 +45,7 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
         rebalance_bars=portfolio.rebalance_bars(timeframe_ns),
         rearm_bars=risk.rearm_bars(),
         first_row=market.first_row,
-        aux=tuple(account_features(graph)),
+        aux=account_columns(graph),
         tags=tuple(sorted({"", *(request.tag for _, request in requests)})),
         requests=requests,
         scripted=scripted,

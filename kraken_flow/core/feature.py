@@ -132,6 +132,9 @@ class WindowFeature(Feature):
 class CrossSection(Feature):
     """Base of features that compare pairs with each other; evaluated over all pairs at once, row by row."""
 
+    alone: ClassVar[bool] = False
+    """Whether it has a value on a single pair."""
+
     @abstractmethod
     def across(self, values: FloatArray) -> FloatArray:
         """Return one value per pair for each row.

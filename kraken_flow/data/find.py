@@ -13,6 +13,13 @@ from kraken_flow.nearest import several
 _OTHER_NAMES = {"btc": ("xbt",), "doge": ("xdg",), "xbt": ("btc",), "xdg": ("doge",)}
 _X_NAMES = frozenset(["xbt", "xdg", "eth", "etc", "ltc", "mln", "rep", "xlm", "xmr", "xrp", "zec"])
 _Z_NAMES = frozenset(["usd", "eur", "gbp", "cad", "jpy", "aud"])
+_FIAT = frozenset(["USD", "EUR", "GBP", "CAD", "JPY", "AUD", "CHF", "AED", "BRL", "TRY"])
+_QUOTES = _FIAT | frozenset(["USDT", "USDC", "DAI", "XBT", "BTC", "ETH", "DOT", "BNB"])
+_RARE_QUOTES = frozenset(["PYUSD", "RLUSD", "FDUSD", "TUSD", "BUSD", "EURT", "EURC"])
+"""Quotes that end in another one: BATUSD is BAT/USD, but BTCTUSD is BTC/TUSD."""
+_MAJORS = frozenset(
+    ["BTC", "XBT", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "XDG", "BNB", "USDT", "USDC", "EUR", "GBP"]
+)
 _KRAKEN_MINUTES = frozenset(["1", "5", "15", "30", "60", "240", "720", "1440", "10080"])
 _TIMEFRAME = re.compile(r"([1-9]\d*)(s|m|min|h|hr|hour|d|day|w|week)")
 
@@ -56,6 +63,47 @@ def stated_timeframe(name: str) -> int | None:
     if len(words) > 1 and words[-1] in _KRAKEN_MINUTES:
         return parse_timeframe(f"{words[-1]}m")
     return None
+
+
+def pair_of(name: str, where: str) -> str:
+    """Return the pair that a file name (without its ending) spells.
+
+    Raises `UserError` naming `where` if it spells none, or several.
+
+    >>> [pair_of(n, n) for n in ("XBTUSD_60", "kraken_xbtusd_1h", "BTC_USDT-1h", "XXBTZEUR", "BTC_USDT_USDT-1h")]
+    ['BTC/USD', 'BTC/USD', 'BTC/USDT', 'BTC/EUR', 'BTC/USDT:USDT']
+    """
+    words = [word.upper() for word in _words(name) if not _TIMEFRAME.fullmatch(word.lower())]
+    found = []
+    for number, (first, second) in enumerate(pairwise(words)):
+        if second in _QUOTES or second in _RARE_QUOTES:
+            settled = words[number + 2 : number + 3]
+            settle = f":{_asset(settled[0])}" if settled and settled[0] in (first, second) else ""
+            found.append(f"{_asset(first)}/{_asset(second)}{settle}")
+            break
+    found = found or [pair for word in words if (pair := _joined(word))]
+    if len(set(found)) != 1:
+        what = f"may be of {' or '.join(dict.fromkeys(found))}" if found else "says no pair"
+        raise UserError(f"{where}: its name {what}; call it for example btcusd_1h, or give mode.pair=BTC/USD")
+    return found[0]
+
+
+def _asset(name: str) -> str:
+    return {"XBT": "BTC", "XDG": "DOGE"}.get(name, name)
+
+
+def _joined(word: str) -> str | None:
+    """Return the pair of a word like XBTUSD, None where it does not end in a quote currency."""
+    if len(word) == 8:
+        halves = word[:4], word[4:]
+        if all(
+            (h[0] == "X" and h[1:].lower() in _X_NAMES) or (h[0] == "Z" and h[1:].lower() in _Z_NAMES) for h in halves
+        ):
+            return f"{_asset(halves[0][1:])}/{_asset(halves[1][1:])}"
+    rare = (q for q in _RARE_QUOTES if word.endswith(q) and word[: -len(q)] in _MAJORS)
+    usual = sorted((q for q in _QUOTES if word.endswith(q) and len(word) > len(q)), key=len, reverse=True)
+    quote = next(rare, None) or next((q for q in usual if len(word) - len(q) > 1), None) or next(iter(usual), None)
+    return None if quote is None else f"{_asset(word[: -len(quote)])}/{_asset(quote)}"
 
 
 def candles(folder: Path) -> dict[Path, str]:

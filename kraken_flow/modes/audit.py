@@ -11,7 +11,7 @@ from rich.table import Table
 
 from kraken_flow.analysis.answers import ACCOUNT, System
 from kraken_flow.analysis.futures import FUTURES, TAIL, window
-from kraken_flow.analysis.leaks import AGAIN, BY_BAR, CHECKS, CUT, LONG, Finding, Verdict, audit
+from kraken_flow.analysis.leaks import AGAIN, BY_BAR, CHECKS, CUT, FAR, LONG, Finding, Verdict, audit
 from kraken_flow.config.schema import short
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.feature_grid import pick_native
@@ -48,6 +48,7 @@ _OTHERWISE = {
     AGAIN: "asked again about the same bars, it {does}; does it draw random numbers, read a clock, or remember?",
     CUT: "when the market ends there, it {does}",
     LONG: "when all the data ends some time later, it {does}",
+    FAR: "asked bar by bar, as paper and live ask, it {does}",
     BY_BAR: "asked bar by bar, as paper and live ask, it {does}",
     **{name: f"with {name} after it, it {{does}}" for name in FUTURES},
 }

@@ -16,7 +16,7 @@ from kraken_flow.core.session import Session
 from kraken_flow.core.tape import instants, tape_of
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Done, Job, concluded, configuration_of, inputs, load, show, warn_of_fallback, write
-from kraken_flow.runs.directory import damage, read_manifest
+from kraken_flow.runs.directory import damage, kind_of, read_manifest
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.record import recorded
 from kraken_flow.runs.session_journal import begin, fold
@@ -60,7 +60,10 @@ def _of_session(call: Call, run: Path) -> Job:
     if manifest is None and (damaged := damage(run)) is not None:
         raise UserError(f"mode.run={run}: {damaged}")
     if manifest is None or not (run / JOURNAL).is_file():
-        raise UserError(f"mode.run={run}: there is no session with a journal; a paper session's folder has one")
+        what = (
+            "there is no run of ours" if manifest is None else f"this is {kind_of(manifest)}, no session with a journal"
+        )
+        raise UserError(f"mode.run={run}: {what}; give the folder of a paper session")
     other = [word for word in call.overrides if word.lstrip("+").partition("=")[0] not in _OWN]
     if other:
         raise UserError(f"{', '.join(other)}: leave that out; with mode.run the configuration is that of the session")

@@ -14,6 +14,7 @@ from kraken_flow.analysis.data_summary import data_summary
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.flows import spent as flows_of
 from kraken_flow.analysis.metrics import costs, short_sample
+from kraken_flow.analysis.tail_report import tail_facts
 from kraken_flow.core.times import iso, timeframe_name
 from kraken_flow.core.units import CASH_UNIT
 from kraken_flow.runs import summary
@@ -166,6 +167,7 @@ class Report:
         yield "Calmar", self._ratio("calmar", "{:.3f}", flag)
         yield "Max % of account underwater", self._ratio("max_drawdown", "{:.2%}")
         yield from summary.curve_facts(run)
+        yield from tail_facts(self.metrics, market.timeframe_ns)
         yield "Win rate", self._ratio("win_rate", "{:.1%}")
         yield "Profit factor", self._ratio("profit_factor", "{:.3f}")
         yield "Expectancy", self._ratio("expectancy", f"{{:,.{self.places}f}} {self.quote}")

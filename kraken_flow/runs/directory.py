@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.whole import write_whole
 from kraken_flow.runs import lock
 
 MANIFEST = "manifest.json"
@@ -25,6 +26,10 @@ FILES = (
 """What we may have written into a folder, besides `run.log` with its rotations and the numbered members of a sweep."""
 SESSIONS = ("paper",)
 """Modes whose runs are continued where they stopped."""
+TRADES = ("backtest", "replay", *SESSIONS)
+"""Modes whose runs trade: the newest of theirs, or a sweep of them, is the latest run."""
+STREAMED = "stream"
+"""Key of the manifest under which a session on live data says what it met."""
 _LEFT_OVER = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+")
 """Files whose writer was killed before it could give them their name."""
 _OURS = re.compile(rf"run\.log(\.\d+)?|{_LEFT_OVER.pattern}")
@@ -66,28 +71,25 @@ def unfinished_session(folder: Path) -> dict[str, Any] | None:
     return manifest if can else None
 
 
+def kind_of(manifest: Mapping[str, Any]) -> str:
+    """Return in words what a run is: a backtest, an audit, a sweep."""
+    word = str(manifest.get("kind") or manifest.get("mode") or "run")
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse to replace a session on live data: what it saw cannot be had again. Raises `UserError`."""
+    manifest = read_manifest(folder)
+    if manifest is not None and manifest.get("mode") in SESSIONS and STREAMED in manifest:
+        raise UserError(
+            f"run_dir={folder}: a finished session on live data is there, and its journal cannot be made again; "
+            "choose another run_dir, or leave run_dir out for a new folder"
+        )
+
+
 def write_json(path: Path, content: Any, sync: bool = False) -> None:
     """Write JSON as `write_whole` does."""
     write_whole(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), sync)
-
-
-def write_whole(path: Path, data: bytes, sync: bool = False) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half of one.
-
-    Parameters: `sync` holds that also where the machine stops, not only the program.
-    """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        fresh.write_bytes(data)
-        if sync:
-            with fresh.open("rb") as file:
-                os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        error.filename = str(path)
-        raise
 
 
 def overwrite_json(path: Path, content: Any) -> None:
@@ -173,8 +175,8 @@ def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
     """Take a folder for a run: make it, or clear the earlier run of ours that it holds.
 
     Files that we did not write stay. A session there that is not finished is never cleared: `resume` says (by raising)
-    why it cannot be continued. Raises `UserError` where the folder holds something else, or where another run is
-    writing.
+    why it cannot be continued. Nor is a finished one on live data. Raises `UserError` where the folder holds something
+    else, or where another run is writing.
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -194,6 +196,7 @@ def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
                 resume(folder)
                 held.continues = True
             elif read_manifest(folder) is not None:
+                check_replaceable(folder)
                 _clear(folder)
             elif any(path.name != lock.LOCK and not _LEFT_OVER.fullmatch(path.name) for path in folder.iterdir()):
                 found = damage(folder)
@@ -226,10 +229,15 @@ def discard(folder: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what an earlier run wrote, its manifest last, so that the folder stays ours if interrupted."""
+    """Remove what an earlier run wrote, its manifest last, so that the folder stays ours if interrupted.
+
+    A session is no member of a sweep: one inside the folder stays.
+    """
     for path in sorted(folder.iterdir()):
         if path.is_symlink() or not path.is_dir():
             if path.name != MANIFEST and (path.name in FILES or _OURS.fullmatch(path.name)):
                 path.unlink()
-        elif path.name.isdecimal() and read_manifest(path) is not None:
-            discard(path)
+        elif path.name.isdecimal():
+            member = read_manifest(path)
+            if member is not None and member.get("mode") not in SESSIONS:
+                discard(path)

@@ -14,7 +14,7 @@ import orjson
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.redact import revealed
 from kraken_flow.nearest import nearest
-from kraken_flow.runs.directory import MANIFEST, SESSIONS, damage, read_manifest
+from kraken_flow.runs.directory import MANIFEST, SESSIONS, TRADES, damage, kind_of, read_manifest
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.sources import of_program, source_file
 
@@ -64,6 +64,8 @@ class PastRun:
             raise UserError(f"{name}: the folder holds no run of ours, which has a {MANIFEST}{near}")
         if manifest.get("kind") == "sweep":
             raise UserError(f"{name}: this is a sweep; name one of its runs, as in {key}={folder / '0'}")
+        if manifest.get("mode") not in TRADES:
+            raise UserError(f"{name}: this is {kind_of(manifest)}, which trades nothing; name a run that does")
         status = manifest.get("status")
         stopped = status == "interrupted" and manifest.get("mode") in SESSIONS and (folder / "metrics.json").is_file()
         if status != "finished" and not stopped:

@@ -16,9 +16,11 @@ import orjson
 from kraken_flow.core.blame import exits_refused
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
+from kraken_flow.core.whole import write_whole
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
+    TRADES,
     Claim,
     claim,
     explained,
@@ -27,7 +29,6 @@ from kraken_flow.runs.directory import (
     point_latest,
     read_manifest,
     write_json,
-    write_whole,
 )
 from kraken_flow.runs.log import attached, run_log
 from kraken_flow.runs.sources import git_commit, loaded_sources, versions
@@ -130,7 +131,8 @@ def _take(declared: Declared) -> tuple[Path, Claim]:
         return folder, claim(folder, declared.resume)
     folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
     held = claim(folder)
-    point_latest(declared.root, folder)
+    if declared.mode in TRADES:
+        point_latest(declared.root, folder)
     return folder, held
 
 

@@ -5,7 +5,7 @@ the commands that come out have to be those that were written.
 """
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.orders import Control
 from kraken_flow.core.redact import redact, revealed
 from kraken_flow.core.session import News, Session
+from kraken_flow.core.source import Happened
 from kraken_flow.core.tape import Instant, Tape
 from kraken_flow.core.times import iso
 from kraken_flow.runs.control import requests
@@ -31,6 +32,9 @@ SENT = (
 )
 """What an order is when it is sent; the rest is what becomes of it."""
 
+COUNTS = "counts"
+"""Key of a frame under which stands what a stream counted since the frame before that has it."""
+
 
 def commands_of(news: News) -> dict[str, Any]:
     """Return the commands of an instant as they stand in a journal: new orders, and submits, amends and cancels."""
@@ -39,10 +43,11 @@ def commands_of(news: News) -> dict[str, Any]:
     return {"orders": [list(order) for order in orders], "log": [list(line) for line in lines]}
 
 
-def instant_frame(instant: Instant) -> dict[str, Any]:
-    """Return an instant as it stands in a journal."""
+def instant_frame(instant: Instant, counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """Return an instant as it stands in a journal, with what its stream counted before it."""
     frame: dict[str, Any] = {"instant": instant.time, "bars": instant.bars}
     more = {"finer": instant.finer, "missed": instant.missed, "marks": instant.marks, "funding": instant.funding}
+    more[COUNTS] = counts
     return frame | {name: value for name, value in more.items() if value}
 
 
@@ -122,12 +127,13 @@ class Recovered:
     """What a journal leaves.
 
     Parameters: `session` as it stands; `pending` the last instant's commands where the journal ends before them;
-    `answered` the names of the requests that were; `reader` at the journal's end.
+    `answered` the names of the requests that were; `happened` what became of the bars; `reader` at the journal's end.
     """
 
     session: Session
     pending: dict[str, Any] | None
     answered: set[str]
+    happened: Happened
     reader: Reader
 
 
@@ -141,12 +147,26 @@ def recover(session: Session, path: Path) -> Recovered:
         _, coming, reader = begin(path)
         frames = list(coming)
         answered = {frame.content["request"] for frame in frames if "request" in frame.content}
+        happened = _counted(session, frames)
         try:
             pending = fold(session, frames, path, at_once=True)
         except (CheckFailed, UserError):
             session = Session(session.graph, session.tape, session.engine)
             pending = fold(session, frames, path)
-        return Recovered(session, pending, answered, reader)
+        return Recovered(session, pending, answered, happened, reader)
+
+
+def _counted(session: Session, frames: Iterable[Frame]) -> Happened:
+    """Count again what stands in a journal."""
+    happened = Happened(session.tape.pairs, session.tape.start)
+    for frame in frames:
+        content, counts = frame.content, frame.content.get(COUNTS, {})
+        if "instant" in content:
+            instant = Instant(content["instant"], content["bars"], missed=content.get("missed", False))
+            happened.take(instant, counts)
+        else:
+            happened.add(counts)
+    return happened
 
 
 @contextmanager
@@ -204,6 +224,8 @@ class JournalledSession:
         found = recover(session, folder / JOURNAL)
         self.session, self._answered, reader = found.session, found.answered, found.reader
         """The session as the journal leaves it."""
+        self.happened = found.happened
+        """What became of the bars, from the first instant on."""
         self.recovered = self.session.rows
         """Instants that stood in the journal."""
         self.torn = reader.torn
@@ -222,9 +244,13 @@ class JournalledSession:
             self.journal.close()
             raise
 
-    def take(self, instant: Instant) -> News | None:
-        """Write an instant down, take it, and write down what it commands; then that may be carried out."""
-        self.journal.append(instant_frame(instant))
+    def take(self, instant: Instant, counts: Mapping[str, Mapping[str, int]]) -> News | None:
+        """Write an instant down, take it, and write down what it commands; then that may be carried out.
+
+        Parameters: `counts` what the stream counted since the instant before.
+        """
+        self.journal.append(instant_frame(instant, counts))
+        self.happened.take(instant, counts)
         news = self.session.take(instant)
         commands = commands_in(news)
         if commands is not None:
@@ -247,6 +273,12 @@ class JournalledSession:
                     self._write(commands)
             request.unlink(missing_ok=True)
         return found
+
+    def end(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Write down what the stream counted after the last instant."""
+        if counts:
+            self.journal.append({COUNTS: counts})
+            self.happened.add(counts)
 
     def close(self) -> None:
         """Put everything on the disk."""

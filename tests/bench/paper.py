@@ -4,6 +4,7 @@ import asyncio
 import math
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ class Bare:
 
     session: Session
 
-    def take(self, instant: Instant) -> News | None:
+    def take(self, instant: Instant, counts: Mapping[str, Mapping[str, int]]) -> News | None:
         """Take an instant."""
         return self.session.take(instant)
 

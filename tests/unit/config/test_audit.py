@@ -55,6 +55,13 @@ def look_ahead(program):
     return json.loads((program.folder / "runs/latest/manifest.json").read_text())["audit"]
 
 
+def audit_of(program):
+    """The folder of the only audit: audits are not the latest run."""
+    assert not (program.folder / "runs/latest").exists()
+    (folder,) = (program.folder / "runs/audit").glob("*/*")
+    return folder
+
+
 def test_a_sound_system_passes_and_every_node_has_a_line(program):
     assert program("mode=audit", "strategy=combined", *SMALL) == 0, program.err
     assert program.err == ""
@@ -67,14 +74,14 @@ def test_a_sound_system_passes_and_every_node_has_a_line(program):
     ]
     lines = {line.rpartition("  ok")[0].strip() for line in program.out.splitlines() if line.rstrip().endswith(" ok")}
     assert [node for node in nodes if not any(line.startswith(node) for line in lines)] == []
-    certificate = json.loads((program.folder / "runs/latest/audit.json").read_text())
+    certificate = json.loads((audit_of(program) / "audit.json").read_text())
     assert (certificate["verdict"], certificate["system"]) == ("passed", "passed")
     assert {node["verdict"] for node in certificate["nodes"]} == {"ok"}
     assert all(node["source"]["sha256"] for node in certificate["nodes"] if node["node"] != "orders")
     assert certificate["rows"] == 150 + 60 - 1
     assert len(certificate["method"]["cuts"]) == 4
     assert f"{certificate['method']['markets']} other markets" in program.out
-    manifest = json.loads((program.folder / "runs/latest/manifest.json").read_text())
+    manifest = json.loads((audit_of(program) / "manifest.json").read_text())
     assert (manifest["status"], manifest["verdict"]) == ("finished", "passed")
 
 
@@ -112,7 +119,7 @@ def test_a_dropped_file_is_audited_beside_the_system_unless_only_the_chosen_one_
     )
     assert program.err.count("\n") == 1
     assert re.search(r"strategies/audit_dropped_well.py: AuditDroppedWell +strategy +[\d,]+ +ok", program.out)
-    certificate = json.loads((program.folder / "runs/latest/audit.json").read_text())
+    certificate = json.loads((audit_of(program) / "audit.json").read_text())
     assert (certificate["verdict"], certificate["system"]) == ("failed", "passed")
     assert program("mode=audit", "mode.strategies=chosen", *SMALL) == 0
     assert "dropped" not in program.out
@@ -231,10 +238,10 @@ def test_what_python_does_not_open_is_missed_where_nothing_can_be_opened(program
 
 
 HANDED = """
-from kraken_flow.core.source import Source as Data
+from typing import Any
 @node
 class {name}(Strategy):
-    reference: Data
+    reference: Any
     def features(self):
         return {{"close": "close"}}
     def forecast(self, f):
@@ -287,15 +294,18 @@ def test_rounding_is_told_from_knowing(program):
     assert "rounds otherwise when it is asked about other rows: first for " in program.err
 
 
-RARE = """
-@node
-class {name}(Strategy):
-    def features(self):
-        return {{"close": "close", "wide": Sma("volume", 3)}}
-    def forecast(self, f):
-        ahead = np.append(f.close[1:], f.close[-1])
-        return where((f.wide > 60000.0) & (f.close > 0), where(ahead > f.close, 1.0, -1.0), 1.0)
-"""
+RARE = HONEST.replace(
+    "return where(f.close > f.mean, 1.0, -1.0)",
+    "ahead = np.append(f.close[1:], f.close[-1:])\n"
+    "        return where(f.close > 32500.0, where(ahead > f.close, 1.0, -1.0), where(f.close > f.mean, 1.0, -1.0))",
+)
+
+
+def test_a_leak_on_a_few_bars_long_before_those_audited_is_caught(program):
+    a_strategy(program, "audit_rare", RARE)
+    assert program("mode=audit", "strategy=audit_rare", *SMALL) == 1
+    assert "KNOWS THE FUTURE" in program.out
+    assert "error: strategy: AuditRare knows the future: first for BTC/USD at the close of the bar of " in program.err
 
 
 def test_a_file_beside_the_environment_is_no_part_of_it(program, monkeypatch):
@@ -343,8 +353,8 @@ def test_a_strategy_that_fails_bar_by_bar_is_named(program):
     a_strategy(program, "audit_two", HONEST.replace("return where", two))
     assert program("mode=audit", "strategy=audit_two", *SMALL) == 1
     assert re.fullmatch(
-        r"error: strategy: AuditTwo does not work bar by bar: first for BTC/USD at the close of the bar of \S+, "
-        r"where it answers in a backtest; asked bar by bar, .+ fails: AssertionError: two \(audit_two.py, line .+\n",
+        r"error: strategy: AuditTwo does not work bar by bar: first for BTC/USD at the close of the bar of \S+; "
+        r"asked bar by bar, .+ fails: AssertionError: two \(audit_two.py, line .+\n",
         program.err,
     )
 
@@ -359,7 +369,7 @@ def test_a_centred_mean_is_caught_though_it_cannot_answer_bar_by_bar(program):
 
 def test_a_node_that_says_nothing_is_no_proof(program):
     assert program("mode=audit", "strategy=momentum", "strategy.ranked=true", "pairs=[BTC/USD]", *SMALL[1:]) == 1
-    assert "says nothing on these bars, so nothing is shown of it: give it more bars (mode.rows)" in program.err
+    assert " on these bars, so nothing is shown of it: give it more bars (mode.rows)" in program.err
     assert "SAYS NOTHING" in program.out
 
 
@@ -399,6 +409,24 @@ def test_a_run_of_a_system_that_failed_says_so(program):
     assert program("mode=audit", "strategy=audit_failed", *SMALL) == 1
     assert program("strategy=audit_failed", *SMALL[:1], SMALL[-1]) == 0
     assert re.search(r"Look-ahead not audited: the audit of 20\S+ did not pass", " ".join(program.out.split()))
+
+
+def test_an_audit_is_not_the_latest_run_and_is_called_what_it_is(program):
+    words = ["strategy=hold", "pairs=[BTC/USD]", "end=2021-01-20"]
+    assert program(*words) == 0
+    latest = (program.folder / "runs/latest").resolve()
+    assert program("mode=audit", *words) == 0, program.err
+    assert (program.folder / "runs/latest").resolve() == latest
+    assert program("mode=status") == 2
+    assert "mode.run=runs/latest: this is a backtest, no session that goes on" in program.err
+    (audit,) = (program.folder / "runs/audit").glob("*/*")
+    for mode, says in {
+        **dict.fromkeys(("status", "pause", "flatten"), "this is an audit, no session that goes on"),
+        "replay": "this is an audit, no session with a journal",
+        **dict.fromkeys(("verify", "export"), "this is an audit, which trades nothing; name a run that does"),
+    }.items():
+        assert program(f"mode={mode}", f"mode.run={audit}") == 2
+        assert program.err.startswith(f"error: mode.run={audit}: {says}")
 
 
 def test_the_example_of_the_page_says_what_the_page_says(program):

@@ -25,7 +25,8 @@ def problems(*overrides):
         ),
         (
             "data.path=candles.csv",
-            "data.path=candles.csv: no such key; Sample has seed, max_gap, feed_delay; it is a key of data=files",
+            "data.path=candles.csv: no such key; Sample has seed, max_gap, feed_delay; "
+            "it is a key of data=files, data=store",
         ),
         ("strategy.fast=abc", "strategy.fast=abc: must be a whole number above 0"),
         ("strategy.fast=-1", "strategy.fast=-1: must be a whole number above 0"),

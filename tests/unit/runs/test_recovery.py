@@ -60,7 +60,7 @@ def test_a_session_goes_on_where_its_journal_ends(tmp_path: Path, strategy: Stra
     for stop in (0, 1, 30, 31, len(TAPE)):
         journalled = JournalledSession(session(strategy, engine), tmp_path)
         for instant in TAPE[journalled.session.rows : stop]:
-            journalled.take(instant)
+            journalled.take(instant, {})
         journalled.close()
     again = JournalledSession(session(strategy, engine), tmp_path)
     again.close()
@@ -75,7 +75,7 @@ def test_a_session_goes_on_where_its_journal_ends(tmp_path: Path, strategy: Stra
 def test_commands_that_do_not_come_again_are_named(tmp_path: Path) -> None:
     journalled = JournalledSession(session(Steady(), "python"), tmp_path)
     for instant in TAPE[:30]:
-        journalled.take(instant)
+        journalled.take(instant, {})
     journalled.close()
     before = (tmp_path / JOURNAL).read_bytes()
     with pytest.raises(CheckFailed, match=r"does not command again what stands there \(frame \d+\)"):
