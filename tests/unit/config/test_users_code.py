@@ -59,8 +59,8 @@ DECLARED = {
     ),
     "column": (
         'return {"a": "clsoe"}',
-        "line 7: Mine.features: a=clsoe: must be a feature or one of the columns open, high, low, close, volume; "
-        "did you mean close?",
+        "line 7: Mine.features: a=clsoe: must be a feature or one of the columns open, high, low, close, volume, "
+        "funding, mark; did you mean close?",
     ),
     "class": ('return {"a": Sma}', "line 7: Mine.features: a=Sma: is a class of features; make one of it"),
     "name": ('return {"a b": "close"}', "line 7: Mine.features: the name 'a b' must be a name of Python"),
