@@ -79,7 +79,7 @@ def _check(cfg: Mapping[str, Any]) -> Checked:
     for key, value in (cfg.get("report") or {}).items():
         problems.append(f"report.{key}={value}: no such key; report=none has no keys")
     if not problems:
-        _across(nodes, problems)
+        _across(nodes, pairs, problems)
     if problems:
         return Checked(None, mode, tuple(problems))
     source = nodes.pop("data")
@@ -168,8 +168,10 @@ def _read(parse: Any, problems: list[str]) -> int | None:
     return value
 
 
-def _across(nodes: Mapping[str, Any], problems: list[str]) -> None:
+def _across(nodes: Mapping[str, Any], pairs: Sequence[str], problems: list[str]) -> None:
     """Check what two groups must agree on."""
+    for pair in pairs:
+        _read(lambda pair=pair: nodes["exchange"].check_pair(pair), problems)
     portfolio, risk = nodes["portfolio"], nodes["risk"]
     if portfolio.needs_stop and not risk.protection().stop_loss:
         name = type(portfolio).__module__.rpartition(".")[2]

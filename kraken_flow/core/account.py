@@ -161,6 +161,9 @@ class Exchange(Node):
         """Return the feature columns that the slippage model reads; none unless overridden."""
         return {}
 
+    def check_pair(self, pair: str) -> None:
+        """Raise `UserError` where the venue does not trade such a pair; it trades any unless overridden."""
+
     def instruments(self, market: Market) -> tuple[Instrument, ...]:
         """Return one instrument per pair of the market, from the table, the data, or the user's override."""
         raise TypeError(f"{type(self).__name__} has no instruments(market)")

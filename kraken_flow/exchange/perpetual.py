@@ -71,7 +71,8 @@ class PerpetualExchange(SpotExchange):
             at_bankruptcy=self.liquidation_fill == "bankruptcy",
         )
 
-    def _check_kind(self, pair: str) -> None:
+    def check_pair(self, pair: str) -> None:
+        """Refuse a pair that the venue does not trade."""
         settle = settled_in(pair)
         base, quote = split_pair(pair)
         if not settle:

@@ -200,7 +200,7 @@ class SpotExchange(Exchange):
 
     def _instrument(self, pair: str, market: Market) -> Instrument:
         base, quote = split_pair(pair)
-        self._check_kind(pair)
+        self.check_pair(pair)
         steps, origin = self._steps(pair, market)
         return Instrument(
             pair=pair,
@@ -214,7 +214,7 @@ class SpotExchange(Exchange):
             settle=settled_in(pair),
         )
 
-    def _check_kind(self, pair: str) -> None:
+    def check_pair(self, pair: str) -> None:
         """Refuse a pair that the venue does not trade."""
         if settled_in(pair):
             raise UserError(

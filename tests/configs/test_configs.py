@@ -12,6 +12,8 @@ NEEDS = {
     "mode=new": ["mode.name=my_idea"],
     "mode=import": ["mode.source=candles.zip"],
     "mode=compare": ["mode.a=one", "mode.b=other"],
+    "exchange=binance_perp": ["pairs=[BTC/USD:USD]"],
+    "exchange=kraken_futures": ["pairs=[BTC/USD:USD]"],
 }
 EVERY = [f"{group}={name}" for group in GROUPS for name in options(group)]
 SHORT = ["start=2021-02-01", "end=2021-04-01", "report=none"]
@@ -60,13 +62,12 @@ def test_a_strategy_runs(name, tmp_path, monkeypatch):
 def test_an_option_of_the_account_half_runs(choice, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     extra = ["portfolio.quantity=0.01"] if choice == "portfolio=fixed_quantity" else []
-    assert main([choice, *extra, *SHORT, "timeframe=4h", "pairs=[BTC/USD]", "run_dir=out"]) == 0
+    pairs = NEEDS.get(choice, ["pairs=[BTC/USD]"])
+    assert main([choice, *extra, *SHORT, "timeframe=4h", *pairs, "run_dir=out"]) == 0
 
 
 @pytest.mark.parametrize("model", ["none", "bps", "half_spread", "sqrt_impact", "volume_share"])
 def test_every_slippage_model_builds_on_every_exchange(model):
     for exchange in options("exchange"):
-        assert (
-            build(compose([f"exchange={exchange}", f"exchange.slippage.model={model}"])).exchange.slippage.model
-            == model
-        )
+        cfg = compose([*words(f"exchange={exchange}"), f"exchange.slippage.model={model}"])
+        assert build(cfg).exchange.slippage.model == model

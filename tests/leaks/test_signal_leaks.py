@@ -50,15 +50,19 @@ SYSTEMS = [
     "exchange.slippage.model=sqrt_impact",
     "exchange.fill.path=detail",
 ]
+SPOT, PERPETUALS = "pairs=[BTC/USD,ETH/USD,SOL/USD]", "pairs=[BTC/USD:USD,ETH/USD:USD,SOL/USD:USD]"
 NEEDS = {
     "portfolio=fixed_quantity": ["portfolio.quantity=0.01"],
     "exchange.fill.path=detail": ["timeframe=4h", "exchange.fill.detail=1h"],
+    "exchange=binance_perp": ["account.leverage=5"],
+    "exchange=kraken_futures": ["account.leverage=5", "portfolio.fraction=4"],
 }
 
 
 @pytest.mark.parametrize("choice", SYSTEMS)
 def test_no_system_of_the_configuration_knows_the_future(choice):
-    words = ["pairs=[BTC/USD,ETH/USD,SOL/USD]", "end=2021-04-01", choice, *NEEDS.get(choice, [])]
+    traded = PERPETUALS if choice in ("exchange=binance_perp", "exchange=kraken_futures") else SPOT
+    words = [traded, "end=2021-04-01", choice, *NEEDS.get(choice, [])]
     system = System(build(compose(words)))
     market = window(load(system.graph), 150 + system.lookback)
     finding = audit(system, market, 3, 0)

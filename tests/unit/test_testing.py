@@ -52,7 +52,7 @@ def test_a_sound_strategy_passes() -> None:
     [
         (Tomorrow(), "Tomorrow knows the future: first for"),
         (Above(size=3.0), r"forecast 3.0 for .* is outside \[-1, 1\]"),
-        (Silent(), "Silent says nothing on these bars"),
+        (Silent(), "Silent never wants a position on these bars"),
     ],
     ids=["future", "range", "silent"],
 )

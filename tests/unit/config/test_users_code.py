@@ -39,7 +39,7 @@ def mine(program):
 DECLARED = {
     "misspelt": (
         'return {"a": Ema("clsoe", 12)}',
-        "line 8: Mine.features: Ema.source=clsoe: must be open, high, low, close, volume or a feature; "
+        "line 8: Mine.features: Ema.source=clsoe: must be open, high, low, close, volume, funding, mark or a feature; "
         "did you mean Ema.source=close?",
     ),
     "range": ('return {"a": Sma("close", -3)}', "line 8: Mine.features: Sma.window=-3: must be a whole number above 0"),
@@ -59,8 +59,8 @@ DECLARED = {
     ),
     "column": (
         'return {"a": "clsoe"}',
-        "line 7: Mine.features: a=clsoe: must be a feature or one of the columns open, high, low, close, volume; "
-        "did you mean close?",
+        "line 7: Mine.features: a=clsoe: must be a feature or one of the columns open, high, low, close, volume, "
+        "funding, mark; did you mean close?",
     ),
     "class": ('return {"a": Sma}', "line 7: Mine.features: a=Sma: is a class of features; make one of it"),
     "name": ('return {"a b": "close"}', "line 7: Mine.features: the name 'a b' must be a name of Python"),
