@@ -200,7 +200,9 @@ def one_decision_per_instant(spec: Spec, market: Market, result: Result) -> None
     """A forecasting run sends at most one order per pair and instant, each at a bar's close, in time order."""
     if spec.scripted:
         return
-    sent = [o for o in rows(result.orders) if o["reason"] not in PROTECTIVE]
+    children = set(result.children["order"].tolist()) if result.children else set()
+    own = [o for number, o in enumerate(rows(result.orders)) if number not in children]
+    sent = [o for o in own if o["reason"] not in PROTECTIVE]
     often = Counter((o["time"], o["pair"]) for o in sent)
     assert not often or max(often.values()) == 1, "several decisions in one instant"
     closes = set((market.times + market.timeframe_ns).tolist())

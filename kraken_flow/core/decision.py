@@ -6,6 +6,7 @@ from kraken_flow.core.account import View
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import REAL
 from kraken_flow.core.orders import Control, LogKind, OrderRequest, OrderType, Reason, Side, State
+from kraken_flow.core.parents import ManualOrder, Parents
 from kraken_flow.core.simulator import Simulator
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.units import INT64_MAX, TOO_LARGE, UNIT
@@ -37,11 +38,13 @@ class Decider:
         self.target = [0] * n
         self.forecast = [0] * n
         self.flattened = [False] * n
+        self.parents = Parents(self.spec, self.sim, self.view)
 
     def decide(self, first_row: int) -> None:
         """Take the one decision of this row; the view holds forecast, aux and closes."""
         if self.spec.scripted:
             self._script()
+            self._send(self.parents.step())
             return
         view, sim, state = self.view, self.sim, self.sim.bars.state
         n = len(state)
@@ -79,15 +82,19 @@ class Decider:
             acts = changed[p] or rearmed[p] or due or target != standing or expired[p] or timed[p]
             if acts:
                 self._order(p, target, standing, requests, expired[p], timed[p])
-        self._send(requests)
+        self._send(requests + self.parents.step())
 
-    def control(self, what: Control) -> None:
+    def control(self, what: Control, manual: ManualOrder | None = None) -> None:
         """Do what a user says between two decisions, at the time and the closes that the view holds.
 
         Paused, orders that would open or enlarge a position are taken back and no new ones are sent; protection, exits
         and reductions go on, that of an order taken back which was to turn a position included. To flatten takes back
         all but protection, closes every position at the market, and keeps each pair out until its forecast changes.
+        An order is worked by its plan beside the strategy's own, until the strategy next acts on that pair.
         """
+        if what is Control.ORDER:
+            self._send(self.parents.give(manual, self.paused) if manual else [])
+            return
         self.paused = self.paused if what is Control.FLATTEN else what is Control.PAUSE
         if what is Control.RESUME:
             return
@@ -95,6 +102,7 @@ class Decider:
         flatten = what is Control.FLATTEN
         for p in range(len(self.target)):
             self.target[p] = 0 if flatten else self._reduced(p, self.target[p])
+            self.parents.cancel(p, Reason.FLATTEN if flatten else Reason.PAUSED, enlarging=not flatten)
             for order in self.sim.live[p]:
                 if order.group is None and order.alive and order.cancel_at < 0 and (flatten or not order.reduce_only):
                     self.sim.cancel(order, Reason.FLATTEN if flatten else Reason.PAUSED, self.view.time)
@@ -166,7 +174,7 @@ class Decider:
 
     def _timed_out(self, p: int) -> bool:
         """Take back own orders that rested longer than the executor's patience; return whether any was."""
-        timeout = self.spec.execution.timeout
+        timeout = None if self.spec.plan else self.spec.execution.timeout
         found = False
         if timeout is not None:
             for order in self._own(p):
@@ -192,7 +200,7 @@ class Decider:
                 signed = max(-held, min(signed, 0)) if held > 0 else min(-held, max(signed, 0))
                 held += signed
             total += signed
-        return total
+        return total + self.parents.open_remainder(p, held)
 
     def _order(
         self, p: int, target: int, standing: int, requests: list[OrderRequest], expired: bool, timed: bool
@@ -201,6 +209,7 @@ class Decider:
         sim, view = self.sim, self.view
         self.target[p] = target
         if target != standing or timed:
+            self.parents.cancel(p, Reason.TARGET_CHANGED)
             for order in self._own(p):
                 sim.cancel(order, Reason.TARGET_CHANGED, view.time)
         position = sim.ledger.position[p]
@@ -217,7 +226,11 @@ class Decider:
             reason = Reason.EXIT_SIGNAL if target == 0 else Reason.REBALANCE
         else:
             reason = Reason.REBALANCE if position * target > 0 else Reason.ENTRY_SIGNAL
-        if expired:
+        plan = self.spec.plan
+        if plan is not None and not expired and not (reducing and plan.exit_market):
+            self.parents.open(p, side, abs(delta), reducing, reason)
+            return
+        if expired or plan is not None:
             request = OrderRequest(pair=p, side=side, qty=abs(delta), reduce_only=reducing, reason=reason)
         else:
             placement = self.spec.execution.place(view, instrument, p, side, abs(delta), reducing)
@@ -237,7 +250,7 @@ class Decider:
     def _send(self, requests: list[OrderRequest]) -> None:
         """Send a decision's orders: reducing first, then by pair name."""
         for request in sorted(requests, key=lambda r: (not r.reduce_only, r.pair)):
-            self.submit(request, own=True)
+            self.parents.adopt(request, self.submit(request, own=True))
 
     def _script(self) -> None:
         """Send the scripted orders that are due, in file order; a pair without a bar keeps its orders waiting."""
@@ -252,7 +265,7 @@ class Decider:
             else:
                 self.waiting.append(request)
 
-    def submit(self, request: OrderRequest, own: bool, refused: bool = False) -> None:
+    def submit(self, request: OrderRequest, own: bool, refused: bool = False) -> Order:
         """Admit an order (lot, tick, minima, price band, no pause) and send it, or record why it was refused."""
         sim, view = self.sim, self.view
         instrument = self.spec.instruments[request.pair]
@@ -279,9 +292,10 @@ class Decider:
         if reason:
             order.move(State.REJECTED)
             order.end_reason = reason
-            return
+            return order
         sim.record.log(LogKind.SUBMIT, order, view.time, qty, request.reason)
         sim.live[request.pair].append(order)
+        return order
 
 
 def _toward_zero(value: int, lot: int) -> int:

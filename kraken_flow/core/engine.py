@@ -12,6 +12,7 @@ from kraken_flow.core.detail import Slot, finer_bars
 from kraken_flow.core.ledger import Ledger
 from kraken_flow.core.market import REAL, SYNTHETIC, Market, PairColumns
 from kraken_flow.core.orders import Control
+from kraken_flow.core.parents import ManualOrder
 from kraken_flow.core.recorder import Recorder
 from kraken_flow.core.result import Result, Standing
 from kraken_flow.core.simulator import Bars, Simulator
@@ -93,13 +94,14 @@ class Engine:
         view.aux = dict(aux)
         sim.sigma = view.aux.get("sigma", [])
         sim.mean_volume = view.aux.get("mean_volume", [])
+        self.decider.parents.remember(bars.volume, bars.state)
         if REAL in bars.state:
             self.decider.decide(spec.first_row)
 
-    def control(self, what: Control, time: int) -> None:
+    def control(self, what: Control, time: int, manual: ManualOrder | None = None) -> None:
         """Do what a user says after the newest instant, at `time` ns; see `Decider.control`."""
         self.view.time = time
-        self.decider.control(what)
+        self.decider.control(what, manual)
 
     def standing(self) -> Standing:
         """Return the account as it stands."""
@@ -112,6 +114,7 @@ class Engine:
     def result(self) -> Result:
         """Return everything recorded so far as columns."""
         orders, fills, log = self.record.columns()
+        parents, children = self.decider.parents.columns()
         return Result(
             engine="python",
             fills=fills,
@@ -123,6 +126,8 @@ class Engine:
             final_positions=np.array(self.sim.ledger.position, dtype=np.int64),
             tags=self.spec.tags,
             counts=dict(self.record.counts),
+            parents=parents,
+            children=children,
         )
 
 
@@ -133,6 +138,9 @@ def run(spec: Spec, market: Market, forecast: Int64Array, aux: Mapping[str, Int6
     what is known at its close and filled from row t+1 on.
     """
     engine = Engine(spec)
+    if spec.plan and spec.plan.lookback:
+        for bars in _rows(market.pairs, 0, spec.first_row):
+            engine.decider.parents.remember(bars.volume, bars.state)
     for lo in range(spec.first_row, market.n_rows, _CHUNK):
         hi = min(lo + _CHUNK, market.n_rows)
         rows = _rows(market.pairs, lo, hi)

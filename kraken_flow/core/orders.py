@@ -82,6 +82,7 @@ class Reason(Word):
     TRAILING_STOP = 7
     TIME_STOP = 8
     FLATTEN = 9
+    MANUAL = 10
     TARGET_CHANGED = 20
     OCO = 21
     POSITION_CLOSED = 22
@@ -106,6 +107,7 @@ class Control(Word):
     PAUSE = 0
     RESUME = 1
     FLATTEN = 2
+    ORDER = 3
 
 
 class Liquidity(Word):

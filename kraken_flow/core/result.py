@@ -52,6 +52,8 @@ class Result:
         int64 of shape (n_pairs,), units of 10^-8.
     counts
         Plain counters: ambiguous_bars, detail_fallback_bars, funds_cuts, impact_without_estimate, ...
+    parents, children
+        int64 columns of parent orders (`core.parents.PARENT_FIELDS`), and which order is the child of which.
     """
 
     engine: str
@@ -64,6 +66,8 @@ class Result:
     final_positions: Int64Array
     tags: tuple[str, ...] = ("",)
     counts: dict[str, int] = field(default_factory=dict)
+    parents: Columns = field(default_factory=dict)
+    children: Columns = field(default_factory=dict)
 
     @cached_property
     def _cash_and_gross(self) -> tuple[FloatArray, FloatArray]:

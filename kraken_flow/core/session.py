@@ -20,6 +20,7 @@ from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
 from kraken_flow.core.orders import Control
+from kraken_flow.core.parents import ManualOrder
 from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.run import Outcome, notes_of
 from kraken_flow.core.signal_stream import SignalStream
@@ -48,7 +49,10 @@ class Account(Protocol):
     ) -> News | None:
         """Take an instant; return what it brought, None where that is nothing."""
 
-    def control(self, what: Control, time: int) -> News | None:
+    def warm(self, bars: Row) -> None:
+        """Take a row of the warm-up, in which nothing is traded."""
+
+    def control(self, what: Control, time: int, manual: ManualOrder | None = None) -> News | None:
         """Do what a user says, at `time` ns; return what it brought."""
 
     def standing(self) -> Standing:
@@ -122,6 +126,7 @@ class Session:
         floats = [None if bar is None else tuple(value / UNIT for value in bar) for bar in instant.bars]
         forecast = self.signals.update(instant.time, floats)
         if row < self.tape.first_row:
+            self.account.warm(bars)
             return None
         aux = {name: fix_column(values) for name, values in self.signals.aux.items()}
         return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux)
@@ -136,14 +141,14 @@ class Session:
         """When the newest instant was known, ns UTC: its bar's close and the feed delay."""
         return self.due + self.graph.source.feed_delay_ns
 
-    def control(self, what: Control, time: int) -> News | None:
+    def control(self, what: Control, time: int, manual: ManualOrder | None = None) -> News | None:
         """Do what a user says between two instants, at `time` ns UTC; return what it brought.
 
         Pause sends no order that opens or enlarges a position, resume ends that, flatten closes everything and keeps
-        each pair out until its forecast changes.
+        each pair out until its forecast changes; an order, given with it, is worked by its plan.
         """
-        self.paused = self.paused if what is Control.FLATTEN else what is Control.PAUSE
-        return self.account.control(what, time)
+        self.paused = what is Control.PAUSE if what in (Control.PAUSE, Control.RESUME) else self.paused
+        return self.account.control(what, time, manual)
 
     def market(self) -> Market:
         """Return the tape so far as a market."""
@@ -172,9 +177,13 @@ class ReferenceAccount:
         self._engine.step(row, time, coarse, forecast.tolist(), columns, finer, detailed)
         return self._news()
 
-    def control(self, what: Control, time: int) -> News | None:
+    def warm(self, bars: Row) -> None:
+        """Take a row of the warm-up."""
+        self._engine.decider.parents.remember(bars[4], bars[5])
+
+    def control(self, what: Control, time: int, manual: ManualOrder | None = None) -> News | None:
         """Do what a user says."""
-        self._engine.control(what, time)
+        self._engine.control(what, time, manual)
         return self._news()
 
     def _news(self) -> News | None:
@@ -204,9 +213,13 @@ class RustAccount:
         finer = np.ascontiguousarray(np.array(fine, np.int64).transpose(1, 2, 0)) if fine else None
         return News(*self._stepper.drain()) if any(self._stepper.step(row, time, values, finer)) else None
 
-    def control(self, what: Control, time: int) -> News | None:
+    def warm(self, bars: Row) -> None:
+        """Take a row of the warm-up."""
+        self._stepper.warm(bars[4], bars[5])
+
+    def control(self, what: Control, time: int, manual: ManualOrder | None = None) -> News | None:
         """Do what a user says."""
-        return News(*self._stepper.drain()) if any(self._stepper.control(int(what), time)) else None
+        return News(*self._stepper.drain()) if any(self._stepper.control(int(what), time, manual)) else None
 
     def standing(self) -> Standing:
         """Return the account as it stands."""

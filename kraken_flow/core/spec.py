@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kraken_flow.core.account import Execution, Portfolio, Protection, Risk
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.orders import OrderRequest
+from kraken_flow.core.plan import Plan
 from kraken_flow.core.terms import Terms
 
 
@@ -15,7 +16,7 @@ class Spec(Terms):
     Rates are 10^-8, prices and quantities 10^-8, cash 10^-16, times ns. `latency_ns` includes the feed delay. `band` is
     -1 when off, `rebalance_bars` and `rearm_bars` 0, where `rearm_bars` 0 means "armed again when the forecast
     changes". `aux` names the float columns (fix integers) that the nodes read, in the order in which engines receive
-    them.
+    them. `plan` is how changes of position are worked, None as single orders; `seed` is what its draws follow from.
     """
 
     timeframe_ns: int
@@ -36,3 +37,5 @@ class Spec(Terms):
     tags: tuple[str, ...] = ("",)
     requests: tuple[tuple[int, OrderRequest], ...] = ()
     scripted: bool = False
+    plan: Plan | None = None
+    seed: int = 0

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import pytest
 
-from kraken_flow.core import orders, recorder
+from kraken_flow.core import orders, parents, plan, recorder
 from kraken_flow.core.orders import TRANSITIONS, State
 from kraken_flow.core.terms import Slippage
 from tests.engines import RUST, WITHOUT_RUST, native
@@ -22,6 +22,8 @@ ENUMS: list[type[IntEnum]] = [
     orders.LogKind,
     orders.FillPath,
     Slippage,
+    plan.Algo,
+    plan.Remainder,
 ]
 
 
@@ -45,4 +47,6 @@ def test_the_fields_of_the_columns() -> None:
         "orders": recorder._ORDER_FIELDS,
         "fills": recorder._FILL_FIELDS,
         "log": recorder._LOG_FIELDS,
+        "parents": parents.PARENT_FIELDS,
+        "children": parents.CHILD_FIELDS,
     }

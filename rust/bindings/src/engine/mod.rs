@@ -1,6 +1,6 @@
 //! Bindings of the engine.
 
-use kraken_flow_core::engine::{codes, recorder};
+use kraken_flow_core::engine::{codes, parents, recorder};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -16,6 +16,8 @@ fn engine_fields(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     fields.set_item("orders", recorder::ORDER_FIELDS)?;
     fields.set_item("fills", recorder::FILL_FIELDS)?;
     fields.set_item("log", recorder::LOG_FIELDS)?;
+    fields.set_item("parents", parents::PARENT_FIELDS)?;
+    fields.set_item("children", parents::CHILD_FIELDS)?;
     Ok(fields)
 }
 
@@ -33,6 +35,8 @@ fn engine_codes(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("LogKind", codes::LogKind::TABLE),
         ("FillPath", codes::FillPath::TABLE),
         ("Slippage", codes::Slippage::TABLE),
+        ("Algo", codes::Algo::TABLE),
+        ("Remainder", codes::Remainder::TABLE),
     ];
     let result = PyDict::new(py);
     for (name, members) in tables {

@@ -3,6 +3,7 @@
 use super::codes::{FillPath, Slippage};
 use super::execution::Execution;
 use super::order::Request;
+use super::plan::Plan;
 use super::portfolio::Portfolio;
 use super::risk::Risk;
 
@@ -106,6 +107,10 @@ pub struct Spec {
     pub sigma: Option<usize>,
     /// Column of `aux` that holds the slippage model's mean volume.
     pub mean_volume: Option<usize>,
+    /// How changes of position are worked; none: as single orders.
+    pub plan: Option<Plan>,
+    /// What the draws of plans follow from.
+    pub seed: u64,
     /// Whether orders come from a script.
     pub scripted: bool,
     /// The script: (time, order) in order.
