@@ -9,6 +9,7 @@ import numpy as np
 from kraken_flow.analysis import returns
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import Value
+from kraken_flow.analysis.tca import parent_costs, totals
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.times import DAY, YEAR
 from kraken_flow.core.units import cash_text, text
@@ -113,7 +114,9 @@ def measure(run: FinishedRun) -> dict[str, Any]:
 
     The keys, their units and the reasons are described in `docs/reading-a-run.md`.
     """
+    worked = totals(parent_costs(run))
     stats = equity_statistics(run) | trade_statistics(run.trades.pnl)
+    stats |= {"shortfall_bps": worked.shortfall_bps if worked.parents else "no_parents"}
     reasons = {name: value for name, value in stats.items() if isinstance(value, str)}
     shown: dict[str, Any] = {name: None if name in reasons else value for name, value in stats.items()}
     if shown["expectancy"] is not None:
@@ -127,6 +130,7 @@ def measure(run: FinishedRun) -> dict[str, Any]:
         reasons["bars_per_s"] = "not_measured"
     return shown | {
         "trades": len(run.trades),
+        "parents": worked.parents,
         **{name: cash_text(value) for name, value in costs(run).items()},
         "final_equity": cash_text(run.final_equity),
         "final_cash": cash_text(result.final_cash),
@@ -149,6 +153,7 @@ NAMES = (
     *("total_return", "cagr", "sharpe", "sortino", "calmar", "max_drawdown", "win_rate", "profit_factor"),
     *("expectancy", "trades", "exposure", "turnover", "fees", "slippage", "funding", "final_equity", "final_cash"),
     *("final_positions", "final_balances", "ambiguous_fills", "bars", "elapsed_s", "bars_per_s", "engine"),
+    *("parents", "shortfall_bps"),
     *("order_log_sha256", "ledger_sha256", "data_sha256", "halted_share", "killed_at", "null_reasons"),
 )
 """The keys of `metrics.json`, in its order."""

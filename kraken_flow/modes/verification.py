@@ -22,7 +22,7 @@ from kraken_flow.runs.logs import ledger_log, order_log, text_hash
 from kraken_flow.runs.past import LOGS, PastRun
 from kraken_flow.runs.sources import changed_sources, of_program, source_file, versions
 from kraken_flow.runs.tables import Tables
-from kraken_flow.runs.write import TABLES, full_metrics
+from kraken_flow.runs.write import full_metrics
 
 HASHES = {"order log": "order_log_sha256", "ledger": "ledger_sha256", "data": "data_sha256"}
 """The hashes of a run by what they are of."""
@@ -178,7 +178,7 @@ class Verification:
         for change in metric_changes(self.past.metrics, known):
             if change.name.partition(".")[0] in known and beyond_rounding(change):
                 yield f"metrics.json: {change.name} was {change.before}, is {change.now}"
-        for name in TABLES:
+        for name in tables.names:
             try:
                 same = pq.read_table(self.past.folder / f"{name}.parquet").equals(getattr(tables, name))
             except (OSError, ArrowException) as error:

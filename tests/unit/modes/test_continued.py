@@ -3,7 +3,7 @@
 import json
 import signal
 
-from kraken_flow.runs.write import TABLES
+from kraken_flow.runs.tables import TABLES
 from tests.unit.modes.past_runs import SHIPPED, edit, started, wait_for
 
 RESULTS = {"metrics.json", "orders.log", "ledger.log", *(f"{name}.parquet" for name in TABLES)}
