@@ -32,12 +32,15 @@ class Decider:
     """Whether positions may only be reduced."""
     flattened: list[bool] = field(default_factory=list)
     """Per pair, whether a user closed it: then only a changed forecast arms it again, whatever `risk.rearm` says."""
+    given: list[int] = field(default_factory=list)
+    """Per pair, what users ordered since the strategy last acted on it, signed, 10^-8: no part of the target."""
 
     def __post_init__(self) -> None:
         n = len(self.spec.instruments)
         self.target = [0] * n
         self.forecast = [0] * n
         self.flattened = [False] * n
+        self.given = [0] * n
         self.parents = Parents(self.spec, self.sim, self.view)
 
     def decide(self, first_row: int) -> None:
@@ -77,10 +80,10 @@ class Decider:
                     or (drifts and abs(new - standing) * UNIT > self.spec.band * abs(standing))
                 ):
                     target = new
-            if self.paused:
-                target = self._reduced(p, target)
             acts = changed[p] or rearmed[p] or due or target != standing or expired[p] or timed[p]
-            if acts:
+            if self.paused and (acts or not self.given[p]):
+                target = self._reduced(p, target)
+            if acts or target != standing:
                 self._order(p, target, standing, requests, expired[p], timed[p])
         self._send(requests + self.parents.step())
 
@@ -93,7 +96,7 @@ class Decider:
         An order is worked by its plan beside the strategy's own, until the strategy next acts on that pair.
         """
         if what is Control.ORDER:
-            self._send(self.parents.give(manual, self.paused) if manual else [])
+            self._take(manual)
             return
         self.paused = self.paused if what is Control.FLATTEN else what is Control.PAUSE
         if what is Control.RESUME:
@@ -101,6 +104,8 @@ class Decider:
         requests: list[OrderRequest] = []
         flatten = what is Control.FLATTEN
         for p in range(len(self.target)):
+            self.given[p] = 0 if flatten else self.given[p]
+            wanted = 0 if flatten else self._reduced(p, self.target[p] + self.given[p])
             self.target[p] = 0 if flatten else self._reduced(p, self.target[p])
             self.parents.cancel(p, Reason.FLATTEN if flatten else Reason.PAUSED, enlarging=not flatten)
             for order in self.sim.live[p]:
@@ -109,12 +114,20 @@ class Decider:
             if flatten and not self.spec.scripted:
                 self.sim.stopped_row[p], self.flattened[p] = self.view.row, True
             if flatten or not self.spec.scripted:
-                requests += self._reducing(p, flatten)
+                requests += self._reducing(p, wanted, flatten)
         self._send(requests)
 
-    def _reducing(self, p: int, flatten: bool) -> list[OrderRequest]:
-        """Return the market order that reduces a pair's position to its target, where no order under way does."""
-        position, target = self.sim.ledger.position[p], self.target[p]
+    def _take(self, manual: ManualOrder | None) -> None:
+        """Take an order of a user, which is refused where it enlarges a position of a paused session."""
+        if manual is not None:
+            sent = self.parents.give(manual, self.paused)
+            if self.parents.all[-1].alive:
+                self.given[manual.pair] += manual.side * manual.qty
+            self._send(sent)
+
+    def _reducing(self, p: int, target: int, flatten: bool) -> list[OrderRequest]:
+        """Return the market order that reduces a pair's position to a target, where no order under way does."""
+        position = self.sim.ledger.position[p]
         under_way = 0 if flatten else self._open_remainder(p, position)
         delta = _toward_zero(target - position - under_way, self.spec.instruments[p].lot)
         if delta * position >= 0:
@@ -208,6 +221,7 @@ class Decider:
         """Bring position plus open remainder to the target."""
         sim, view = self.sim, self.view
         self.target[p] = target
+        self.given[p] = 0
         if target != standing or timed:
             self.parents.cancel(p, Reason.TARGET_CHANGED)
             for order in self._own(p):

@@ -165,7 +165,11 @@ class Parents:
     def cancel(self, p: int, reason: Reason, enlarging: bool = False) -> None:
         """Take the pair's parents back, `enlarging` only those that do not merely reduce; their children stand."""
         for parent in self.of(p):
-            if not (enlarging and parent.reduce_only):
+            if enlarging and parent.reduce_only:
+                continue
+            if parent.filled >= parent.qty:
+                self._end(parent, State.FILLED, Reason.NONE)
+            else:
                 self._end(parent, State.CANCELLED, reason)
 
     def give(self, order: ManualOrder, paused: bool) -> list[OrderRequest]:

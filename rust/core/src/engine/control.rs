@@ -16,8 +16,14 @@ impl Decider {
     /// An order is worked by its plan beside the strategy's own, until the strategy next acts on that pair.
     pub fn control(&mut self, sim: &mut Simulator, what: Control, now: Now<'_>, manual: Option<Manual>) {
         if what == Control::Order {
-            if let Some(request) = manual.and_then(|manual| self.parents.give(sim, now, manual, self.paused)) {
-                self.send(sim, now, request);
+            if let Some(manual) = manual {
+                let sent = self.parents.give(sim, now, manual, self.paused);
+                if self.parents.newest_lives() {
+                    self.given[manual.pair] += manual.side * manual.qty;
+                }
+                if let Some(request) = sent {
+                    self.send(sim, now, request);
+                }
             }
             return;
         }
@@ -31,8 +37,11 @@ impl Decider {
         let reason = if flatten { Reason::Flatten } else { Reason::Paused };
         let mut reducing = Vec::new();
         for p in 0..self.target.len() {
-            self.target[p] = if flatten { 0 } else { reduced(sim.ledger.position[p], self.target[p]) };
-            self.parents.cancel(p, reason, !flatten, now.row);
+            let position = sim.ledger.position[p];
+            self.given[p] = if flatten { 0 } else { self.given[p] };
+            let wanted = if flatten { 0 } else { reduced(position, self.target[p] + self.given[p]) };
+            self.target[p] = if flatten { 0 } else { reduced(position, self.target[p]) };
+            self.parents.cancel(sim, p, reason, !flatten, now.row);
             for k in 0..sim.live[p].len() {
                 let id = sim.live[p][k];
                 let order = &sim.orders[id];
@@ -44,7 +53,7 @@ impl Decider {
                 (sim.stopped_row[p], self.flattened[p]) = (now.row, true);
             }
             if flatten || !sim.spec.scripted {
-                reducing.extend(reduction(sim, &self.parents, p, self.target[p], flatten));
+                reducing.extend(reduction(sim, &self.parents, p, wanted, flatten));
             }
             sim.touched[p] = true;
         }

@@ -42,6 +42,8 @@ pub struct Decider {
     pub paused: bool,
     /// Per pair, whether a user closed it: then only a changed forecast arms it again.
     pub flattened: Vec<bool>,
+    /// Per pair, what users ordered since the strategy last acted on it, signed: no part of the target.
+    pub given: Vec<i64>,
     /// Orders that are worked by children.
     pub parents: Parents,
     equity: Option<i128>,
@@ -73,6 +75,7 @@ impl Decider {
             forecast: vec![0; n_pairs],
             flags: vec![Flags::default(); n_pairs],
             flattened: vec![false; n_pairs],
+            given: vec![0; n_pairs],
             ..Decider::default()
         }
     }
@@ -138,10 +141,11 @@ impl Decider {
                     target = new;
                 }
             }
-            if self.paused {
+            let acts = flags.changed || flags.rearmed || due || target != standing || flags.expired || flags.timed;
+            if self.paused && (acts || self.given[p] == 0) {
                 target = reduced(sim.ledger.position[p], target);
             }
-            if flags.changed || flags.rearmed || due || target != standing || flags.expired || flags.timed {
+            if acts || target != standing {
                 sim.touched[p] = true;
                 self.order(sim, now, calls, p, target, standing);
             }
@@ -263,9 +267,9 @@ impl Decider {
         standing: i64,
     ) {
         let Flags { expired, timed, .. } = self.flags[p];
-        self.target[p] = target;
+        (self.target[p], self.given[p]) = (target, 0);
         if target != standing || timed {
-            self.parents.cancel(p, Reason::TargetChanged, false, now.row);
+            self.parents.cancel(sim, p, Reason::TargetChanged, false, now.row);
             for k in 0..sim.live[p].len() {
                 let id = sim.live[p][k];
                 if is_own(sim, id) {

@@ -198,12 +198,14 @@ impl Parents {
     }
 
     /// Takes the pair's parents back, `enlarging` only those that do not merely reduce; their children stand.
-    pub fn cancel(&mut self, p: usize, reason: Reason, enlarging: bool, row: i64) {
+    pub fn cancel(&mut self, sim: &Simulator, p: usize, reason: Reason, enlarging: bool, row: i64) {
         let all = &mut self.all;
         self.alive.retain(|&n| {
             let parent = &mut all[n];
             let stays = parent.task.pair != p || (enlarging && parent.task.reduce_only);
-            if !stays {
+            if !stays && parent.filled(sim) >= parent.task.qty {
+                parent.end(State::Filled, Reason::None, row);
+            } else if !stays {
                 parent.end(State::Cancelled, reason, row);
             }
             stays
@@ -225,6 +227,11 @@ impl Parents {
         let request = self.all[number].asked(sim, now);
         self.bury();
         request
+    }
+
+    /// Whether the parent taken last was not refused.
+    pub fn newest_lives(&self) -> bool {
+        self.all.last().is_some_and(|parent| parent.end_row < 0)
     }
 
     /// Asks for the children that are due at this decision, by parent.
