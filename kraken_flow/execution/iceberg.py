@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from kraken_flow.core.node import Fraction, Positive, Rate, node
+from kraken_flow.core.node import Fraction, Rate, node
 from kraken_flow.core.plan import Algo, Plan
 from kraken_flow.core.units import rate_bps
-from kraken_flow.execution.worked import Jitter, Worked, plan_of, share
+from kraken_flow.execution.worked import Jitter, Length, Worked, plan_of, share
 
 
 @node
@@ -19,7 +19,7 @@ class Iceberg(Worked):
     """Largest change of what is shown, as a share of it."""
     offset_bps: Rate = 0.0
     """Distance of the price from the close of the decision on the passive side, in basis points."""
-    bars: Positive[int] | None = 24
+    bars: Length | None = 24
     """Bars after which the rest is dealt with by `remainder`; null works until the order is filled."""
     post_only: bool = False
     """Whether an order that would take liquidity is rejected, and tried again, instead."""

@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar
 
 import annotated_types
 
-from kraken_flow.core.node import Positive, Rate, node
+from kraken_flow.core.node import Rate, node
 from kraken_flow.core.plan import Algo, Plan
 from kraken_flow.core.units import rate
-from kraken_flow.execution.worked import Worked, passive, plan_of, share
+from kraken_flow.execution.worked import Length, Worked, passive, plan_of, share
 
 Part = Annotated[float, annotated_types.Gt(0), annotated_types.Le(0.5)]
 """A share of at most a half."""
@@ -24,7 +24,7 @@ class Pov(Worked):
     """Share of all volume, our own included: a child is rate / (1 - rate) times the volume of the last bar."""
     burst: Burst = 2.0
     """Largest child as a multiple of the last bar's part: what a quiet time left undone is not done at once."""
-    bars: Positive[int] | None = None
+    bars: Length | None = None
     """Bars after which the rest is dealt with by `remainder`; null works until the order is filled."""
     passive_bps: Rate | None = None
     """Distance of limit orders from the close on the passive side; null sends market orders."""

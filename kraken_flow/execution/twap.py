@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from kraken_flow.core.node import Positive, Rate, node
+from kraken_flow.core.node import Rate, node
 from kraken_flow.core.plan import Algo, Plan
-from kraken_flow.execution.worked import Jitter, Worked, passive, plan_of, share
+from kraken_flow.execution.worked import Jitter, Length, Worked, passive, plan_of, share
 
 
 @node
@@ -12,9 +12,9 @@ class Twap(Worked):
     """Work a change of position in equal parts over a number of bars."""
 
     kernel: ClassVar[str | None] = "plan"
-    bars: Positive[int] = 8
+    bars: Length = 8
     """Bars over which the order is worked; the first part goes at the close of the decision."""
-    every: Positive[int] = 1
+    every: Length = 1
     """Bars from one part to the next."""
     time_jitter: Jitter = 0.0
     """Largest shift of a part, as a share of `every`; less than a bar is none."""

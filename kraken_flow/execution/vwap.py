@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar, Literal
 import annotated_types
 
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.node import Positive, Rate, node
+from kraken_flow.core.node import Rate, node
 from kraken_flow.core.plan import Algo, Plan
 from kraken_flow.core.times import DAY
-from kraken_flow.execution.worked import Jitter, Worked, passive, plan_of, share
+from kraken_flow.execution.worked import Jitter, Length, Worked, passive, plan_of, share
 
 
 @node
@@ -19,9 +19,9 @@ class Vwap(Worked):
     """
 
     kernel: ClassVar[str | None] = "plan"
-    bars: Positive[int] = 8
+    bars: Length = 8
     """Bars over which the order is worked; the first part goes at the close of the decision."""
-    every: Positive[int] = 1
+    every: Length = 1
     """Bars from one part to the next."""
     curve: Literal["day", "week"] = "day"
     """Whether the curve repeats every day or every week."""

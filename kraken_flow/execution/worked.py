@@ -12,6 +12,8 @@ from kraken_flow.core.plan import Plan, Remainder
 from kraken_flow.core.units import UNIT, rate, rate_bps
 
 Rest: TypeAlias = Literal["cancel", "cross"]
+Length = Annotated[int, annotated_types.Ge(1), annotated_types.Le(100_000)]
+"""A number of bars that an order may be worked over."""
 Jitter = Annotated[float, annotated_types.Ge(0), annotated_types.Le(0.5)]
 """A share of at most a half, by which something is made irregular."""
 Limit = Annotated[float, annotated_types.Ge(0), annotated_types.Lt(10_000)]

@@ -25,6 +25,8 @@ from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.past import LATEST
 from kraken_flow.runs.session_journal import begin
 
+LONGEST = 100_000
+"""Bars that an order may be worked over."""
 Half = Annotated[float, annotated_types.Ge(0), annotated_types.Le(0.5)]
 """A share of at most a half."""
 
@@ -128,6 +130,8 @@ class PlaceOrder(Mode):
             raise UserError(f"mode.over={self.over}: must be a multiple of the session's bars of {name}")
         if self.algo == "vwap" and DAY % timeframe_ns:
             raise UserError(f"mode.algo=vwap: bars of {name} do not divide a day; choose mode.algo=twap")
+        if over // timeframe_ns > LONGEST:
+            raise UserError(f"mode.over={self.over}: at most {LONGEST:,} bars of {name}")
         return over // timeframe_ns
 
 

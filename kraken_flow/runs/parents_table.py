@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.tca import ParentCosts, parent_costs
@@ -16,7 +17,7 @@ from kraken_flow.runs import arrow
 def parents_table(run: FinishedRun, status: pa.Array) -> pa.Table:
     """Return one row per parent order in the order in which they came.
 
-    `status` are their words. Costs are positive, exact in the quote currency; basis points NaN where undefined.
+    `status` are their words. Costs are positive, exact in the quote currency; basis points null where undefined.
     """
     parents, costs = run.result.parents, parent_costs(run)
     ended = parents["end_reason"] != 0
@@ -56,7 +57,9 @@ def _against_market(one: ParentCosts) -> float:
 
 
 def _floats(values: Iterable[float]) -> pa.Array:
-    return arrow.floats(np.array(list(values), np.float64))
+    """Return float64, null where undefined: two undefined values are the same, which two NaN are not."""
+    column = np.array(list(values), np.float64)
+    return pc.if_else(arrow.booleans(column == column), arrow.floats(column), pa.nulls(len(column), pa.float64()))
 
 
 def _money(values: Iterable[int]) -> pa.Array:

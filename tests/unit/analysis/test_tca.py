@@ -88,6 +88,7 @@ def test_a_run_is_measured_parent_by_parent() -> None:
     assert (row["status"], row["reason"], row["algo"]) == ("partial", "timeout", "twap")
     assert row["shortfall"] == Decimal("28.816")
     assert row["average_price"] == 102.0
+    assert table.parents.equals(Tables(run).parents)
     assert table.orders.column("parent_id").to_pylist() == [0, 0, 0]
     assert table.names[-1] == "parents"
 
