@@ -1,18 +1,22 @@
 """The library: run a backtest from Python and read its tables. `from kraken_flow import backtest`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kraken_flow.config.composition import Composition, compose
+from kraken_flow.config.arguments import rewrite
+from kraken_flow.config.composition import Composition, compose_arguments
+from kraken_flow.config.declarations import check_declarations
 from kraken_flow.config.schema import fields_of
-from kraken_flow.config.validation import build
+from kraken_flow.config.validation import check
+from kraken_flow.core.blame import exits_refused
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
-from kraken_flow.core.node import Node
+from kraken_flow.core.node import Node, forgotten, lacks_node
 from kraken_flow.core.result import Result
 from kraken_flow.core.strategy import Strategy
 from kraken_flow.core.times import timeframe_name
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 _MEMORY = "kraken_flow.data.memory.Memory"
 _STAND_IN = {"_target_": "strategies.hold.Hold"}
 """What is validated in the place of a strategy that the caller has made."""
+_MANY = ": add -m to run them all"
+"""What the command line says of several values."""
 _KEPT = ("on_bad", "max_gap", "feed_delay")
 
 
@@ -106,6 +112,7 @@ def _frame(tables: Tables, name: str) -> "pd.DataFrame":
     return frame
 
 
+@exits_refused()
 def backtest(
     overrides: Sequence[str] = (),
     bars: Mapping[str, Any] | None = None,
@@ -137,26 +144,26 @@ def backtest(
     kraken_flow.core.errors.UserError
         With everything that is wrong with overrides and bars, one problem to a line.
     """
-    words = _words(overrides)
-    if bars is not None:
-        _refuse_twice("data", words, "bars= gives the candles", _KEPT)
+    problems: list[str] = []
+    words = _words(overrides, problems)
+    if bars is not None and _tables(bars, problems):
+        problems += _twice("data", words, "bars= gives the candles", _KEPT)
+        if not any(_key(word) == "pairs" for word in words):
+            words.append(f"pairs=[{','.join(sorted(bars))}]")
     if strategy is not None:
-        expect_strategy(strategy)
-        _refuse_twice("strategy", words, "strategy= is the strategy")
-    if bars is not None and not any(_key(word) == "pairs" for word in words):
-        words.append(f"pairs=[{','.join(sorted(bars))}]")
-    cfg = compose(words)
+        lacking = unfit(strategy)
+        problems += [*lacking, *_twice("strategy", words, "strategy= is the strategy")]
+        if not lacking:
+            check_declarations(strategy, problems)
+    if not _is_folder(run_dir):
+        problems.append(f"run_dir={run_dir!r}: must be the path of a folder, or None")
+    cfg, graph = _composed(words, bars, strategy, problems)
     folder = cfg.get("run_dir") if run_dir is None else run_dir
     described = Composition(dict(cfg), {}, {})
     if bars is not None:
-        kept = {key: value for key, value in (cfg.get("data") or {}).items() if key in _KEPT}
-        described.cfg["data"] = {"_target_": _MEMORY, **kept}
-        cfg = cfg | {"data": {"_target_": _MEMORY, "bars": dict(bars), **kept}}
+        described.cfg["data"] = {key: value for key, value in cfg["data"].items() if key != "bars"}
     if strategy is not None:
         described.cfg["strategy"] = _declaration(strategy)
-        graph = replace(build(cfg | {"strategy": _STAND_IN}), strategy=strategy)
-    else:
-        graph = build(cfg)
     engine = str(cfg.get("engine", "auto"))
     name = next((word.partition("=")[2] for word in words if _key(word) == "strategy"), "")
     own = type(graph.strategy)
@@ -178,32 +185,100 @@ def _notes(done: Done) -> tuple[str, ...]:
     return (*done.finished.market.notes, *done.notes)
 
 
-def _words(overrides: Sequence[str]) -> list[str]:
-    """Refuse what is not a list of `key=value`."""
-    if isinstance(overrides, str) or not all(isinstance(word, str) for word in overrides):
-        raise UserError(f"overrides={overrides!r}: must be a list of texts, as in ['strategy=sma_cross']")
-    flags = [word for word in overrides if word.startswith("-")]
+def _composed(
+    words: Sequence[str], bars: Any, strategy: Strategy | None, problems: Sequence[str]
+) -> tuple[dict[str, Any], Graph]:
+    """Return the configuration and its graph. Raises `UserError` with all problems, those known before included."""
+    told = list(problems)
+    arguments = rewrite(words)
+    told += [text.replace(_MANY, "; backtest() runs one: call it for each") for text in arguments.problems]
+    cfg: dict[str, Any] = {}
+    graph = None
+    try:
+        composition = compose_arguments(arguments)
+        cfg = dict(composition.cfg)
+        if bars is not None:
+            kept = {key: value for key, value in (cfg.get("data") or {}).items() if key in _KEPT}
+            tables = {str(pair): table for pair, table in bars.items()} if isinstance(bars, Mapping) else {}
+            cfg["data"] = {"_target_": _MEMORY, "bars": tables, **kept}
+        checked = check(cfg | {"strategy": _STAND_IN} if strategy is not None else cfg, composition.problems)
+        graph = checked.graph
+        wrong = {problem.partition("=")[0] for problem in arguments.problems}
+        told += [text for text in checked.problems if text.partition(".")[0] not in wrong]
+    except UserError as error:
+        told += str(error).splitlines()
+    if told or graph is None:
+        raise UserError("\n".join(dict.fromkeys(told)))
+    return cfg, graph if strategy is None else replace(graph, strategy=strategy)
+
+
+def _is_folder(given: object) -> bool:
+    return given is None or (isinstance(given, str | Path) and bool(str(given)))
+
+
+def _words(overrides: object, problems: list[str]) -> list[str]:
+    """Return the arguments; what is no list of `key=value`, and what is for the command line, is left out and told."""
+    words: list[Any] = []
+    if isinstance(overrides, Iterable) and not isinstance(overrides, str | bytes | Mapping):
+        words = list(overrides)
+    elif overrides is not None:
+        words = [None]
+    if not all(isinstance(word, str) for word in words):
+        problems.append(f"overrides={overrides!r}: must be a list of texts, as in ['strategy=sma_cross']")
+        return []
+    flags = [word for word in words if word.startswith("-")]
     if flags:
-        raise UserError(f"overrides: {', '.join(flags)}: flags are for the command line; give key=value only")
-    return list(overrides)
+        problems.append(f"overrides: {', '.join(flags)}: flags are for the command line; give key=value only")
+    modes = [word for word in words if _key(word).partition(".")[0] == "mode" and word != "mode=backtest"]
+    if modes:
+        problems.append(
+            f"overrides: {', '.join(modes)}: backtest() runs a backtest; other modes are for the command line"
+        )
+    return [word for word in words if word not in flags and word not in modes]
+
+
+def _tables(bars: object, problems: list[str]) -> bool:
+    """Whether candles are given by pair; what else they are is told."""
+    if not isinstance(bars, Mapping) or not all(isinstance(pair, str) for pair in bars):
+        problems.append(
+            f"bars: a {type(bars).__name__} is no mapping of pairs to candles; write bars={{'BTC/USD': frame}}"
+        )
+        return False
+    if not bars:
+        problems.append("bars: there are no candles; write bars={'BTC/USD': frame}")
+    return bool(bars)
+
+
+def unfit(given: object) -> list[str]:
+    """Say why something is no strategy that can run; nothing where it is one."""
+    if isinstance(given, Strategy) and not lacks_node(type(given)):
+        return []
+    if isinstance(given, Strategy):
+        return [f"strategy: {forgotten(type(given))}"]
+    if isinstance(given, type) and issubclass(given, Strategy):
+        name = given.__name__
+        return [f"strategy={name}: must be a strategy made from a class, and this is the class; write {name}()"]
+    return [
+        f"strategy={given!r}: must be a strategy made from a class below kraken_flow.core.Strategy, decorated with "
+        "@node, as in strategy=MyIdea(fast=5); a name goes to the overrides, as in ['strategy=sma_cross']"
+    ]
 
 
 def expect_strategy(given: object) -> None:
-    """Refuse what is no strategy. Raises `UserError`."""
-    if not isinstance(given, Strategy) or not is_dataclass(given):
-        raise UserError(
-            f"strategy={given!r}: must be a strategy made from a class below kraken_flow.core.Strategy, decorated with "
-            "@node, as in strategy=MyIdea(fast=5); a name goes to the overrides, as in ['strategy=sma_cross']"
-        )
+    """Refuse what is no strategy, and one that reads what is no feature. Raises `UserError`."""
+    problems = unfit(given)
+    if not problems:
+        check_declarations(given, problems)
+    if problems:
+        raise UserError("\n".join(problems))
 
 
-def _refuse_twice(group: str, words: Sequence[str], given: str, kept: Sequence[str] = ()) -> None:
-    """Refuse overrides of a group that an argument of the call has given already; those of the keys `kept` may stay."""
+def _twice(group: str, words: Sequence[str], given: str, kept: Sequence[str] = ()) -> list[str]:
+    """Name overrides of a group that an argument of the call has given already; those of the keys `kept` may stay."""
     other = [word for word in words if _key(word) == group or _key(word).startswith(f"{group}.")]
     other = [word for word in other if _key(word).removeprefix(f"{group}.") not in kept]
-    if other:
-        beside = f" (beside it there are {', '.join(f'{group}.{name}' for name in kept)})" if kept else ""
-        raise UserError(f"overrides: {', '.join(other)}: {given} already; leave out one of the two{beside}")
+    beside = f" (beside it there are {', '.join(f'{group}.{name}' for name in kept)})" if kept else ""
+    return [f"overrides: {', '.join(other)}: {given} already; leave out one of the two{beside}"] if other else []
 
 
 def _declaration(value: Any) -> Any:

@@ -71,25 +71,16 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _report(error: Exception) -> int:
+    from kraken_flow.core.blame import users_line
     from kraken_flow.core.errors import CheckFailed, UserError
 
     if os.environ.get("LOG_LEVEL", "").upper() == "DEBUG":
         traceback.print_exc()
     if isinstance(error, UserError | CheckFailed):
         return _fail(WRONG_INPUT if isinstance(error, UserError) else FAILED, str(error))
-    where = "; ".join([*getattr(error, "__notes__", ()), *_users_line(error)]) or "LOG_LEVEL=DEBUG shows where"
+    places = [*getattr(error, "__notes__", ()), users_line(error)]
+    where = "; ".join(filter(None, places)) or "LOG_LEVEL=DEBUG shows where"
     return _fail(FAILED, f"unexpected {type(error).__name__}: {' '.join(str(error).split())} ({where})")
-
-
-def _users_line(error: Exception) -> list[str]:
-    """Return where an error last came through the user's own code: below the working directory, not installed."""
-    own, here = Path(__file__).parent, Path.cwd()
-    found = []
-    for frame in traceback.extract_tb(error.__traceback__):
-        path = Path(frame.filename)
-        if path.is_relative_to(here) and not path.is_relative_to(own) and "site-packages" not in path.parts:
-            found.append(f"{path.relative_to(here)}, line {frame.lineno}")
-    return found[-1:]
 
 
 def _fail(code: int, message: str, prefix: str = "error: ") -> int:
@@ -189,8 +180,10 @@ def _call(
     origins: Mapping[str, str],
     begin: "Callable[[], None] | None" = None,
 ) -> int:
+    from kraken_flow.core.blame import exits_refused
     from kraken_flow.modes import Call
 
     call = Call(composition.cfg, given, composition.choices, origins, checked.graph, begin)
-    code: int = checked.mode.drive(call)
+    with exits_refused():
+        code: int = checked.mode.drive(call)
     return code

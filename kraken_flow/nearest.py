@@ -1,7 +1,7 @@
 """The names nearest to a misspelt one. Imports the standard library only, for `--help` and `arguments` come first."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 
 def several(name: str, known: Iterable[str], most: int = 3, cutoff: float = 0.5) -> list[str]:
@@ -12,13 +12,27 @@ def several(name: str, known: Iterable[str], most: int = 3, cutoff: float = 0.5)
     return [k for fold in get_close_matches(name.lower(), by_fold, most, cutoff) for k in by_fold[fold]][:most]
 
 
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the known name most like `name`, else the only one that begins as it does; None where none comes near."""
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
+    """Return the known name most like `name`, else the only one that holds it or that it holds; None for none.
+
+    A name that begins with another letter has to be more alike: few letters in common mean little in short words.
+
+    >>> nearest("sma_corss", ["sma_cross", "hold"]), nearest("stop", ["stop_loss", "trailing"])
+    ('sma_cross', 'stop_loss')
+    >>> nearest("money", ["none", "mode"]), nearest("fixed", ["files", "sample"]), nearest("mine", ["engine"])
+    (None, None, None)
+    """
     names = list(known)
-    if found := several(name, names, 1, cutoff):
-        return found[0]
-    begins = [k for k in names if len(name) > 1 and (k.startswith(name) or name.startswith(k))]
-    return begins[0] if len(begins) == 1 else None
+    same = sorted(name.lower())
+    for other in several(name, names, 5, min(cutoff, 0.6)):
+        needed = cutoff if other[:1].lower() == name[:1].lower() else cutoff + 0.1
+        if sorted(other.lower()) == same or SequenceMatcher(None, other.lower(), name.lower()).ratio() >= needed:
+            return other
+    if len(name) < 3:
+        return None
+    begin = [k for k in names if k.startswith(name) or (len(k) > 2 and name.startswith(k))]
+    found = begin or [k for k in names if len(name) > 3 and name in k]
+    return found[0] if len(found) == 1 else None
 
 
 def hint(name: str, known: Iterable[str], prefix: str = "", suffix: str = "") -> str:

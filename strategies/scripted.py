@@ -14,6 +14,8 @@ from kraken_flow.core.times import parse_time
 from kraken_flow.core.units import INT64_MAX, parse
 
 T = TypeVar("T")
+MOST_TOLD = 20
+"""Problems of a file that are told one by one."""
 REQUIRED = ("time", "pair", "side", "qty")
 PRICES = ("limit_price", "stop_price", "stop_loss", "take_profit", "trail")
 COLUMNS = (*REQUIRED, "type", "tif", "expire_time", "post_only", "reduce_only", *PRICES, "tag")
@@ -54,26 +56,32 @@ class ScriptedOrders(Scripted):
         """
         found: list[tuple[int, OrderRequest]] = []
         problems: list[str] = []
-        for line, cells in read_rows(self.path):
-            try:
-                found.append(Row(cells).order(market.names))
-            except UserError as error:
-                problems.append(f"{self.path}, line {line}: {error}")
+        for line, cells in read_rows(self.path, problems):
+            row = Row(cells)
+            order = row.order(market.names)
+            if row.problems:
+                problems += [f"{self.path}, line {line}: {text}" for text in row.problems]
+            else:
+                found.append(order)
+        if len(problems) > MOST_TOLD:
+            problems[MOST_TOLD:] = [f"{self.path}: and {len(problems) - MOST_TOLD} more"]
         if problems:
             raise UserError("\n".join(problems))
         return sorted(found, key=lambda pair: pair[0])
 
 
-def read_rows(path: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield line number and set cells of each row of the file."""
+def read_rows(path: str, problems: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and set cells of each row of the file; rows of another length are among the problems."""
     try:
         text = Path(path).read_text("utf-8-sig")
     except FileNotFoundError:
         raise UserError(
             f"strategy.path: there is no file {path}; paths are relative to the working directory"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"strategy.path: {path} cannot be read: {error}") from None
+    except OSError as error:
+        raise UserError(f"strategy.path: {path} cannot be read ({error.strerror}); give a CSV file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"strategy.path: {path} is no text in UTF-8; save it as CSV with that encoding") from None
     reader = csv.reader(text.splitlines(), skipinitialspace=True)
     names = [name.strip() for name in next(reader, [])]
     check_header(path, names)
@@ -81,38 +89,45 @@ def read_rows(path: str) -> Iterator[tuple[int, dict[str, str]]]:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(names):
-            raise UserError(f"{path}, line {reader.line_num}: {len(cells)} cells, and the header names {len(names)}")
+            problems.append(f"{path}, line {reader.line_num}: {len(cells)} cells, and the header names {len(names)}")
+            continue
         row = zip(names, (cell.strip() for cell in cells), strict=True)
         yield reader.line_num, {name: cell for name, cell in row if cell}
 
 
 def check_header(path: str, names: list[str]) -> None:
     """Refuse unknown, repeated and missing columns."""
-    for name in names:
+    problems = []
+    for name in dict.fromkeys(names):
         if name not in COLUMNS:
             near = get_close_matches(name, COLUMNS, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise UserError(f"{path}, line 1: unknown column {name!r}{hint} (columns: {', '.join(COLUMNS)})")
+            problems.append(f"{path}, line 1: unknown column {name!r}{hint} (columns: {', '.join(COLUMNS)})")
         if names.count(name) > 1:
-            raise UserError(f"{path}, line 1: column {name} stands there twice")
+            problems.append(f"{path}, line 1: column {name} stands there twice")
     missing = [name for name in REQUIRED if name not in names]
     if missing:
-        raise UserError(f"{path}, line 1: column {', '.join(missing)} is missing; an order needs {', '.join(REQUIRED)}")
+        needs = ", ".join(REQUIRED)
+        problems.append(f"{path}, line 1: column {', '.join(missing)} is missing; an order needs {needs}")
+    if problems:
+        raise UserError("\n".join(problems))
 
 
 class Row:
-    """The set cells of one line."""
+    """The set cells of one line, and what is wrong with them."""
 
     def __init__(self, cells: Mapping[str, str]) -> None:
         self.cells = cells
+        self.problems: list[str] = []
 
     def order(self, pairs: tuple[str, ...]) -> tuple[int, OrderRequest]:
-        """Return the order's time and the order; raises `UserError` naming the column."""
+        """Return the order's time and the order, which means nothing where there are problems."""
         missing = [name for name in REQUIRED if name not in self.cells]
         if missing:
-            raise UserError(f"{', '.join(missing)} must be given")
-        if self.cells["pair"] not in pairs:
-            raise UserError(f"pair {self.cells['pair']!r} is not in this run; its pairs are {', '.join(pairs)}")
+            self.problems.append(f"{', '.join(missing)} must be given")
+        pair = self.cells.get("pair", pairs[0])
+        if pair not in pairs:
+            self.problems.append(f"pair {pair!r} is not in this run; its pairs are {', '.join(pairs)}")
         prices = {name: self._read(name, _price, 0) for name in PRICES}
         reduce_only = self._word("reduce_only", FLAGS, False)
         kind = self._word("type", TYPES, OrderType.MARKET)
@@ -120,7 +135,7 @@ class Row:
             kind = OrderType.TRAILING
         trailing = kind is OrderType.TRAILING
         request = OrderRequest(
-            pair=pairs.index(self.cells["pair"]),
+            pair=pairs.index(pair) if pair in pairs else 0,
             side=self._word("side", SIDES, Side.BUY),
             qty=self._read("qty", _price, 0),
             type=kind,
@@ -138,39 +153,47 @@ class Row:
             tag=self._read("tag", _tag, ""),
         )
         time = self._read("time", _moment, 0)
-        self._check(request, time)
+        if not self.problems:
+            self.problems += self._contradictions(request, time)
         return time, request
 
-    def _check(self, request: OrderRequest, time: int) -> None:
-        """Refuse combinations that no exchange takes."""
+    def _contradictions(self, request: OrderRequest, time: int) -> Iterator[str]:
+        """Name the combinations that no exchange takes."""
         word = request.type.word
         needs = NEEDS[request.type]
         for name in ("limit_price", "stop_price"):
             if name in needs and name not in self.cells:
-                raise UserError(f"a {word} order needs {name}")
+                yield f"a {word} order needs {name}"
             if name not in needs and name in self.cells:
-                raise UserError(f"a {word} order takes no {name}")
+                yield f"a {word} order takes no {name}"
         if request.tif in (Tif.IOC, Tif.FOK) and request.type not in (OrderType.MARKET, OrderType.LIMIT):
-            raise UserError(f"tif={request.tif.word} is for market and limit orders, and this is a {word} order")
+            yield f"tif={request.tif.word} is for market and limit orders, and this is a {word} order"
         if request.post_only and (request.type is not OrderType.LIMIT or request.tif in (Tif.IOC, Tif.FOK)):
-            raise UserError("post_only is for limit orders that rest (gtc, gtd)")
+            yield "post_only is for limit orders that rest (gtc, gtd)"
         if request.stop_loss and request.take_profit and request.side * (request.take_profit - request.stop_loss) <= 0:
             above, below = ("take_profit", "stop_loss") if request.side > 0 else ("stop_loss", "take_profit")
-            raise UserError(f"{above} must be above {below} on a {request.side.word} order")
+            yield f"{above} must be above {below} on a {request.side.word} order"
         if (request.tif is Tif.GTD) != ("expire_time" in self.cells):
-            raise UserError("tif=gtd and expire_time go together: give both or neither")
+            yield "tif=gtd and expire_time go together: give both or neither"
         if request.tif is Tif.GTD and request.expire_time <= time:
-            raise UserError("expire_time must be after time")
+            yield "expire_time must be after time"
 
     def _read(self, name: str, read: Callable[[str, str], T], default: T) -> T:
-        return read(self.cells[name], name) if name in self.cells else default
+        if name not in self.cells:
+            return default
+        try:
+            return read(self.cells[name], name)
+        except UserError as error:
+            self.problems.append(str(error))
+            return default
 
     def _word(self, name: str, words: Mapping[str, T], default: T) -> T:
         if name not in self.cells:
             return default
         word = self.cells[name].lower()
         if word not in words:
-            raise UserError(f"{name} {self.cells[name]!r} must be one of {', '.join(words)}")
+            self.problems.append(f"{name} {self.cells[name]!r} must be one of {', '.join(words)}")
+            return default
         return words[word]
 
 

@@ -1,5 +1,6 @@
 """What every node of a system says about a market: from whole columns, and bar by bar."""
 
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,7 @@ class Subject:
     """One node under audit.
 
     Parameters: `kind` feature, strategy, portfolio, risk, execution, or orders for what the whole system does; `reads`
-    the names of the nodes whose answers it gets; `node` None for `orders`.
+    the names of the nodes whose answers it gets; `node` of `orders` the strategy that gives them itself, or None.
     """
 
     name: str
@@ -90,7 +91,7 @@ class System:
         for kind in ACCOUNT[:3] if not scripted else ():
             self.subjects[kind] = Subject(kind, kind, getattr(graph, kind), above)
             above = (kind,)
-        self.subjects["orders"] = Subject("orders", "orders", None, above)
+        self.subjects["orders"] = Subject("orders", "orders", graph.strategy if scripted else None, above)
 
     @property
     def strategies(self) -> dict[str, Strategy]:
@@ -150,14 +151,17 @@ class System:
             asked(name)
             if isinstance(subject.node, Feature):
                 said[name] = _attempt(_feature_columns, columns, subject.node)
-            elif isinstance(subject.node, Strategy):
+            elif isinstance(subject.node, Strategy) and subject.kind == "strategy":
                 said[name] = _attempt(_strategy_columns, columns, subject.node, self.graph.features)
         return said
 
     def by_bar(self, market: Market) -> dict[str, Table | Failed]:
         """Return what a session computes: every node asked about one bar after another, none ever seeing the next."""
-        signals = self._signals_by_bar(market, self.strategies, self.features)
-        return signals | self._account(lambda: account_by_bar(self.graph, market, self.engine))
+        return self.signals_by_bar(market) | self._account(lambda: account_by_bar(self.graph, market, self.engine))
+
+    def signals_by_bar(self, market: Market) -> dict[str, Table | Failed]:
+        """Return what the signal half says bar by bar."""
+        return self._signals_by_bar(market, self.strategies, self.features)
 
     def alone_by_bar(self, market: Market, name: str) -> Mapping[str, Table | Failed]:
         """Return what one node of the signal half says bar by bar, or why it cannot; asked when not all can."""
@@ -253,5 +257,11 @@ def _attempt(ask: Callable[..., Table], *arguments: Any) -> Table | Failed:
 def _failed(error: Exception) -> Failed:
     if isinstance(error, UserError):
         return Failed(str(error))
-    where = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_file() and not _is_library(frame.filename)]
+    where = (own or frames)[-1]
     return Failed(f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})")
+
+
+def _is_library(file: str) -> bool:
+    return any(Path(file).is_relative_to(place) for place in sysconfig.get_paths().values())

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from kraken_flow.core.blame import exits_refused
 from kraken_flow.core.errors import UserError
 
 T = TypeVar("T")
@@ -55,7 +56,9 @@ def _do(work: Callable[[], Any], sink: Connection) -> None:
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         sys.stdout = sys.stderr = nowhere  # what a node prints, it would print a hundred times
         try:
-            sink.send((None, work()))
+            with exits_refused():
+                done = work()
+            sink.send((None, done))
         except UserError as error:
             sink.send((UserError, str(error)))
         except Exception as error:  # noqa: BLE001 - a user's node may raise anything; the parent says so

@@ -14,18 +14,21 @@ import numpy as np
 from kraken_flow.analysis.account_answers import NOT_ASKED
 from kraken_flow.analysis.answers import ACCOUNT, Answers, Failed, Subject, System, Table
 from kraken_flow.analysis.fresh import each_fresh
-from kraken_flow.analysis.futures import FUTURES, another, ends_at
-from kraken_flow.analysis.outside import read_outside
+from kraken_flow.analysis.futures import FUTURES, another, ends_at, window
+from kraken_flow.analysis.outside import missed, read_outside
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.frame import bin_of, bin_open
 from kraken_flow.core.market import Market
 from kraken_flow.core.units import Int64Array
 
 AGAIN, CUT, BY_BAR = "asked again", "nothing after", "bar by bar"
-LONG, OUTSIDE = "nothing after, all bars", "other sources"
-CHECKS = (AGAIN, CUT, *FUTURES, LONG, BY_BAR, OUTSIDE)
+LONG, FAR, OUTSIDE = "nothing after, all bars", "bar by bar, many bars", "other sources"
+CHECKS = (AGAIN, CUT, *FUTURES, LONG, BY_BAR, FAR, OUTSIDE)
 """All checks: the same market once more, one that ends, other futures, the end of all the data that there is, one bar
-after another, and what is read besides the market."""
+after another, the same for far more bars, and what is read besides the market."""
+ROUNDING = 1e-9
+"""Relative difference below which two answers are one calculation in another order of operations."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Difference:
     """A place where an answer changed.
 
     Parameters: `check` a word of `CHECKS`; `time`, `pair` the first place, the bar's open in ns and the index of the
-    pair; `whole` what the whole market gave there; `other` what the check gave; `fails` whether that is an error.
+    pair; `whole` what the whole market gave there; `other` what the check gave; `fails` whether that is an error;
+    `output` which output of the node it is; `rounds` whether nowhere more than the last bits differ.
     """
 
     check: str
@@ -42,6 +46,8 @@ class Difference:
     whole: str
     other: str
     fails: bool = False
+    output: int = 0
+    rounds: bool = False
 
 
 @dataclass
@@ -49,7 +55,8 @@ class Verdict:
     """What is known of one node.
 
     Parameters: `word` ok, leaks, varies (it is not the same when asked again), differs (it is not the same bar by bar,
-    though no change of the future changes it), outside (it reads a file or a connection), follows (it reads a node of
+    though no change of the future changes it), rounds (only its last bits change, with the number of rows that it is
+    asked about), outside (it reads more than the market), follows (it reads a node of
     which one of these is true), idle (it says nothing on these rows, so nothing is shown); `first` the first
     difference; `rows` how many values were compared, over all pairs; `failed` the checks that found a difference.
     """
@@ -59,6 +66,7 @@ class Verdict:
     first: Difference | None = None
     rows: int = 0
     failed: list[str] = field(default_factory=list)
+    rounds: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,14 +125,15 @@ def audit(
     wrong = [f"{name}: {said.text}" for name, said in whole.items() if isinstance(said, Failed)]
     if wrong:
         raise UserError("\n".join(wrong))
-    by_bar = _by_bar(system, market)
+    by_bar = _by_bar(system, market, system.by_bar)
     done(3, n_steps)
     found = list(differences(whole, again, AGAIN, market, market.n_rows - 1))
     strange = list(differences(whole, by_bar, BY_BAR, market, market.n_rows - 1))
     # A leak that shows on few bars shows where the two faces part, which random cuts may miss.
     parted = ((difference.time - int(market.times[0])) // market.timeframe_ns for _, difference in strange)
     rows = sorted({*rows, *(row for row in parted if row < market.n_rows - 1)})
-    found += strange + _on_long(system, market if long is None else long) + _outside(system, market)
+    varies = {name for name, _ in found}
+    found += strange + _on_long(system, market if long is None else long) + _outside(system, market, whole, varies)
     n_steps = len(rows) + 4
     works = [partial(_cut, whole, system, market, row, seed) for row in rows]
     skipped = 0
@@ -136,12 +145,14 @@ def audit(
 
 
 _QUARTERS = 3
+BY_BAR_ROWS = 10_000
+"""Bars of all the data that the signal half is asked about bar by bar; a tenth with the Python engine."""
 
 
-def _by_bar(system: System, market: Market) -> Answers:
+def _by_bar(system: System, market: Market, ask: Callable[[Market], Answers]) -> Answers:
     """Ask bar by bar; where a node fails at it, each by itself, so that the one that fails is known."""
     try:
-        return each_fresh([partial(system.by_bar, market)])[0]
+        return each_fresh([partial(ask, market)])[0]
     except (RuntimeError, UserError):
         names = [name for name, subject in system.subjects.items() if subject.kind not in ACCOUNT]
         alone = each_fresh([partial(system.alone_by_bar, market, name) for name in names])
@@ -149,20 +160,32 @@ def _by_bar(system: System, market: Market) -> Answers:
 
 
 def _on_long(system: System, long: Market) -> list[tuple[str, Difference]]:
-    """Ask the signal half about all the data and about its first quarter, half and three quarters."""
-    (whole,) = each_fresh([partial(system.signals, long)])
+    """Ask the signal half about all the data: where it ends earlier, and bar by bar as far as that goes.
+
+    A leak on rare bars shows where the two faces part: there the data is made to end too.
+    """
+    recent = window(long, BY_BAR_ROWS if pick_native(system.engine) else BY_BAR_ROWS // 10)
+    whole, shorter = each_fresh([partial(system.signals, long), partial(system.signals, recent)])
+    streamed = _by_bar(system, recent, system.signals_by_bar)
+    parted = list(differences(shorter, streamed, FAR, recent, recent.n_rows - 1))
+    before = long.n_rows - recent.n_rows
+    places = {before + (each.time - int(recent.times[0])) // recent.timeframe_ns for _, each in parted}
 
     def part(row: int) -> list[tuple[str, Difference]]:
         return list(differences(whole, system.signals(ends_at(long, row)), LONG, long, row))
 
     rows = [long.n_rows * quarter // (_QUARTERS + 1) for quarter in range(1, _QUARTERS + 1)]
-    return [each for some in each_fresh([partial(part, row) for row in rows]) for each in some]
+    rows += sorted(row for row in places if row < long.n_rows - 1)[:_QUARTERS]
+    return parted + [each for some in each_fresh([partial(part, row) for row in rows]) for each in some]
 
 
-def _outside(system: System, market: Market) -> list[tuple[str, Difference]]:
+def _outside(system: System, market: Market, whole: Answers, varies: set[str]) -> list[tuple[str, Difference]]:
     """Ask what is read besides the market; what cannot be asked here has been said before."""
     (seen,) = each_fresh([partial(read_outside, system, market)])
-    return [(name, Difference(OUTSIDE, int(market.times[0]), 0, "", path)) for name, path in seen.items()]
+    (told,) = each_fresh([partial(missed, system, market, seen, whole, varies)])
+    return [
+        (name, Difference(OUTSIDE, int(market.times[0]), 0, "", what)) for name, what in (told | seen.paths).items()
+    ]
 
 
 def _cut(
@@ -229,7 +252,7 @@ def differences(
         if isinstance(expected, Failed):
             continue
         if isinstance(said, Failed):
-            at = 0 if check == BY_BAR else row
+            at = 0 if check in {BY_BAR, FAR} else row
             yield name, Difference(check, int(market.times[at]), 0, "", said.text, fails=True)
             continue
         a, b = expected[..., : row + 1], said[..., : row + 1]
@@ -240,13 +263,18 @@ def differences(
         at = int(wrong.any(axis=(0, 1)).argmax())
         pair = int(wrong[:, :, at].any(axis=0).argmax())
         output = int(wrong[:, pair, at].argmax())
-        before, after = (_text(table.reshape(wrong.shape)[output, pair, at]) for table in (a, b))
-        yield name, Difference(check, int(market.times[at]), pair, before, after)
+        before, after = _texts(*(table.reshape(wrong.shape)[output, pair, at] for table in (a, b)))
+        with np.errstate(invalid="ignore"):
+            rounds = a.dtype == np.float64 and np.isclose(a, b, rtol=ROUNDING, atol=0.0, equal_nan=True).all()
+        yield name, Difference(check, int(market.times[at]), pair, before, after, output=output, rounds=bool(rounds))
 
 
-def _text(value: Any) -> str:
-    """Write a value of a feature or a forecast; those of the account half are digests and say nothing."""
-    return format(value, ".9g") if isinstance(value, float) else ""
+def _texts(a: Any, b: Any) -> tuple[str, str]:
+    """Write values of a feature or a forecast with digits enough to differ; digests of the account half say nothing."""
+    if not isinstance(a, float):
+        return "", ""
+    short = format(a, ".9g"), format(b, ".9g")
+    return short if short[0] != short[1] else (repr(float(a)), repr(float(b)))
 
 
 def judge(subjects: Mapping[str, Subject], whole: Answers, found: Iterable[tuple[str, Difference]]) -> list[Verdict]:
@@ -256,10 +284,11 @@ def judge(subjects: Mapping[str, Subject], whole: Answers, found: Iterable[tuple
         verdict = verdicts[name]
         verdict.first = verdict.first or difference
         verdict.failed += [difference.check] * (difference.check not in verdict.failed)
+        verdict.rounds = verdict.rounds and difference.rounds
     for verdict in verdicts.values():
         above = [verdicts[name].word for name in verdict.subject.reads]
         if verdict.first is not None:
-            verdict.word = _word(verdict.failed) if set(above) <= {"ok", "idle"} else "follows"
+            verdict.word = _word(verdict) if set(above) <= {"ok", "idle"} else "follows"
         elif verdict.rows == 0 and verdict.subject.kind not in ACCOUNT:
             verdict.word = "idle"
     _blame_the_first([v for v in verdicts.values() if v.subject.kind in ACCOUNT and v.first is not None])
@@ -267,14 +296,15 @@ def judge(subjects: Mapping[str, Subject], whole: Answers, found: Iterable[tuple
 
 
 def _rank(difference: Difference) -> tuple[bool, int, int]:
-    """Put the earliest bar first, and last what has no first bar: an error, and the three cuts of all the data."""
-    return difference.fails or difference.check == LONG, difference.time, CHECKS.index(difference.check)
+    """Put the earliest bar first, and last errors, which have no first bar, and what shows outside the bars audited."""
+    return difference.fails or difference.check in {LONG, FAR}, difference.time, CHECKS.index(difference.check)
 
 
-def _word(failed: list[str]) -> str:
-    if OUTSIDE in failed:
-        return "outside"
-    return "varies" if AGAIN in failed else "differs" if failed == [BY_BAR] else "leaks"
+def _word(verdict: Verdict) -> str:
+    failed = verdict.failed
+    if OUTSIDE in failed or verdict.rounds:
+        return "outside" if OUTSIDE in failed else "rounds"
+    return "varies" if AGAIN in failed else "differs" if {*failed} <= {BY_BAR, FAR} else "leaks"
 
 
 def _blame_the_first(account: list[Verdict]) -> None:

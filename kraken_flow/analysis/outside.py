@@ -1,59 +1,185 @@
-"""What nodes read besides the market they are given: files and connections, whose content no check can cut off."""
+"""What nodes read besides the market they are given: files and connections, whose content no check can cut off.
+
+Seen in two ways. What Python opens is noted while nodes answer. And they answer once more in a process that can open
+nothing any more, whatever language would open it: who then fails, or says something else, has read something.
+"""
 
 import contextlib
 import importlib
 import os
+import resource
 import sys
 import sysconfig
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any
 
-from kraken_flow.analysis.answers import System
+import numpy as np
+
+from kraken_flow.analysis.answers import Answers, Failed, System
 from kraken_flow.core.market import Market
 
 _CODE = frozenset({".py", ".pyc", ".pyi", ".so", ".pyd", ".dylib", ".pth"})
 _PLACES = tuple({sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), "/usr", "/etc", "/proc", "/sys", "/dev"})
 _CONNECTIONS = frozenset({"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "sqlite3.connect"})
+_OURS = "kraken_flow"
+_FOR_STRATEGIES = ("core", "features", "native", "api", "testing", "nearest")
+"""Our packages that code of strategies may use; `api` and `testing` open files when they are called."""
+
+
+@dataclass
+class Seen:
+    """What was noted while nodes answered.
+
+    Parameters: `paths` the first file or connection, by node; `system` the nodes that read files of the system, as of
+    time zones; `imported` the modules that were imported meanwhile; `refused` the user's modules that cannot be
+    imported twice.
+    """
+
+    paths: dict[str, str] = field(default_factory=dict)
+    system: set[str] = field(default_factory=set)
+    imported: list[str] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
 
 
 class Outside:
     """Notes the first file or connection that is opened while a node answers; lasts as long as its process.
 
-    Attributes: `node` the name of the node that is being asked, None while nobody watches; `seen` what was read, by
-    node.
+    Attributes: `node` the name of the node that is being asked, None while nobody watches; `seen` what was read.
     """
 
     def __init__(self) -> None:
         self.node: str | None = None
-        self.seen: dict[str, str] = {}
+        self.seen = Seen()
         sys.addaudithook(self._note)
 
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.node is None:
             return
         if event in _CONNECTIONS:
-            self.seen.setdefault(self.node, f"a connection ({event})")
+            self.seen.paths.setdefault(self.node, f"a connection ({event})")
         elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             path = Path(os.fsdecode(arguments[0])).absolute()
-            reads = arguments[2] & os.O_WRONLY == 0
-            if reads and path.suffix not in _CODE and not any(path.is_relative_to(place) for place in _PLACES):
+            if arguments[2] & os.O_WRONLY or path.suffix in _CODE:
+                return
+            if _is_of_the_system(path):
+                self.seen.system.add(self.node)
+            else:
                 here = Path.cwd()
-                self.seen.setdefault(self.node, str(path.relative_to(here) if path.is_relative_to(here) else path))
+                shown = path.relative_to(here) if path.is_relative_to(here) else path
+                self.seen.paths.setdefault(self.node, str(shown))
 
 
-def read_outside(system: System, market: Market) -> dict[str, str]:
-    """Return what each node reads besides the market, by name; to be done in a process of its own.
+def _is_of_the_system(path: Path) -> bool:
+    return any(path.is_relative_to(place) for place in _PLACES)
+
+
+def read_outside(system: System, market: Market) -> Seen:
+    """Return what each node reads besides the market; to be done in a process of its own.
 
     The user's files are imported once more, for what they read then; after that every node of the signal half answers.
     """
     outside = Outside()
-    for name, subject in system.subjects.items():
-        module = sys.modules.get(type(subject.node).__module__)
-        if module is not None and module.__name__.startswith("strategies."):
-            outside.node = name
-            with contextlib.suppress(Exception):  # what cannot be imported twice is asked all the same
-                importlib.reload(module)
+    before = set(sys.modules)
+    for name, module in _modules(system):
+        outside.node = name
+        try:
+            importlib.reload(module)
+        except Exception:  # noqa: BLE001 - what cannot be imported twice is asked all the same
+            outside.seen.refused.add(module.__name__)
     outside.node = None
     system.signals(market, lambda name: setattr(outside, "node", name))
     outside.node = None
+    outside.seen.imported = [name for name in sys.modules if name not in before and not name.startswith("strategies")]
     return outside.seen
+
+
+def missed(system: System, market: Market, seen: Seen, whole: Answers, unsure: Collection[str]) -> dict[str, str]:
+    """Answer where nothing can be opened any more, in a process of its own; return what each node misses there.
+
+    Parameters: `seen` what was noted where all could be opened; `whole` the answers there; `unsure` nodes that answer
+    otherwise each time, of which this shows nothing.
+    """
+    for name in seen.imported:
+        with contextlib.suppress(Exception):  # what was imported for one answer need not be importable by itself
+            importlib.import_module(name)
+    codes = [(name, module, _code(module)) for name, module in _modules(system)]
+    _close_ours()
+    _seal()
+    told: dict[str, str] = {}
+    for name, module, code in codes:
+        try:
+            if code is not None and module.__name__ not in seen.refused:
+                exec(code, vars(module))  # noqa: S102 - the user's own file, as its import would do
+        except Exception as error:  # noqa: BLE001 - a user's own file may raise anything when it is imported
+            told.setdefault(name, _without(error))
+    for name, answer in system.signals(market).items():
+        before = whole[name]
+        if name in unsure or name in seen.system or isinstance(before, Failed):
+            continue
+        if isinstance(answer, Failed):
+            told.setdefault(name, f"more than the market (where it may open nothing, it fails: {answer.text})")
+        elif not np.array_equal(before, answer, equal_nan=True):
+            told.setdefault(name, "more than the market (where it may open nothing, it says something else)")
+    return told
+
+
+def _modules(system: System) -> Iterator[tuple[str, ModuleType]]:
+    """Yield the user's modules with the node that needs each, those that others import first."""
+    done: set[str] = set()
+    for name, subject in system.subjects.items():
+        module = sys.modules.get(type(subject.node).__module__)
+        if module is not None and module.__name__.startswith("strategies."):
+            yield from ((name, each) for each in _below(module, done))
+
+
+def _below(module: ModuleType, done: set[str]) -> Iterator[ModuleType]:
+    """Yield what a module of the user's imports from other files of the user's, then the module itself."""
+    if module.__name__ in done:
+        return
+    done.add(module.__name__)
+    for value in list(vars(module).values()):
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        other = sys.modules.get(name) if isinstance(name, str) else None
+        if other is not None and _is_the_users(other):
+            yield from _below(other, done)
+    yield module
+
+
+def _is_the_users(module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    ours = module.__name__.partition(".")[0] in {_OURS, "hydra_plugins", "tests", "__main__"}
+    return file is not None and not ours and not _is_of_the_system(Path(file)) and Path(file).suffix == ".py"
+
+
+def _code(module: ModuleType) -> CodeType | None:
+    path = Path(module.__file__ or "")
+    return compile(path.read_bytes(), str(path), "exec") if path.is_file() else None
+
+
+def _close_ours() -> None:
+    """Take away what makes markets and runs: with it a strategy could make the market that it is asked about."""
+    root = sys.modules[_OURS]
+    for name in [name for name in sys.modules if name.startswith(f"{_OURS}.")]:
+        package = name.split(".")[1]
+        if package not in _FOR_STRATEGIES:
+            sys.modules[name] = None  # type: ignore[assignment]  # None is how Python says that it cannot be imported
+            with contextlib.suppress(AttributeError):
+                delattr(root, package)
+
+
+def _seal() -> None:
+    """Let this process open nothing any more: the next descriptor is beyond its limit."""
+    unused = os.dup(0)
+    os.close(unused)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (unused, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def _without(error: Exception) -> str:
+    """Say what a user's file missed when it was imported."""
+    name = getattr(error, "name", None) if isinstance(error, ImportError) else getattr(error, "filename", None)
+    if isinstance(name, str) and name.partition(".")[0] == _OURS:
+        return f"{name}, which makes markets and runs; kraken_flow.core and kraken_flow.features are for strategies"
+    return str(name) if name else f"more than the market (where it may open nothing, {type(error).__name__}: {error})"

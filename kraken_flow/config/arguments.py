@@ -141,6 +141,9 @@ def _read_override(word: str, found: Arguments, seen: set[str]) -> None:
             f"{word!r} is not an argument: write key=value{guess or hint(word, GROUPS, suffix='=...')}"
         )
         return
+    if not key:
+        found.problems.append(f"{word}: there is no key before the =; write key=value, as in strategy.fast=5")
+        return
     if root == "hydra":
         found.overrides.append(word)
         found.given.append(word)
@@ -215,11 +218,13 @@ def _read_pairs(value: str, found: Arguments) -> None:
 
 
 def _unclosed(value: str) -> bool:
+    if value.startswith(("'", '"')):
+        return re.sub(r"\\.", "", value).count(value[0]) % 2 == 1
     return any(value.count(a) != value.count(b) for a, b in ("[]", "{}", "()")) or value.count("'") % 2 == 1
 
 
 def _read_value(key: str, value: str, found: Arguments) -> None:
-    if value.startswith(("[", "{")) and _unclosed(value):
+    if value.startswith(("[", "{", "'", '"')) and _unclosed(value):
         found.problems.append(f"{key}={value}: a bracket or quote is not closed")
         return
     if value.startswith(("[", "{", "'", '"')) or "${" in value or _PLAIN.fullmatch(value):

@@ -1,5 +1,6 @@
 """Nodes from plain dictionaries: every `_target_` checked, every field validated, all problems collected."""
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -8,9 +9,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kraken_flow.config.paths import GROUPS, options, target_of
-from kraken_flow.config.schema import allowed, dataclass_in, fields_of, hint_at, takes_bool
+from kraken_flow.config.schema import Field, allowed, dataclass_in, fields_of, hint_at, takes_bool
+from kraken_flow.core.blame import users_line, what_it_raised
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.node import Node
+from kraken_flow.core.node import Node, forgotten, lacks_node
 from kraken_flow.nearest import hint as did_you_mean
 
 ROOTS = ("kraken_flow.", "strategies.")
@@ -40,23 +42,64 @@ def build_node(value: Any, path: str, kind: str | None, problems: list[str]) -> 
         if key not in fields:
             problems.append(f"{path}.{key}{_shown(item)}: {_unknown(key, cls, path)}")
         elif item == "???":
-            problems.append(f"{path}.{key}: must be given; it is {allowed(fields[key].hint)}")
+            problems.append(f"{path}.{key}: {_lacking(fields[key])}")
         else:
             given[key] = _value(item, f"{path}.{key}", problems)
             _refuse_bools(given[key], fields[key].hint, f"{path}.{key}", problems)
-    told = {problem.partition(":")[0] for problem in problems[before:]}
+    told = {_key_of(problem) for problem in problems[before:]}
     failed = {key for key, item in given.items() if item is FAILED}
     skip = failed | {key for key, item in value.items() if item == "???"}
-    try:
-        built = cls(**{key: item for key, item in given.items() if key not in failed})
-    except ValidationError as error:
-        found = _messages(error.errors(include_url=False), cls, path, given, skip)
-        problems += [message for message in found if message.partition(":")[0] not in told]
-        built = FAILED
-    except UserError as error:
-        problems.append(f"{path}: {error}" if not str(error).startswith(path) else str(error))
-        built = FAILED
+    built = FAILED
+    # A node looks at what its fields say together once each is right by itself: without what is told, it goes on.
+    while fresh := _told_by(cls, path, given, skip):
+        if isinstance(fresh, Node):
+            built = fresh
+            break
+        fresh = [text for text in fresh if not any(_related(_key_of(text), key) for key in told)]
+        problems += fresh
+        told |= {_key_of(text) for text in fresh}
+        dropped = [_drop(given, _key_of(text).removeprefix(f"{path}.").split(".")) for text in fresh]
+        if not any(dropped):
+            break
     return built if len(problems) == before else FAILED
+
+
+def _told_by(cls: type[Node], path: str, given: Mapping[str, Any], skip: set[str]) -> Node | list[str]:
+    """Make a node of what is given; return it, or what it says of that."""
+    try:
+        made: Node = cls(**{key: item for key, item in given.items() if item is not FAILED})
+    except ValidationError as error:
+        return messages(error.errors(include_url=False), cls, path, given, skip)
+    except UserError as error:
+        return [f"{path}: {error}" if not str(error).startswith(path) else str(error)]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's own class may raise anything when it is made
+        return [f"{path}: {_at(error)}{cls.__name__} cannot be made: {what_it_raised(error)}"]
+    return made
+
+
+def _key_of(problem: str) -> str:
+    return re.split("[:=]", problem, maxsplit=1)[0]
+
+
+def _related(one: str, other: str) -> bool:
+    """Whether one key is the other, or stands above or below it."""
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+def _drop(given: dict[str, Any], parts: Sequence[str]) -> bool:
+    """Take a key out of nested mappings, copied on the way; False where it is not there."""
+    first, *rest = parts
+    inside = given.get(first)
+    if rest and isinstance(inside, Mapping):
+        copy = dict(inside)
+        given[first] = copy
+        return _drop(copy, rest)
+    return given.pop(first, None) is not None
+
+
+def _at(error: BaseException) -> str:
+    where = users_line(error)
+    return f"{where}: " if where else ""
 
 
 def node_class(target: Any, path: str, kind: str | None, problems: list[str]) -> type[Node] | None:
@@ -74,18 +117,26 @@ def node_class(target: Any, path: str, kind: str | None, problems: list[str]) ->
             problems.append(f"{path}={target}: {module_name} needs {error.name}, which is not installed")
         return None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's own file may raise anything when it is imported
-        problems.append(f"{path}={target}: {module_name} cannot be imported: {type(error).__name__}: {error}")
+        problems.append(f"{path}={target}: {_at(error)}{module_name} cannot be imported: {what_it_raised(error)}")
         return None
     nodes = {n: c for n, c in vars(module).items() if isinstance(c, type) and issubclass(c, Node) and c is not Node}
     cls = nodes.get(name)
     if cls is None:
         here = [n for n, c in nodes.items() if kind is None or c.kind == kind]
+        other = vars(module).get(name)
+        if isinstance(other, type) and other is not Node:
+            base = (kind or "node").title()
+            problems.append(f"{path}={target}: {name} is no {kind or 'node'}: write @node and class {name}({base})")
+            return None
         problems.append(
             f"{path}={target}: {module_name} has no node {name}" + did_you_mean(name, here, prefix=f"{module_name}.")
         )
         return None
     if kind is not None and cls.kind != kind:
         problems.append(f"{path}={target}: is a {cls.kind or 'node'}, and this must be a {kind}")
+        return None
+    if lacks_node(cls):
+        problems.append(f"{path}={target}: {forgotten(cls)}")
         return None
     return cls
 
@@ -116,6 +167,11 @@ def _refuse_bools(value: Any, hint: Any, path: str, problems: list[str]) -> None
                 _refuse_bools(item, fields[key].hint, f"{path}.{key}", problems)
 
 
+def _lacking(field: Field) -> str:
+    about = f" ({field.doc.rstrip('.')})" if field.doc else ""
+    return f"must be given; it is {allowed(field.hint)}{about}"
+
+
 def _unknown(key: str, cls: type[Any], path: str) -> str:
     known = list(fields_of(cls))
     listed = ", ".join(known) if known else "no keys"
@@ -132,7 +188,7 @@ def _owners(key: str, group: str) -> str:
     return f"; it is a key of {', '.join(owners)}" if owners else ""
 
 
-def _messages(
+def messages(
     errors: list[ErrorDetails], cls: type[Any], path: str, given: Mapping[str, Any], skip: set[str]
 ) -> list[str]:
     """One sentence per field, however many alternatives of its type refused the value."""
@@ -147,7 +203,9 @@ def _messages(
         if error["type"] in {"unexpected_keyword_argument", "extra_forbidden"} and owner is not None:
             text = f"{key}{_shown(error['input'])}: {_unknown(str(loc[-1]), owner, key.rpartition('.')[0])}"
         elif error["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
-            text = f"{key}: must be given; it is {allowed(hint)}"
+            fields = {} if owner is None else fields_of(owner)
+            field = fields.get(str(loc[-1])) if loc else None
+            text = f"{key}: " + (f"must be given; it is {allowed(hint)}" if field is None else _lacking(field))
         elif error["type"] in {"value_error", "assertion_error"} or hint is None:
             shown = _shown(error["input"]) if loc else ""
             text = f"{key}{shown}: {error['msg'].removeprefix('Value error, ').removeprefix('Assertion failed, ')}"

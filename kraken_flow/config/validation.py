@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kraken_flow.config.declarations import check_declarations
 from kraken_flow.config.nodes import FAILED, LARGEST_INTEGER, build_node
 from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.core.errors import UserError
@@ -71,6 +72,9 @@ def _check(cfg: Mapping[str, Any]) -> Checked:
     if run_dir is not None and (not isinstance(run_dir, str | int | float) or not str(run_dir)):
         problems.append("run_dir: must be the path of a folder, or null")
     nodes = {group: _group(cfg, group, problems) for group in NODES}
+    for made in nodes.values():
+        if made is not FAILED:
+            check_declarations(made, problems)
     features = _features(cfg.get("features") or {}, problems)
     for key, value in (cfg.get("report") or {}).items():
         problems.append(f"report.{key}={value}: no such key; report=none has no keys")

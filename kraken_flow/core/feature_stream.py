@@ -9,7 +9,8 @@ import numpy as np
 
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import Column, CrossSection, Derived, Feature, HigherTimeframe, Source, WindowFeature
-from kraken_flow.core.frame import bin_of, bin_open, check_ratio, reduce_windows
+from kraken_flow.core.frame import Frame, bin_of, bin_open, check_ratio, reduce_windows
+from kraken_flow.core.units import FloatArray
 
 Bar: TypeAlias = Sequence[float]
 """Open, high, low, close, volume."""
@@ -27,6 +28,9 @@ class Runner(Protocol):
 
     def reset(self) -> None:
         """Start afresh after a long gap."""
+
+    def catch_up(self, frame: Frame, inputs: Sequence[FloatArray]) -> None:
+        """Take all bars of a frame, with the feature's inputs at them; the first thing that it takes."""
 
 
 class StepRunner:
@@ -56,6 +60,15 @@ class StepRunner:
         result = self.state.update(*inputs) if self.kernel is None else self.kernel.update(*inputs)
         return result if isinstance(result, tuple) else (result,)
 
+    def catch_up(self, frame: Frame, inputs: Sequence[FloatArray]) -> None:
+        """Update the state bar by bar, from the last one that starts it afresh where that costs time."""
+        if self.kernel is not None:
+            self.kernel.advance([np.ascontiguousarray(column) for column in inputs], frame.resets)
+            return
+        last = _since_the_last_break(frame, inputs)
+        for values in zip(*(column[last:].tolist() for column in inputs), strict=True):
+            self.state.update(*values)
+
 
 class WindowRunner:
     """A user's window feature: the last bars, reduced."""
@@ -78,6 +91,11 @@ class WindowRunner:
             return (NAN,)
         windows = [np.array([column]) for column in zip(*self.rows, strict=True)]
         return (float(reduce_windows(self.feature, windows)[0]),)
+
+    def catch_up(self, frame: Frame, inputs: Sequence[FloatArray]) -> None:
+        """Keep the last bars."""
+        last = max(_since_the_last_break(frame, inputs), len(frame.times) - self.feature.length)
+        self.rows.extend(zip(*(column[last:].tolist() for column in inputs), strict=True))
 
 
 class HigherRunner:
@@ -119,12 +137,24 @@ class HigherRunner:
             return self.nothing
         return self.inner.values[self._slot]
 
+    def catch_up(self, frame: Frame, inputs: Sequence[FloatArray]) -> None:
+        """Take the bars one by one."""
+        bars = zip(*(frame.column(name).tolist() for name in COLUMNS), strict=True)
+        for time, bar in zip(frame.times.tolist(), bars, strict=True):
+            self.step(time, bar, ())
+
     def _complete(self) -> None:
         if self.index is not None and self.whole and self.last != self.index:
             self.inner.begin(bin_open(self.index, self.feature.timeframe_ns), self.bar)
             for step in range(len(self.inner.order)):
                 self.inner.run(step)
             self.last = self.index
+
+
+def _since_the_last_break(frame: Frame, inputs: Sequence[FloatArray]) -> int:
+    """Return the first bar that the state at the end knows: after the last NaN in an input, at the last reset."""
+    broken = [int(np.flatnonzero(np.isnan(column))[-1]) + 1 for column in inputs if np.isnan(column).any()]
+    return max([0, *broken, *(int(row) for row in frame.resets[-1:])])
 
 
 class PairStream:
@@ -181,6 +211,19 @@ class PairStream:
                     runner.reset()
         self.time, self.bar = time, bar
         self.values[: len(bar)] = [(value,) for value in bar]
+
+    def catch_up(self, frame: Frame) -> None:
+        """Take all bars of a frame at once, before any other: the state is that after as many calls of `run`."""
+        if not len(frame.times):
+            return
+        for feature, (slot, runner, _) in zip(self.order, self._steps, strict=True):
+            if isinstance(runner, HigherRunner):
+                runner.catch_up(frame, ())
+            elif runner is not None:
+                runner.catch_up(frame, [frame.value(source) for source in feature.inputs()])
+            self.values[slot] = tuple(float(output[-1]) for output in frame.outputs(feature))
+        self.time, self.bar = int(frame.times[-1]), tuple(float(frame.column(name)[-1]) for name in COLUMNS)
+        self.values[: len(COLUMNS)] = [(value,) for value in self.bar]
 
     def run(self, step: int) -> None:
         """Compute the feature `order[step]` at the bar that was begun; its inputs have been computed."""

@@ -55,3 +55,24 @@ class Node:
         if "__dataclass_fields__" in vars(cls):
             return handler(source)
         return core_schema.is_instance_schema(cls)
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        """Refuse arguments: this is called of a class that is no node yet, whose fields nobody has read."""
+        if given or named:
+            raise TypeError(forgotten(type(self)))
+
+
+def lacks_node(cls: type[Any]) -> bool:
+    """Whether `@node` was forgotten: the class is no node, or has fields beyond those of the node it is made from."""
+    if not hasattr(cls, "__dataclass_fields__"):
+        return True
+    own = [hint for name, hint in vars(cls).get("__annotations__", {}).items() if not name.startswith("_")]
+    return "__dataclass_fields__" not in vars(cls) and any("ClassVar" not in str(hint) for hint in own)
+
+
+def forgotten(cls: type[Any]) -> str:
+    """Say that `@node` is missing above a class."""
+    return (
+        f"{cls.__name__} is not made a node, so that its fields are not read: write @node in the line above "
+        f"class {cls.__name__} (from kraken_flow.core import node)"
+    )

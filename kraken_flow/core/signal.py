@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from kraken_flow.core.ask import as_rows, ask
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import Feature, Source
 from kraken_flow.core.feature_grid import BoolArray, FeatureColumns, pick_native
@@ -166,8 +167,7 @@ def held_forecast(
     block = FORECAST_BLOCK if given else max(n_rows, 1)
     for first in range(first_row, n_rows, block):
         rows = slice(first, min(first + block, n_rows))
-        said = strategy.forecast(rows_of(given, rows))
-        said, sure = said if isinstance(said, tuple) else (said, None)
+        said, sure = ask(strategy, rows_of(given, rows))
         value[rows] = as_rows(strategy, said, rows.stop - rows.start)
         if sure is not None:
             if confidence is None:
@@ -194,8 +194,8 @@ def answer_levels(
     ((name, source),) = sources.items()
     if not isinstance(source, Feature) or source.levels is None:
         return False
-    said = strategy.forecast(rows_of({name: (source.names, (np.array([*source.levels, np.nan]),))}, slice(0, 4)))
-    if isinstance(said, tuple):
+    said, sure = ask(strategy, rows_of({name: (source.names, (np.array([*source.levels, np.nan]),))}, slice(0, 4)))
+    if sure is not None:
         return False
     answers = np.broadcast_to(as_rows(strategy, said, 4), 4)
     if (np.abs(answers) > 1.0).any():
@@ -208,22 +208,14 @@ def answer_levels(
 
 
 def rows_of(given: Given, rows: slice) -> SimpleNamespace:
-    """Lay out some rows of the declared columns as `forecast` reads them."""
+    """Lay out some rows of the declared columns as `forecast` reads them: to be read only, for others read them too."""
     f = SimpleNamespace()
     for name, (names, outputs) in given.items():
         cut = [values[rows] for values in outputs]
+        for values in cut:
+            values.flags.writeable = False
         setattr(f, name, cut[0] if len(cut) == 1 else SimpleNamespace(**dict(zip(names, cut, strict=True))))
     return f
-
-
-def as_rows(strategy: Strategy, values: FloatArray, n_rows: int) -> FloatArray:
-    """Check that a strategy gave a number for each row, or one for all."""
-    if values is None:
-        raise UserError(f"{type(strategy).__name__}.forecast returned nothing: end it with return ...")
-    result = np.asarray(values, dtype=np.float64)
-    if result.shape not in {(), (n_rows,)}:
-        raise UserError(f"{type(strategy).__name__}.forecast returned shape {result.shape} for {n_rows} rows")
-    return result
 
 
 def hold(

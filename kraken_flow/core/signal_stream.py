@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kraken_flow.core.ask import as_rows, ask
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import CrossSection, Feature, Source
-from kraken_flow.core.feature_grid import pick_native
+from kraken_flow.core.feature_grid import FeatureColumns, pick_native
 from kraken_flow.core.feature_stream import Bar, PairStream
+from kraken_flow.core.market import Market
 from kraken_flow.core.signal import (
     Given,
     account_features,
-    as_rows,
+    held_forecast,
     out_of_range,
     rows_of,
     sources_of,
@@ -52,7 +54,7 @@ class SignalStream:
         max_gap: int = 24,
         engine: str = "auto",
     ) -> None:
-        native = pick_native(engine)
+        self._native = native = pick_native(engine)
         self.pairs = tuple(pairs)
         self.timeframe_ns = timeframe_ns
         self.start = start
@@ -87,6 +89,20 @@ class SignalStream:
             return np.zeros(len(self.pairs))
         self.held.update(live)
         return self.held.value.copy()
+
+    def catch_up(self, market: Market) -> None:
+        """Take all rows of a market at once, before any other: the state is that after as many calls of `update`.
+
+        Parameters: `market` without anything before its first row. Raises `UserError` as `update` does.
+        """
+        if not market.n_rows:
+            return
+        columns = FeatureColumns(market, self._native)
+        for stream, frame in zip(self.streams, columns.frames, strict=True):
+            stream.catch_up(frame)
+        self.time = int(market.times[-1])
+        if self.held is not None and self.time >= self.start:
+            self.held.catch_up(columns)
 
     def _across(self, feature: CrossSection, live: Sequence[bool]) -> None:
         (source,) = feature.inputs()
@@ -139,13 +155,25 @@ class Held:
             part.update(live)
             sure = np.ones(n_pairs) if part.confidence is None else part.confidence
             given[name] = (("value", "confidence"), (part.value, sure))
-        said = self.strategy.forecast(rows_of(given, slice(0, n_pairs)))
-        said, certain = said if isinstance(said, tuple) else (said, None)
+        said, certain = ask(self.strategy, rows_of(given, slice(0, n_pairs)))
         self._hold(self.value, said, live, -1.0)
         if certain is not None:
             if self.confidence is None:
                 self.confidence = np.zeros(n_pairs)
             self._hold(self.confidence, certain, live, 0.0)
+
+    def catch_up(self, columns: FeatureColumns) -> None:
+        """Hold what the strategy and its parts say of the newest row, as a backtest asks them."""
+        for part in self.parts.values():
+            part.catch_up(columns)
+        row = np.empty(columns.market.n_rows)
+        for pair in range(len(self.value)):
+            sure = held_forecast(self.strategy, columns, pair, self.stream.extra, row)
+            self.value[pair] = row[-1]
+            if sure is not None:
+                if self.confidence is None:
+                    self.confidence = np.zeros(len(self.value))
+                self.confidence[pair] = sure[-1]
 
     def _hold(self, held: FloatArray, said: FloatArray, live: Sequence[bool], low: float) -> None:
         new = np.broadcast_to(as_rows(self.strategy, said, len(held)), held.shape)

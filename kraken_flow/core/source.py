@@ -1,6 +1,7 @@
 """The protocols of data sources: history as market columns, or a stream of instants."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kraken_flow.core.market import Market
@@ -36,6 +37,41 @@ class Source(Protocol):
         """
 
 
+class Happened:
+    """What became of the bars of a session on a stream since it began, restarts included.
+
+    Parameters: `pairs` names in order; `start` open of the first decision row, ns UTC.
+    """
+
+    def __init__(self, pairs: Sequence[str], start: int) -> None:
+        self.missed = 0
+        """Instants that were taken too late to decide on."""
+        self._rows = 0
+        self._counted: dict[str, Counter[str]] = {pair: Counter(missing=0) for pair in pairs}
+        self._start = start
+
+    @property
+    def pairs(self) -> dict[str, Counter[str]]:
+        """Counts by pair: `bars` used, `missing` ones, and what a stream counts."""
+        rows = self._rows
+        return {pair: Counter(bars=rows - seen["missing"]) + seen for pair, seen in self._counted.items()}
+
+    def take(self, instant: Instant, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Count an instant, and what the stream counted before it."""
+        if instant.time >= self._start:
+            self._rows += 1
+            self.missed += instant.missed
+            if None in instant.bars:
+                for seen, bar in zip(self._counted.values(), instant.bars, strict=True):
+                    seen["missing"] += bar is None
+        self.add(counts)
+
+    def add(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Add what a stream counted."""
+        for pair, counted in counts.items():
+            self._counted[pair].update(counted)
+
+
 class Stream(Protocol):
     """A tape that is still being written: what is known of it before its first instant, and the instants as they come.
 
@@ -53,13 +89,16 @@ class Stream(Protocol):
     def instants(self, row: int = 0) -> AsyncGenerator[Instant | None]:
         """Yield the instants from a row on, each when it is known, and None now and then: time for other things."""
 
-    def facts(self) -> Mapping[str, object]:
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Return by pair what was counted since the last call and no instant says: late bars, lost connections."""
+
+    def facts(self, happened: Happened) -> Mapping[str, object]:
         """Return what goes into the manifest: late and missing bars, lost connections."""
 
-    def notes(self) -> tuple[str, ...]:
+    def notes(self, happened: Happened) -> tuple[str, ...]:
         """Return in sentences what a user should know when the session is over."""
 
-    def said(self) -> str:
+    def said(self, happened: Happened) -> str:
         """Return in a few words how the connection is, for the console; nothing where there is none."""
 
     async def close(self) -> None:

@@ -130,17 +130,19 @@ class Grid:
     def lay(self, bars: Bars) -> tuple[list[int], ...]:
         """Take one row; return open, high, low, close, volume and state, a list over the pairs each."""
         laid: list[tuple[int, ...]] = []
-        for p, bar in enumerate(bars):
-            last = self._last[p]
+        for bar, last in zip(bars, self._last, strict=True):
             if bar is not None:
-                self._last[p] = bar[3]
                 laid.append((*bar, REAL))
             elif last is None:
                 laid.append((0, 0, 0, 0, 0, ABSENT))
             else:
                 laid.append((last, last, last, last, 0, SYNTHETIC))
-        row = tuple(list(column) for column in zip(*laid, strict=True))
+        return self.add(tuple(map(list, zip(*laid, strict=True))))
+
+    def add(self, row: tuple[list[int], ...]) -> tuple[list[int], ...]:
+        """Take one row as `lay` returned it; return it."""
         self.rows.append(row)
+        self._last = [None if state == ABSENT else close for close, state in zip(row[3], row[5], strict=True)]
         return row
 
     def columns(self, pairs: Sequence[str]) -> tuple[PairColumns, ...]:

@@ -14,10 +14,6 @@ _REMEMBERED = 2048
 class Counted:
     """What happened to one pair's bars."""
 
-    bars: int = 0
-    """Used."""
-    missing: int = 0
-    """Rows without one."""
     late: int = 0
     """Rows whose bar, or a part of it, came after the row was taken."""
     duplicates: int = 0
@@ -80,16 +76,13 @@ class Arrivals:
         """Return whether any state of a bar is there."""
         return time in self._waiting[pair]
 
-    def take(self, counting: bool = True) -> Bars:
+    def take(self) -> Bars:
         """Return the bars of the next row as they stand, None for a pair without one; nothing changes them any more."""
         time = self.next
         bars = tuple(self._waiting[pair].pop(time, None) for pair in self.pairs)
         self.next += self.step
         for pair, bar in zip(self.pairs, bars, strict=True):
             self._used[pair][time] = bar
-            if counting:
-                self.counts[pair].bars += bar is not None
-                self.counts[pair].missing += bar is None
         self._order.append(time)
         if len(self._order) > _REMEMBERED:
             old = self._order.popleft()

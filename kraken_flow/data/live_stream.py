@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import time as system
-from collections.abc import AsyncGenerator, Coroutine, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, fields
 from random import SystemRandom
 from typing import Any
 
+from kraken_flow.core.source import Happened
 from kraken_flow.core.tape import Instant, Tape
 from kraken_flow.core.times import SECOND
-from kraken_flow.data.arrivals import Arrivals
+from kraken_flow.data.arrivals import Arrivals, Counted
 from kraken_flow.data.clock import Clock, ticking
 from kraken_flow.data.trade_bars import TradeBars
 from kraken_flow.data.venue import Lost, Venue
@@ -21,15 +23,17 @@ logger = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = SECOND // 2, 60 * SECOND
 _ASK_AFTER = 0.4
 """Where bars are asked for: the share of the feed delay after a bar's close at which it is."""
+_COUNTED = ("bars", "missing", *(field.name for field in fields(Counted)), "connections_lost")
+_dice = SystemRandom().random
 
 
-def backoff(attempt: int) -> int:
+def backoff(attempt: int, jitter: Callable[[], float] = _dice) -> int:
     """Return how long to wait before an attempt (1 is the first again), ns: twice as long each time, and jitter.
 
-    Jitter keeps the clients of a venue that was away from coming back all at once.
+    Jitter keeps the clients of a venue that was away from coming back all at once: `jitter` in [0, 1) takes up to half.
     """
     longest = min(_FIRST_WAIT << min(attempt - 1, 20), _LONGEST_WAIT)
-    return int(longest * SystemRandom().uniform(0.5, 1.0))
+    return int(longest * (1.0 - jitter() / 2))
 
 
 @dataclass
@@ -68,6 +72,8 @@ class LiveStream:
         Time after a bar's close at which it is known, and silence after which a connection is taken for dead, ns.
     trades
         Whether bars are made of trades.
+    jitter
+        See `backoff`.
     """
 
     def __init__(
@@ -81,15 +87,15 @@ class LiveStream:
         feed_delay: int,
         stale: int,
         trades: bool,
+        jitter: Callable[[], float] = _dice,
     ) -> None:
         self.tape = tape
         self.rows = None if end is None else max(0, -((tape.first - end) // tape.timeframe_ns))
-        self.missed = 0
-        """Rows that were taken too late to decide on."""
         self._venue, self._clock, self._found, self._lookback = venue, clock, found, lookback
-        self._delay, self._stale, self._trades = feed_delay, stale / SECOND, trades
+        self._delay, self._stale, self._trades, self._jitter = feed_delay, stale / SECOND, trades, jitter
         self._lines = {pair: _Line() for pair in tape.pairs}
         self._making: dict[str, TradeBars] = {}
+        self._told: dict[str, Counter[str]] = {pair: Counter() for pair in tape.pairs}
         self._duplicates = dict.fromkeys(tape.pairs, 0)
         self._arrivals = Arrivals(tape.pairs, tape.first, tape.timeframe_ns)
         self._changed = asyncio.Event()
@@ -123,7 +129,7 @@ class LiveStream:
                 for pair in self.tape.pairs:
                     # One question after an outage answers for all the rows that it hid.
                     if not self._witnessed(pair, time) and self._lines[pair].through < due:
-                        self._begin(self._ask(pair))
+                        self._begin(self._insist(pair, time))
             await self._clock.until(self._known(time))
             while not all(self._ready(pair, time) for pair in self.tape.pairs):
                 self._changed.clear()
@@ -132,28 +138,31 @@ class LiveStream:
             self._raise()
             yield self._take(late=self._clock.now() > self._known(time) + grace)
 
-    def facts(self) -> Mapping[str, object]:
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Return by pair what was counted since the last call: late bars, duplicates, lost connections."""
+        fresh = {}
+        for pair, numbers in self._arrivals.facts().items():
+            made = self._making.get(pair)
+            counted = Counter({**numbers, "connections_lost": self._lines[pair].lost})
+            counted["duplicates"] += self._duplicates[pair] + (made.duplicates if made else 0)
+            if more := counted - self._told[pair]:
+                fresh[pair] = dict(more)
+            self._told[pair] = counted
+        return fresh
+
+    def facts(self, happened: Happened) -> Mapping[str, object]:
         """Return the venue, and what happened to each pair's bars."""
         stream = {
             "venue": self._venue.name,
             "transport": "websocket" if self._venue.streams else "rest",
             "bars": "trades" if self._trades else "candles",
-            "missed_instants": self.missed,
-            "pairs": self._counted(),
+            "missed_instants": happened.missed,
+            "pairs": {pair: {name: counted[name] for name in _COUNTED} for pair, counted in happened.pairs.items()},
         }
         return {"stream": stream}
 
-    def _counted(self) -> dict[str, dict[str, int]]:
-        pairs = self._arrivals.facts()
-        for pair, counted in pairs.items():
-            made = self._making.get(pair)
-            counted["duplicates"] += self._duplicates[pair] + (made.duplicates if made else 0)
-            counted["connections_lost"] = self._lines[pair].lost
-        return pairs
-
-    def notes(self) -> tuple[str, ...]:
+    def notes(self, happened: Happened) -> tuple[str, ...]:
         """Return in sentences what came late, lacks, or was missed."""
-        pairs = self._counted()
         told = {
             "late": "bars that came, whole or in part, after they were due; not used",
             "missing": "bars that did not come",
@@ -161,18 +170,20 @@ class LiveStream:
         }
         notes = []
         for name, words in told.items():
-            some = ", ".join(f"{pair} {counted[name]}" for pair, counted in pairs.items() if counted[name])
+            some = ", ".join(f"{pair} {counted[name]}" for pair, counted in happened.pairs.items() if counted[name])
             if some:
                 notes.append(f"{words}: {some}")
-        if self.missed:
-            notes.append(f"instants fetched afterwards, which moved features but were not decided on: {self.missed}")
+        if happened.missed:
+            notes.append(
+                f"instants fetched afterwards, which moved features but were not decided on: {happened.missed}"
+            )
         return tuple(notes)
 
-    def said(self) -> str:
+    def said(self, happened: Happened) -> str:
         """Return how long ago the venue was heard, whether it is away, and how many bars came late."""
         silence = max(0.0, system.time() - max(self._venue.heard, self._venue.answered))
         away = any(line.down for line in self._lines.values())
-        late = sum(counted.late for counted in self._arrivals.counts.values())
+        late = sum(counted["late"] for counted in happened.pairs.values())
         words = [f"{self._venue.name} heard {silence:.0f} s ago", "connecting" * away, f"late bars {late}" * bool(late)]
         return ", ".join(filter(None, words))
 
@@ -205,12 +216,10 @@ class LiveStream:
     def _take(self, late: bool) -> Instant:
         """Take the next row as it stands; one from the start on that is late is missed."""
         time = self._arrivals.next
-        decided = time >= self.tape.start
-        bars = self._arrivals.take(counting=decided)
+        bars = self._arrivals.take()
         for making in self._making.values():
             making.forget(time - self.tape.timeframe_ns)
-        self.missed += late and decided
-        return Instant(time, bars, missed=late and decided)
+        return Instant(time, bars, missed=late and time >= self.tape.start)
 
     async def _fill(self) -> None:
         """Put in what was known before the stream began: the warm-up, or what a session that is continued missed."""
@@ -223,7 +232,7 @@ class LiveStream:
             except Lost as error:
                 attempt += 1
                 logger.warning("what was missed could not be fetched: %s", error)
-                await self._clock.sleep(backoff(attempt))
+                await self._clock.sleep(backoff(attempt, self._jitter))
         for pair, bars in self._found.items():
             for time, bar in bars.items():
                 if time >= since:
@@ -251,7 +260,7 @@ class LiveStream:
                 line.down = True
                 attempt = 1 if self._clock.now() - began > _LONGEST_WAIT else attempt + 1
                 logger.warning("%s: lost %s: %s", pair, self._venue.name, error)
-            await self._clock.sleep(backoff(attempt))
+            await self._clock.sleep(backoff(attempt, self._jitter))
             if self._venue.streams:
                 await self._ask(pair)
 
@@ -316,12 +325,23 @@ class LiveStream:
             while self._arrivals.next == time and (self._arrivals.has(pair, time) or self._clock.now() < again):
                 await self._clock.sleep(SECOND // 10)
 
-    async def _ask(self, pair: str) -> None:
-        """Ask for a pair's bars; where that fails too, the next attempt will."""
+    async def _insist(self, pair: str, time: int) -> None:
+        """Ask for the bar of a row again and again, ever more seldom, until it is known what it is."""
+        attempt = 0
+        while not await self._ask(pair):
+            attempt += 1
+            await self._clock.sleep(backoff(attempt, self._jitter))
+            if self._arrivals.next > time or self._ready(pair, time):
+                return
+
+    async def _ask(self, pair: str) -> bool:
+        """Ask for a pair's bars; return whether the venue answered."""
         try:
             await self._repair(pair)
         except Lost as error:
             logger.warning("%s: %s did not answer: %s", pair, self._venue.name, error)
+            return False
+        return True
 
     async def _repair(self, pair: str) -> None:
         """Ask by REST for the bars from the row before the next one on, in as many answers as they take."""

@@ -51,7 +51,15 @@ class Memory(CandleSource):
         lacking = [pair for pair in pairs if pair not in self.bars]
         if lacking:
             raise UserError(f"bars: no candles for {', '.join(lacking)}; there are {', '.join(self.bars) or 'none'}")
-        series = [self._series(pair, timeframe_ns) for pair in sorted(pairs)]
+        series: list[Series] = []
+        problems: list[str] = []
+        for pair in sorted(pairs):
+            try:
+                series.append(self._series(pair, timeframe_ns))
+            except UserError as error:
+                problems.append(str(error))
+        if problems:
+            raise UserError("\n".join(problems))
         finer = None
         if detail is not None:
             detail_ns = parse_timeframe(detail, "exchange.fill.detail")
@@ -84,10 +92,14 @@ def table_of(candles: Any, where: str) -> Table:
     if isinstance(candles, pd.DataFrame):
         frame = candles
     elif isinstance(candles, Mapping):
-        lengths = {str(name): len(values) for name, values in candles.items()}
+        arrays = {str(name): np.asarray(values) for name, values in candles.items()}
+        flat = [name for name, values in arrays.items() if values.ndim != 1]
+        if flat:
+            raise UserError(f"{where}: {', '.join(flat)} must be a list of numbers, or an array of one dimension")
+        lengths = {name: len(values) for name, values in arrays.items()}
         if len(set(lengths.values())) > 1:
             raise UserError(f"{where}: columns differ in length: {lengths}")
-        frame = pd.DataFrame({name: np.asarray(values) for name, values in candles.items()})
+        frame = pd.DataFrame(arrays)
     else:
         raise UserError(
             f"{where}: {type(candles).__name__} is no candle table; give a DataFrame or a mapping of arrays"

@@ -10,6 +10,11 @@ from kraken_flow.data.venue import Venue
 
 logger = logging.getLogger(__name__)
 
+_SPAN = 100
+"""Bars that a venue looks through for one answer at the least: many answer about so many from where they are asked, and
+say nothing where none of these traded."""
+_FRUITLESS = 2
+"""How often the look-back is doubled without finding more before a venue is taken to have no more."""
 Found = dict[str, dict[int, Bar]]
 """Bars by pair and open."""
 
@@ -32,15 +37,19 @@ class Wanted:
 async def history(venue: Venue, pair: str, since: int, step: int, until: int) -> dict[int, Bar]:
     """Return a pair's bars that open in [since, until), ns UTC, and in which something traded, as the venue has them.
 
-    Asks again from where an answer ends until it ends at `until` or nothing new comes.
+    Asks again from where an answer ends until `until` is reached. Bars without trades lack in many answers, so that an
+    empty one may be all there is to say about some bars, or a slip: it is believed when it comes twice.
     """
     found: dict[int, Bar] = {}
+    nothing = False
     while since < until:
         candles = [candle for candle in await venue.candles(pair, since) if candle.time >= since]
-        if not candles:
-            break
-        found |= {candle.time: candle.bar for candle in candles if candle.bar[4] > 0 and candle.time < until}
-        since = max(candle.time for candle in candles) + step
+        if candles:
+            found |= {candle.time: candle.bar for candle in candles if candle.bar[4] > 0 and candle.time < until}
+            since = max(candle.time for candle in candles) + step
+        elif nothing:
+            since += _SPAN * step
+        nothing = not candles and not nothing
     return found
 
 
@@ -52,12 +61,11 @@ async def warm_up(venue: Venue, wanted: Wanted) -> Found:
 async def _before(venue: Venue, pair: str, wanted: Wanted) -> dict[int, Bar]:
     step, lookback, reach = wanted.timeframe_ns, wanted.lookback, wanted.lookback
     found: dict[int, Bar] = {}
-    while lookback:
+    fruitless = 0
+    while len(found) < lookback and fruitless < _FRUITLESS:
         earlier = await history(venue, pair, wanted.start - reach * step, step, wanted.start)
-        if len(earlier) >= lookback or len(earlier) <= len(found):
-            found = earlier if len(earlier) > len(found) else found
-            break
-        found, reach = earlier, 2 * reach
+        fruitless = 0 if len(earlier) > len(found) else fruitless + 1
+        found, reach = max(found, earlier, key=len), max(2 * reach, _SPAN)
     return cut(found, wanted.start, lookback)
 
 

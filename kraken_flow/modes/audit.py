@@ -11,7 +11,7 @@ from rich.table import Table
 
 from kraken_flow.analysis.answers import ACCOUNT, System
 from kraken_flow.analysis.futures import FUTURES, TAIL, window
-from kraken_flow.analysis.leaks import AGAIN, BY_BAR, CHECKS, CUT, LONG, Finding, Verdict, audit
+from kraken_flow.analysis.leaks import AGAIN, BY_BAR, CHECKS, CUT, FAR, LONG, Finding, Verdict, audit
 from kraken_flow.config.schema import short
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.feature_grid import pick_native
@@ -26,6 +26,7 @@ SHOWN = {
     "leaks": "KNOWS THE FUTURE",
     "varies": "NOT REPEATABLE",
     "differs": "NOT BAR BY BAR",
+    "rounds": "NOT TO THE BIT",
     "outside": "READS MORE",
     "follows": "reads one that fails",
     "idle": "SAYS NOTHING",
@@ -35,11 +36,19 @@ _WHAT = {
     "leaks": "knows the future",
     "varies": "is not repeatable",
     "differs": "does not work bar by bar",
+    "rounds": "rounds otherwise when it is asked about other rows",
+}
+_HOW = {
+    "leaks": "",
+    "varies": "",
+    "differs": "",
+    "rounds": ". A matrix product (@) adds in another order for other numbers of rows; (w * k).sum(axis=-1) does not",
 }
 _OTHERWISE = {
     AGAIN: "asked again about the same bars, it {does}; does it draw random numbers, read a clock, or remember?",
     CUT: "when the market ends there, it {does}",
     LONG: "when all the data ends some time later, it {does}",
+    FAR: "asked bar by bar, as paper and live ask, it {does}",
     BY_BAR: "asked bar by bar, as paper and live ask, it {does}",
     **{name: f"with {name} after it, it {{does}}" for name in FUTURES},
 }
@@ -121,8 +130,9 @@ def sentences(finding: Finding, market: Market) -> list[str]:
     for verdict in finding.verdicts:
         first = verdict.first
         if verdict.word == "idle":
+            nothing = "never wants a position" if verdict.subject.kind == "strategy" else "has no value"
             told.append(
-                f"{title(verdict)} says nothing on these bars, so nothing is shown of it: "
+                f"{title(verdict)} {nothing} on these bars, so nothing is shown of it: "
                 "give it more bars (mode.rows), other dates, or the pairs it compares"
             )
         elif verdict.word == "outside" and first is not None:
@@ -132,11 +142,12 @@ def sentences(finding: Finding, market: Market) -> list[str]:
             )
         elif verdict.word in _WHAT and first is not None:
             where = f"{market.names[first.pair]} at the close of the bar of {iso(first.time)}"
-            said = f"it says {first.whole}" if first.whole else "it answers"
-            does = f"fails: {first.other}" if first.fails else f"says {first.other or 'something else'}"
-            otherwise = _OTHERWISE[first.check].format(does=does)
+            sure = "confidence " if verdict.subject.kind == "strategy" and first.output == 1 else ""
+            said = f", where it says {sure}{first.whole} in a backtest" if first.whole else ""
+            other = f"says {sure}{first.other}" if first.other else "does something else"
+            otherwise = _OTHERWISE[first.check].format(does=f"fails: {first.other}" if first.fails else other)
             told.append(
-                f"{title(verdict)} {_WHAT[verdict.word]}: first for {where}, where {said} in a backtest; {otherwise}"
+                f"{title(verdict)} {_WHAT[verdict.word]}: first for {where}{said}; {otherwise}{_HOW[verdict.word]}"
             )
     return told
 
@@ -155,8 +166,8 @@ def _show(finding: Finding, market: Market, notes: tuple[str, ...], folder: Path
     console.print(table, "")
     span = f"{iso(int(market.times[0]))} to {iso(int(market.times[-1]) + market.timeframe_ns)}"
     console.print(
-        f"{market.n_rows:,} bars of {len(market.pairs)} pairs, {span}; {finding.trials} other markets with the future "
-        f"changed behind {len(finding.cuts)} bars, and bar by bar",
+        f"{market.n_rows:,} bars of {len(market.pairs)} pairs, {span}: asked bar by bar, and about {finding.trials} "
+        f"other markets that are the same up to one of {len(finding.cuts)} bars and go on otherwise",
         markup=False,
         soft_wrap=True,
     )

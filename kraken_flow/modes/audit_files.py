@@ -7,13 +7,16 @@ from pathlib import Path
 from types import ModuleType
 
 from kraken_flow.config.composition import compose
+from kraken_flow.config.declarations import check_declarations
 from kraken_flow.config.nodes import build_node
 from kraken_flow.config.paths import options, target_of
 from kraken_flow.config.schema import REQUIRED, fields_of
+from kraken_flow.core.blame import users_line, what_it_raised
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import Feature
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.node import Node
+from kraken_flow.core.signal import sources_of
 from kraken_flow.core.strategy import Scripted, Strategy
 
 FOLDER = Path("strategies")
@@ -30,7 +33,7 @@ class Beside:
 def found_beside(graph: Graph) -> Beside:
     """Import every file of `strategies/` and make what it defines: as a YAML file says, else by its defaults.
 
-    Raises `UserError` naming every file that cannot be imported.
+    Raises `UserError` naming every file that cannot be imported, and every node that declares what is no feature.
     """
     nodes: dict[str, Strategy | Feature] = {}
     notes: list[str] = []
@@ -40,7 +43,11 @@ def found_beside(graph: Graph) -> Beside:
             continue
         module = _imported(path, problems)
         for cls in _defined(module) if module is not None else ():
-            nodes |= {title: node for title, node in _made(path, cls, notes) if not _chosen(node, graph)}
+            for title, made in _made(path, cls, notes):
+                wrong: list[str] = []
+                check_declarations(made, wrong)
+                problems += [text if text.startswith(str(path)) else f"{path}: {text}" for text in wrong]
+                nodes |= {} if wrong or _chosen(made, graph) else {title: made}
     if problems:
         more = "mode.strategies=chosen audits the composed system alone"
         raise UserError("\n".join(f"{problem}; {more}" for problem in problems))
@@ -48,15 +55,23 @@ def found_beside(graph: Graph) -> Beside:
 
 
 def _chosen(node: Node, graph: Graph) -> bool:
-    return type(node) is type(graph.strategy) and node == graph.strategy
+    """Return whether a node is audited with the system."""
+    chosen = [*_whole(graph.strategy), *sources_of(graph.strategy), *graph.features.values()]
+    return any(type(node) is type(other) and node == other for other in chosen)
+
+
+def _whole(strategy: Strategy) -> Iterator[Strategy]:
+    """Yield a strategy and its parts, theirs included."""
+    yield strategy
+    for part in strategy.parts().values():
+        yield from _whole(part)
 
 
 def _imported(path: Path, problems: list[str]) -> ModuleType | None:
     try:
         return import_module(".".join(path.with_suffix("").parts))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's own file may raise anything when it is imported
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        problems.append(f"{path}{line}: cannot be imported: {type(error).__name__}: {error}")
+        problems.append(f"{users_line(error) or path}: cannot be imported: {what_it_raised(error)}")
         return None
 
 

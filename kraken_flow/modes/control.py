@@ -11,7 +11,7 @@ from kraken_flow.core.node import node
 from kraken_flow.core.orders import Control
 from kraken_flow.modes import Call, Mode
 from kraken_flow.runs.control import ask
-from kraken_flow.runs.directory import SESSIONS, read_manifest
+from kraken_flow.runs.directory import SESSIONS, damage, kind_of, read_manifest
 from kraken_flow.runs.lock import is_held
 from kraken_flow.runs.past import LATEST
 
@@ -28,11 +28,13 @@ def session_in(run: str) -> Path:
     # Settled once: runs/latest may come to name another run while somebody waits.
     folder = Path(run).resolve()
     manifest = read_manifest(folder)
+    if manifest is None and (damaged := damage(folder)) is not None:
+        raise UserError(f"mode.run={run}: {damaged}")
     if manifest is None:
         raise UserError(f"mode.run={run}: there is no run of ours; give the folder of a paper session")
     if manifest.get("mode") not in SESSIONS:
         raise UserError(
-            f"mode.run={run}: this is a {manifest.get('mode')}, no session that goes on; give a paper session"
+            f"mode.run={run}: this is {kind_of(manifest)}, no session that goes on; give the folder of a paper session"
         )
     return folder
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 
 from kraken_flow.core.market import Market
+from kraken_flow.core.source import Happened
 from kraken_flow.core.tape import Instant, instants, tape_of
 from kraken_flow.core.times import SECOND
 
@@ -40,15 +41,19 @@ class Finite:
                 yield None
             yield instant
 
-    def facts(self) -> Mapping[str, object]:
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Return nothing: history does not come late."""
+        return {}
+
+    def facts(self, happened: Happened) -> Mapping[str, object]:
         """Return nothing: the manifest says where the data is from."""
         return {}
 
-    def notes(self) -> tuple[str, ...]:
+    def notes(self, happened: Happened) -> tuple[str, ...]:
         """Return nothing: the data summary tells."""
         return ()
 
-    def said(self) -> str:
+    def said(self, happened: Happened) -> str:
         """Return nothing: history is always there."""
         return ""
 

@@ -106,5 +106,8 @@ class New(Mode):
             path.write_text(text.format(**words), "utf-8")
             console.print(f"made {path}", markup=False)
         console.print(f"run it:  python -m kraken_flow strategy={name}", markup=False)
-        console.print(f"test it: python -m pytest tests/test_{name}.py", markup=False)
+        console.print(f"audit it: python -m kraken_flow mode=audit strategy={name}", markup=False)
+        console.print(
+            f"test it: python -m pytest tests/test_{name}.py (after python -m pip install pytest)", markup=False
+        )
         return 0

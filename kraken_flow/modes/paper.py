@@ -5,22 +5,24 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any, Protocol
 
 from kraken_flow.config.composition import flat, read_yaml
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.session import Session
+from kraken_flow.core.session import News, Session
 from kraken_flow.core.signal import required_lookback
 from kraken_flow.core.source import Stream, StreamingSource
+from kraken_flow.core.tape import Instant
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Job, concluded, inputs, load, show, warn_of_fallback, write
 from kraken_flow.modes.finite import Finite
 from kraken_flow.modes.live_console import Watch
-from kraken_flow.runs.directory import unfinished_session
+from kraken_flow.runs.directory import check_replaceable, unfinished_session
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.record import Run, recorded
 from kraken_flow.runs.session_journal import JournalledSession, begin
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _FREE = ("mode.speed", "run_dir", "report.")
 """Keys in which a restart may differ from the session it continues."""
+_DEFAULT = "the default"
 
 
 def drive(call: Call, speed: float | None) -> int:
@@ -49,9 +52,13 @@ async def _opened(job: Job, speed: float | None) -> Stream:
     source = job.graph.source
     if not isinstance(source, StreamingSource):
         return Finite(load(job.graph), inf if speed is None else speed)
-    folder = None if job.declared.run_dir is None else Path(job.declared.run_dir)
-    begun = folder is not None and unfinished_session(folder) is not None
-    head = begin(folder / JOURNAL)[0] if begun and folder is not None else None
+    head = None
+    if job.declared.run_dir is not None:
+        folder = Path(job.declared.run_dir)
+        if unfinished_session(folder) is not None:
+            head = begin(folder / JOURNAL)[0]
+        else:
+            check_replaceable(folder)  # before the venue is asked for anything
     return await source.stream(job.graph, required_lookback(job.graph), head, speed)
 
 
@@ -60,20 +67,23 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
     quiet = call.choices.get("report") == "json"
     with recorded(job.declared) as record:
         record.add(inputs(job.graph, job.engine))
-        session = Session(job.graph, stream.tape, job.engine)
         began = time.perf_counter()
-        journalled = JournalledSession(session, record.folder)
+        journalled = JournalledSession(Session(job.graph, stream.tape, job.engine), record.folder)
+        session = journalled.session
         _tell_recovery(journalled, record)
         try:
-            with Watch(session, stream.rows, quiet, stream.said) as watch:
-                whole = runner.run(_trade(journalled, stream, watch))
+            with Watch(session, stream.rows, quiet, lambda: stream.said(journalled.happened)) as watch:
+                whole = runner.run(trade(journalled, stream, watch))
+            journalled.end(stream.counts())
         finally:
-            record.manifest |= stream.facts()
+            record.manifest |= stream.facts(journalled.happened)
             journalled.close()
         if session.rows <= session.tape.first_row:
             raise KeyboardInterrupt
         done = concluded(job.graph, session.outcome(), session.market(), time.perf_counter() - began)
-        done = replace(done, notes=(*done.notes, *stream.notes()))
+        record.manifest["journal"] = written = journalled.journal.facts()
+        told = f"journal: {written['bytes'] / 1e6:,.1f} MB, {written['fsyncs']:,} fsyncs in {written['fsync_s']:.1f} s"
+        done = replace(done, notes=(*done.notes, *stream.notes(journalled.happened), told))
         metrics = write(record, job, done)
         show(call, done, metrics, record)
         if not whole:
@@ -81,7 +91,29 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
     return 0
 
 
-async def _trade(session: JournalledSession, stream: Stream, watch: Watch) -> bool:
+class Trading(Protocol):
+    """A session that is traded, with whatever writes it down."""
+
+    session: Session
+
+    def take(self, instant: Instant, counts: Mapping[str, Mapping[str, int]]) -> News | None:
+        """Take the next instant, and what the stream counted since the one before; return what it brought."""
+        ...
+
+    def obey(self, time: int) -> bool:
+        """Do what users asked for since the last call, at `time` ns UTC."""
+        ...
+
+
+class Shown(Protocol):
+    """What shows a session."""
+
+    def show(self, news: News | None) -> None:
+        """Show what an instant brought."""
+        ...
+
+
+async def trade(session: Trading, stream: Stream, watch: Shown) -> bool:
     """Take instant after instant; return whether the tape came to its end, rather than somebody interrupting."""
     stop = asyncio.Event()
     async with aclosing(stream.instants(session.session.rows)) as coming:
@@ -91,7 +123,7 @@ async def _trade(session: JournalledSession, stream: Stream, watch: Watch) -> bo
                     session.obey(session.session.known)
                     watch.show(None)
                 else:
-                    watch.show(session.take(instant))
+                    watch.show(session.take(instant, stream.counts()))
                 # Signals are seen between instants, never inside one.
                 await asyncio.sleep(0)
                 if stop.is_set():
@@ -134,16 +166,22 @@ def _same_configuration(folder: Path, config: str) -> None:
             raise UserError(f"run_dir={folder}: the unfinished session there has lost its config.yaml; bring it back")
         return  # stopped before it was written
     before, now = flat(read_yaml(path.read_text("utf-8"))), flat(read_yaml(config))
+    # A key that is not there has its default, which is another thing than null: no stop.
+    values = {key: (before.get(key, _DEFAULT), now.get(key, _DEFAULT)) for key in sorted(before.keys() | now.keys())}
     differ = [
-        f"{key} was {before.get(key, 'the default')}, is {now.get(key, 'the default')}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not key.startswith(_FREE)
+        f"{key} was {_shown(was)}, is {_shown(is_now)}"
+        for key, (was, is_now) in values.items()
+        if was != is_now and not key.startswith(_FREE)
     ]
     if differ:
         raise UserError(
             f"run_dir={folder}: the unfinished session there has another configuration ({'; '.join(differ)}); "
             "repeat its own command to continue it, or choose another run_dir"
         )
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value)
 
 
 def _tell_recovery(session: JournalledSession, record: Run) -> None:

@@ -16,7 +16,7 @@ from kraken_flow.core.session import Session
 from kraken_flow.core.tape import instants, tape_of
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Done, Job, concluded, configuration_of, inputs, load, show, warn_of_fallback, write
-from kraken_flow.runs.directory import read_manifest
+from kraken_flow.runs.directory import damage, kind_of, read_manifest
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.record import recorded
 from kraken_flow.runs.session_journal import begin, fold
@@ -57,8 +57,13 @@ _OWN = frozenset({"mode", "mode.run", "run_dir", "report", "engine"})
 def _of_session(call: Call, run: Path) -> Job:
     """Return the job that a session did, under this mode. Raises `UserError` where that cannot be."""
     manifest = read_manifest(run)
+    if manifest is None and (damaged := damage(run)) is not None:
+        raise UserError(f"mode.run={run}: {damaged}")
     if manifest is None or not (run / JOURNAL).is_file():
-        raise UserError(f"mode.run={run}: there is no session with a journal; a paper session's folder has one")
+        what = (
+            "there is no run of ours" if manifest is None else f"this is {kind_of(manifest)}, no session with a journal"
+        )
+        raise UserError(f"mode.run={run}: {what}; give the folder of a paper session")
     other = [word for word in call.overrides if word.lstrip("+").partition("=")[0] not in _OWN]
     if other:
         raise UserError(f"{', '.join(other)}: leave that out; with mode.run the configuration is that of the session")

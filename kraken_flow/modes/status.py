@@ -15,7 +15,7 @@ from kraken_flow.runs.directory import read_manifest
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.lock import is_held
 from kraken_flow.runs.past import LATEST
-from kraken_flow.runs.session_journal import begin, fold
+from kraken_flow.runs.session_journal import begin, recover
 
 
 @node
@@ -46,9 +46,8 @@ class Status(Mode):
 
 def _folded(folder: Path) -> Session | None:
     """Return a session as its journal leaves it; None before its first instant."""
-    tape, frames, reader = begin(folder / JOURNAL)
+    tape, _, _ = begin(folder / JOURNAL)
     if tape is None:
         return None
-    session = Session(graph_of_run(folder), tape)
-    fold(session, frames, reader.path)
+    session = recover(Session(graph_of_run(folder), tape), folder / JOURNAL).session
     return session if session.rows else None

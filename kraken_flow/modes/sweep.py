@@ -41,6 +41,10 @@ METRICS = {
     "final_equity": "equity",
 }
 """What the leaderboard shows of each member, with the words of the console; sorted by the first, then the second."""
+_DISPENSABLE = ("fees", "final_equity", "trades", "max_drawdown", "total_return")
+"""What a narrow terminal goes without, in that order."""
+_NARROWEST = 12
+"""Columns that a swept value keeps before it is folded."""
 
 
 @dataclass
@@ -68,6 +72,7 @@ class Sweep:
         self.flags = flags
         self.outcomes: list[Outcome] = []
         self.interrupted = False
+        self._unsaid: list[str] = []
         self.console = wide_console()
         self.folder: Path | None = None
         self._asked: Any = None
@@ -141,6 +146,8 @@ class Sweep:
     def close(self) -> None:
         """Write and print the leaderboard of what has run; a sweep in which nothing could start leaves no trace."""
         nothing = self.interrupted or all(outcome.wrong_input for outcome in self.outcomes)
+        if self.interrupted:
+            self._say()
         if self._claim is None and nothing:
             if self.folder is not None and self._asked is None:
                 drop_empty(self.folder, ROOT.parent)
@@ -186,13 +193,17 @@ class Sweep:
         done = f"{len(self.outcomes)}/{self.total}" if self.total else f"{len(self.outcomes)}"
         said = f"failed: {outcome.error.splitlines()[0]}" if outcome.error else _said(outcome.metrics)
         changed = redact(" ".join(word for word in overrides if word not in self.overrides))
-        self.console.print(
-            f"[{done}] {changed + ': ' if changed else ''}{said}",
-            markup=False,
-            soft_wrap=True,
-        )
+        # What is wrong for all members alike is said once, when all are through.
+        self._unsaid.append(f"[{done}] {changed + ': ' if changed else ''}{said}")
+        if not all(other.wrong_input for other in self.outcomes):
+            self._say()
         value: float | None = outcome.metrics.get("sharpe")
         return value
+
+    def _say(self) -> None:
+        for line in self._unsaid:
+            self.console.print(line, markup=False, soft_wrap=True)
+        self._unsaid.clear()
 
     def swept(self) -> list[str]:
         """Return the keys whose values differ between members, in the order in which they were given."""
@@ -229,18 +240,48 @@ class Sweep:
         )
         short = [key.rpartition(".")[2] for key in keys]
         names = short if len(set(short)) == len(short) else keys
-        table = Table("member", *names, *METRICS.values(), title=title, title_justify="left", box=SIMPLE)
+        heads = ["member", *names, *METRICS.values()]
+        rows = []
         for outcome in self.ranked():
-            shown = [outcome.overrides.get(key, "") for key in keys]
+            swept = [outcome.overrides.get(key, "") for key in keys]
             cells = [_cell(name, outcome.metrics.get(name)) for name in METRICS] if not outcome.error else ["failed"]
-            table.add_row(str(outcome.number), *shown, *cells)
+            rows.append([str(outcome.number), *swept, *cells])
+        columns = fitting(heads, rows, len(keys), self.console.width)
+        table = Table(title=title, title_justify="left", box=SIMPLE)
+        for column in columns:
+            folds = 0 < column <= len(keys)
+            table.add_column(heads[column], no_wrap=not folds, overflow="fold")
+        for row in rows:
+            table.add_row(*(row[column] for column in columns if column < len(row)))
         self.console.print(table)
+        left_out = [head for column, head in enumerate(heads) if column not in columns]
+        if left_out:
+            told = f"left out for want of room: {', '.join(left_out)}; leaderboard.csv has all"
+            self.console.print(told, markup=False, soft_wrap=True)
 
     def exit_code(self) -> int:
         """Return 0 where every member is done, 1 where one failed; all wrong for the user's input is a `UserError`."""
         if self.outcomes and all(outcome.wrong_input for outcome in self.outcomes):
             raise UserError("\n".join(dict.fromkeys(line for o in self.outcomes for line in o.error.splitlines())))
         return int(any(outcome.error for outcome in self.outcomes))
+
+
+def fitting(heads: Sequence[str], rows: Sequence[Sequence[str]], n_keys: int, width: int) -> list[int]:
+    """Return the columns of a leaderboard that a terminal holds without cutting a number.
+
+    The metrics that matter least go first; swept values, which stand behind the member's number, are folded where that
+    is enough.
+    """
+    widths = [max(len(row[column]) for row in [heads, *rows] if column < len(row)) for column in range(len(heads))]
+    for column in range(1, n_keys + 1):
+        widths[column] = min(widths[column], _NARROWEST)
+    columns = list(range(len(heads)))
+    for name in _DISPENSABLE:
+        # A blank on both sides of a column, and one between two.
+        if sum(widths[column] + 3 for column in columns) + 1 <= width:
+            break
+        columns.remove(1 + n_keys + list(METRICS).index(name))
+    return columns
 
 
 def _by_key(overrides: Sequence[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,10 @@ FILES = (
 """What we may have written into a folder, besides `run.log` with its rotations and the numbered members of a sweep."""
 SESSIONS = ("paper",)
 """Modes whose runs are continued where they stopped."""
+TRADES = ("backtest", "replay", *SESSIONS)
+"""Modes whose runs trade: the newest of theirs, or a sweep of them, is the latest run."""
+STREAMED = "stream"
+"""Key of the manifest under which a session on live data says what it met."""
 _LEFT_OVER = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+")
 """Files whose writer was killed before it could give them their name."""
 _OURS = re.compile(rf"run\.log(\.\d+)?|{_LEFT_OVER.pattern}")
@@ -39,6 +43,21 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and content.get("made_by") == MADE_BY else None
 
 
+def damage(folder: Path) -> str | None:
+    """Say what is wrong with a folder's manifest; None where there is none, and where it can be read."""
+    try:
+        content = orjson.loads((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"its {MANIFEST} cannot be read ({os.strerror(error.errno or 0)})"
+    except orjson.JSONDecodeError as error:
+        told = str(error).replace(":", ",")
+        return f"its {MANIFEST} is damaged ({told}): put a copy of it back, or make the run anew in another folder"
+    ours = isinstance(content, dict) and content.get("made_by") == MADE_BY
+    return None if ours else f"its {MANIFEST} is not one of ours"
+
+
 def holds_run(folder: str | Path | None) -> bool:
     """Return whether a folder holds a run of ours, which a new run there would replace."""
     return folder is not None and read_manifest(Path(folder)) is not None
@@ -49,6 +68,22 @@ def unfinished_session(folder: Path) -> dict[str, Any] | None:
     manifest = read_manifest(folder)
     can = manifest is not None and manifest.get("mode") in SESSIONS and manifest.get("status") != "finished"
     return manifest if can else None
+
+
+def kind_of(manifest: Mapping[str, Any]) -> str:
+    """Return in words what a run is: a backtest, an audit, a sweep."""
+    word = str(manifest.get("kind") or manifest.get("mode") or "run")
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse to replace a session on live data: what it saw cannot be had again. Raises `UserError`."""
+    manifest = read_manifest(folder)
+    if manifest is not None and manifest.get("mode") in SESSIONS and STREAMED in manifest:
+        raise UserError(
+            f"run_dir={folder}: a finished session on live data is there, and its journal cannot be made again; "
+            "choose another run_dir, or leave run_dir out for a new folder"
+        )
 
 
 def write_json(path: Path, content: Any, sync: bool = False) -> None:
@@ -68,9 +103,10 @@ def write_whole(path: Path, data: bytes, sync: bool = False) -> None:
             with fresh.open("rb") as file:
                 os.fsync(file.fileno())
         fresh.replace(path)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
+        error.filename = str(path)
         raise
 
 
@@ -157,8 +193,8 @@ def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
     """Take a folder for a run: make it, or clear the earlier run of ours that it holds.
 
     Files that we did not write stay. A session there that is not finished is never cleared: `resume` says (by raising)
-    why it cannot be continued. Raises `UserError` where the folder holds something else, or where another run is
-    writing.
+    why it cannot be continued. Nor is a finished one on live data. Raises `UserError` where the folder holds something
+    else, or where another run is writing.
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -178,10 +214,13 @@ def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
                 resume(folder)
                 held.continues = True
             elif read_manifest(folder) is not None:
+                check_replaceable(folder)
                 _clear(folder)
             elif any(path.name != lock.LOCK and not _LEFT_OVER.fullmatch(path.name) for path in folder.iterdir()):
+                found = damage(folder)
+                why = f" ({found.partition(':')[0]})" if found else ""
                 raise UserError(
-                    f"run_dir={folder}: the folder is not empty and holds no earlier run of ours; "
+                    f"run_dir={folder}: the folder is not empty and holds no earlier run of ours{why}; "
                     "choose an empty or a new folder"
                 )
         except BaseException:
@@ -208,10 +247,15 @@ def discard(folder: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what an earlier run wrote, its manifest last, so that the folder stays ours if interrupted."""
+    """Remove what an earlier run wrote, its manifest last, so that the folder stays ours if interrupted.
+
+    A session is no member of a sweep: one inside the folder stays.
+    """
     for path in sorted(folder.iterdir()):
         if path.is_symlink() or not path.is_dir():
             if path.name != MANIFEST and (path.name in FILES or _OURS.fullmatch(path.name)):
                 path.unlink()
-        elif path.name.isdecimal() and read_manifest(path) is not None:
-            discard(path)
+        elif path.name.isdecimal():
+            member = read_manifest(path)
+            if member is not None and member.get("mode") not in SESSIONS:
+                discard(path)

@@ -24,9 +24,9 @@ from kraken_flow.core.times import iso, timeframe_name
 from kraken_flow.core.units import text
 from kraken_flow.runs import arrow
 from kraken_flow.runs.directory import MADE_BY, write_json
-from kraken_flow.runs.past import PastRun
+from kraken_flow.runs.past import TABLES, PastRun
 from kraken_flow.runs.session_journal import SENT, begin, instant_of
-from kraken_flow.runs.tables import PARENTS, TABLES
+from kraken_flow.runs.tables import PARENTS
 
 NOTE = "export.json"
 """Says which files an export wrote, so that the next one replaces those and no others."""
@@ -72,6 +72,9 @@ def export(past: PastRun, form: str, folder: Path) -> dict[str, Path]:
                 with fresh.open("w", encoding="utf-8", newline="") as file:
                     write(file, sheet)
                 fresh.replace(path)
+            except OSError as error:
+                error.filename = str(path)
+                raise
             finally:
                 fresh.unlink(missing_ok=True)
             known[path.name] = file_hash(path)

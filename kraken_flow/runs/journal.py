@@ -26,6 +26,7 @@ JOURNAL = "journal"
 """Name of the file in a run's folder."""
 MAGIC = b"KFJRNL1\n"
 _HEADER = struct.Struct("<III")
+_LENGTH_AND_SUM, _SUM = struct.Struct("<II"), struct.Struct("<I")
 _LARGEST = 1 << 28
 """A frame is far smaller; a length beyond this is damage."""
 
@@ -55,12 +56,13 @@ class Journal:
         self.sync_s = 0.0
         """How long it waited, seconds."""
         self._broken = False
+        self._end = 0
         with _told(path):
             self._file = opened(path)
         try:
             with self._guarded():
                 self._file.truncate(end if end >= len(MAGIC) else 0)
-                self._file.seek(0, os.SEEK_END)
+                self._end = self._file.seek(0, os.SEEK_END)
                 if end < len(MAGIC):
                     self._write(MAGIC)
             self.sync()
@@ -77,14 +79,15 @@ class Journal:
         it is lost.
         """
         payload = orjson.dumps(content)
-        first = struct.pack("<II", len(payload), crc32(payload))
-        with self._guarded():
-            begin = self._file.tell()
-            try:
-                self._write(first + struct.pack("<I", crc32(first)) + payload)
-            except BaseException:
-                with contextlib.suppress(OSError):  # else a reader cuts it
-                    self._file.truncate(begin)
+        first = _LENGTH_AND_SUM.pack(len(payload), crc32(payload))
+        self._refuse_after_an_error()
+        try:
+            self._write(first + _SUM.pack(crc32(first)) + payload)
+        except BaseException:
+            self._broken = True
+            with contextlib.suppress(OSError):  # else a reader cuts it
+                self._file.truncate(self._end)
+            with _told(self.path):
                 raise
 
     def sync(self) -> None:
@@ -95,6 +98,10 @@ class Journal:
         self.syncs += 1
         self.sync_s += time.perf_counter() - began
 
+    def facts(self) -> dict[str, float]:
+        """Return its bytes so far, how often it waited for the disk, and how many seconds."""
+        return {"bytes": self._end, "fsyncs": self.syncs, "fsync_s": round(self.sync_s, 3)}
+
     def close(self) -> None:
         """Sync and close; a journal that had an error is closed as it is."""
         try:
@@ -103,17 +110,20 @@ class Journal:
         finally:
             self._file.close()
 
+    def _refuse_after_an_error(self) -> None:
+        if self._broken:
+            raise CheckFailed(f"{self.path}: an earlier write failed; start again to go on from what it holds")
+
     def _write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            # A file without a buffer may take less than it is given.
-            rest = rest[self._file.write(rest) :]
+        done = self._file.write(data)
+        while done < len(data):  # a file without a buffer may take less than it is given
+            done += self._file.write(data[done:])
+        self._end += done
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         """Let nothing follow what failed: a frame behind half a frame, or a sync that forgets what one before lost."""
-        if self._broken:
-            raise CheckFailed(f"{self.path}: an earlier write failed; start again to go on from what it holds")
+        self._refuse_after_an_error()
         try:
             with _told(self.path):
                 yield

@@ -14,7 +14,7 @@ import orjson
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.redact import revealed
 from kraken_flow.nearest import nearest
-from kraken_flow.runs.directory import MANIFEST, SESSIONS, read_manifest
+from kraken_flow.runs.directory import MANIFEST, SESSIONS, TRADES, damage, kind_of, read_manifest
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.sources import of_program, source_file
 
@@ -22,11 +22,13 @@ LATEST = "runs/latest"
 """The run that is meant where none is named."""
 LOGS = {"orders.log": "order_log_sha256", "ledger.log": "ledger_sha256"}
 """The hashed texts, and where `metrics.json` has their hashes."""
+TABLES = ("orders", "fills", "trades", "equity")
+"""The tables of a run, each a parquet file."""
 IN_MEMORY = "memory"
 """The path of candles that a program gave."""
 _NOT_FILES = ("sample:", IN_MEMORY)
 """How the paths of data begin that was read from no file."""
-_NEEDED = ("config.yaml", "metrics.json", *LOGS)
+_NEEDED = ("config.yaml", "metrics.json", *LOGS, *(f"{name}.parquet" for name in TABLES))
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,14 @@ class PastRun:
         manifest = read_manifest(folder)
         if manifest is None:
             inside = next((place for place in (folder / "latest", folder / LATEST) if read_manifest(place)), None)
+            if (damaged := damage(folder)) is not None:
+                raise UserError(f"{name}: {damaged}")
             near = f"; did you mean {key}={inside}?" if inside else ""
             raise UserError(f"{name}: the folder holds no run of ours, which has a {MANIFEST}{near}")
         if manifest.get("kind") == "sweep":
             raise UserError(f"{name}: this is a sweep; name one of its runs, as in {key}={folder / '0'}")
+        if manifest.get("mode") not in TRADES:
+            raise UserError(f"{name}: this is {kind_of(manifest)}, which trades nothing; name a run that does")
         status = manifest.get("status")
         stopped = status == "interrupted" and manifest.get("mode") in SESSIONS and (folder / "metrics.json").is_file()
         if status != "finished" and not stopped:

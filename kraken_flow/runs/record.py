@@ -13,11 +13,13 @@ from typing import Any
 
 import orjson
 
+from kraken_flow.core.blame import exits_refused
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
+    TRADES,
     Claim,
     claim,
     explained,
@@ -129,7 +131,8 @@ def _take(declared: Declared) -> tuple[Path, Claim]:
         return folder, claim(folder, declared.resume)
     folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
     held = claim(folder)
-    point_latest(declared.root, folder)
+    if declared.mode in TRADES:
+        point_latest(declared.root, folder)
     return folder, held
 
 
@@ -178,7 +181,8 @@ def _now() -> str:
 def _ending(run: Run) -> Iterator[None]:
     """Write how the run ended; what stopped it goes on to the caller."""
     try:
-        yield
+        with exits_refused():
+            yield
     except KeyboardInterrupt:
         _end(run, "interrupted", None)
         raise

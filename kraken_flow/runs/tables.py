@@ -18,11 +18,11 @@ from kraken_flow.core.orders import Liquidity, OrderType, Reason, Side, State, T
 from kraken_flow.core.units import Int64Array
 from kraken_flow.runs import arrow
 from kraken_flow.runs.parents_table import parents_table
+from kraken_flow.runs.past import TABLES
 
 _ENDINGS = {State.FILLED: "filled", State.CANCELLED: "cancelled", State.REJECTED: "rejected", State.EXPIRED: "expired"}
 _STATUS = [_ENDINGS.get(state, "open") for state in State]
 
-TABLES = ("orders", "fills", "trades", "equity")
 PARENTS = "parents"
 
 SAMPLE = "synthetic sample market"

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 from kraken_flow.analysis.metrics import Hashes, complete, measure
 from kraken_flow.runs.directory import explained, write_json
 from kraken_flow.runs.logs import data_hash, ledger_log, order_log, text_hash
-from kraken_flow.runs.past import LOGS
-from kraken_flow.runs.tables import PARENTS, SAMPLE, TABLES, Tables
+from kraken_flow.runs.past import LOGS, TABLES
+from kraken_flow.runs.tables import PARENTS, SAMPLE, Tables
 
 
 def full_metrics(tables: Tables, orders_text: str | None = None, ledger_text: str | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kraken_flow.core.orders import Reason
-from tests.bench import graphs, loops, market, plain
+from tests.bench import graphs, loops, market, paper, plain
 from tests.engines import ENGINES
 
 BARS = 3000
@@ -70,3 +70,9 @@ def test_the_loops_count_an_open_position_as_a_trade() -> None:
     final, trades, _ = loops.plain_loop(rising, rising, 3, 5, 0.0, 100.0, 1.0)
     assert trades == 1
     assert final > 100.0
+
+
+def test_a_paper_session_ends_alike_with_a_journal_without_one_and_after_a_restart() -> None:
+    made = paper.section(1500, 1)
+    assert all(check.equal for check in made.checks)
+    assert made.checks[0].ours != 10_000.0

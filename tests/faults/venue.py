@@ -95,7 +95,9 @@ class Faults:
     Parameters: `drops` when all connections break; `outages` (from, to) in which nothing is answered or accepted;
     `twice` whether each message is sent two times; `swapped` whether the two states of a candle change places; `late`
     candles by (pair, open) and by how much they and what they are made of are held back, REST included; `silent` when
-    the WebSocket goes dumb without closing; `deaf` whether subscriptions stay unanswered.
+    the WebSocket goes dumb without closing; `deaf` (from, to) in which no candles are given by REST; `slips` whether
+    every other question for a pair's candles is answered with none; `reach` bars that an answer is about at the most,
+    from where it was asked for on, and then bars without trades lack.
     """
 
     drops: tuple[float, ...] = ()
@@ -104,6 +106,9 @@ class Faults:
     swapped: bool = False
     late: dict[tuple[str, int], float] = field(default_factory=dict)
     silent: float | None = None
+    deaf: tuple[float, float] = (0.0, 0.0)
+    slips: bool = False
+    reach: int | None = None
 
 
 class Venue:
@@ -114,6 +119,7 @@ class Venue:
         self.faults = faults or Faults()
         self.asked: list[str] = []
         """Paths that were asked for by REST, and `subscribe` for each subscription."""
+        self._answers = dict.fromkeys(recording.candles, 0)
         self._messages = self._planned()
         self._started: float | None = None
 
@@ -150,6 +156,8 @@ class Venue:
         if self._away():
             return web.json_response({"error": ["EService:Unavailable"]}, status=503)
         name = request.path.rpartition("/")[2]
+        if name == "OHLC" and self.faults.deaf[0] <= self.now() < self.faults.deaf[1]:
+            return web.json_response({"error": ["EService:Busy"]}, status=503)
         answer = {
             "AssetPairs": self._pairs,
             "Assets": lambda _: {},
@@ -187,6 +195,11 @@ class Venue:
             if row[0] + MINUTE <= now and not float(row[6]):
                 sent.setdefault(row[0], row)
         rows = [row for opened, row in sorted(sent.items()) if opened > since and opened not in late]
+        if self.faults.reach is not None:
+            rows = [row for row in rows if float(row[6]) and row[0] <= since + self.faults.reach * MINUTE]
+        self._answers[pair] += 1
+        if self.faults.slips and self._answers[pair] % 2:
+            rows = []
         return {query["pair"]: rows[-720:], "last": rows[-1][0] if rows else 0}
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:

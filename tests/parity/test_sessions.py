@@ -1,12 +1,16 @@
 """One instant at a time gives what whole columns give: on both engines, with everything a graph can hold."""
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
+from kraken_flow.analysis.futures import ends_at
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
 from kraken_flow.core.run import Outcome, execute
 from kraken_flow.core.session import News, Session
+from kraken_flow.core.signal_stream import SignalStream
 from kraken_flow.core.tape import instants, tape_of
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.spot import SpotExchange
@@ -16,6 +20,7 @@ from tests.golden.scenarios import SCENARIOS
 from tests.golden.test_scenarios import nested
 from tests.parity.draw_graphs import graphs
 from tests.parity.same import assert_same
+from tests.signal_cases import FEATURES, bars_of, random_market, reads
 
 
 def taken(graph: Graph, market: Market, engine: str) -> tuple[Outcome, Session, list[News]]:
@@ -45,6 +50,49 @@ def test_sessions_trade_as_backtests_do() -> None:
             assert outcome.notes == whole.notes
 
     play()
+
+
+def test_a_session_that_catches_up_goes_on_as_one_that_never_stopped() -> None:
+    @seed(12)
+    @settings(
+        max_examples=60,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(graphs(), st.floats(0.0, 1.0))
+    def play(drawn: tuple[Graph, Market], share: float) -> None:
+        graph, market = drawn
+        tape = list(instants(market))
+        stop = round(share * len(tape))
+        for engine in ("python", "rust") if RUST else ("python",):
+            steady, _, _ = taken(graph, market, engine)
+            session = Session(graph, tape_of(market), engine)
+            assert sum(1 for _ in session.catch_up(tape[:stop])) == stop
+            for instant in tape[stop:]:
+                session.take(instant)
+            assert_same(steady.result, session.outcome().result)
+
+    play()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("stop", [1, 57, 120])
+def test_features_that_catch_up_go_on_as_those_that_took_every_bar(stop: int, engine: str) -> None:
+    """Every feature there is, over missing bars, and over so many that states start afresh."""
+    market = random_market(160, 9, n_pairs=3, gaps=0.15, max_gap=3)
+
+    def stream() -> SignalStream:
+        return SignalStream(reads(*FEATURES), market.names, market.timeframe_ns, 0, market.max_gap, engine)
+
+    steady, late = stream(), stream()
+    late.catch_up(ends_at(market, stop - 1))
+    for row, time in enumerate(market.times.tolist()):
+        steady.update(time, bars_of(market, row))
+        if row >= stop:
+            late.update(time, bars_of(market, row))
+        for feature in FEATURES if row >= stop - 1 else ():
+            np.testing.assert_array_equal(late.columns(feature), steady.columns(feature), str(feature))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -141,6 +141,90 @@ def test_overrides_are_a_list_of_key_value(overrides):
         backtest(overrides=overrides)
 
 
+class Undecorated(Strategy):
+    """A strategy whose author forgot @node."""
+
+    window: int = 8
+
+
+@node
+class Misspelt(Strategy):
+    """A strategy that reads what is not there."""
+
+    def features(self):
+        return {"mean": Sma("clsoe", 3)}
+
+
+CALLS = {
+    "a_mode": ({"overrides": ["mode=paper"]}, ["overrides: mode=paper: backtest() runs a backtest"]),
+    "a_key_of_a_mode": ({"overrides": ["mode.speed=1x"]}, ["overrides: mode.speed=1x: backtest() runs a backtest"]),
+    "bars": ({"bars": [1]}, ["bars: a list is no mapping of pairs to candles; write bars={'BTC/USD': frame}"]),
+    "no_bars": ({"bars": {}}, ["bars: there are no candles"]),
+    "keys": ({"bars": {1: 2}}, ["bars: a dict is no mapping of pairs to candles"]),
+    "folder": ({"run_dir": 5}, ["run_dir=5: must be the path of a folder, or None"]),
+    "number": ({"overrides": 5}, ["overrides=5: must be a list of texts"]),
+    "forgotten": ({"strategy": Undecorated()}, ["strategy: Undecorated is not made a node", "engine=x: must be"]),
+    "misspelt": ({"strategy": Misspelt()}, ["Misspelt.features: Sma.source=clsoe: must be open, high", "engine=x: "]),
+    "all": (
+        {
+            "overrides": ["mode=paper", "-m", "stratgy=x", "data=files", "engine=x"],
+            "bars": {"BTC/USD": 1},
+            "run_dir": "",
+        },
+        [
+            "overrides: -m: flags",
+            "overrides: mode=paper",
+            "overrides: data=files",
+            "run_dir=''",
+            "stratgy: no",
+            "engine=x",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "says"), CALLS.values(), ids=CALLS)
+def test_all_that_is_wrong_with_a_call_is_said_at_once(call, says):
+    with pytest.raises(UserError) as caught:
+        backtest(**({"overrides": ["engine=x"]} if "strategy" in call else {}) | call)
+    told = str(caught.value).splitlines()
+    assert len(told) == len(says)
+    assert all(begin in text for begin, text in zip(says, told, strict=True))
+
+
+def test_the_mode_that_runs_anyway_may_be_named(bars):
+    assert backtest(["mode=backtest", *OVERRIDES], bars).metrics["bars"] == N
+
+
+def test_every_pair_s_candles_are_looked_at(bars):
+    good = bars["BTC/USD"]
+    with pytest.raises(UserError) as caught:
+        backtest(OVERRIDES, {"ADA/USD": 5, "BTC/USD": good, "ETH/USD": {"time": good["time"]}})
+    assert [text.partition(":")[0] for text in str(caught.value).splitlines()] == ["bars['ADA/USD']", "bars['ETH/USD']"]
+
+
+@pytest.mark.parametrize("wrong", [5, np.ones((N, 2))])
+def test_a_column_is_a_list_of_numbers(bars, wrong):
+    with pytest.raises(UserError, match="close must be a list of numbers, or an array of one dimension"):
+        backtest(OVERRIDES, {"BTC/USD": bars["BTC/USD"] | {"close": wrong}})
+
+
+def test_several_values_are_no_matter_of_a_flag_here():
+    with pytest.raises(UserError) as caught:
+        backtest(["strategy.fast=5,6"])
+    assert str(caught.value) == "strategy.fast=5,6 lists several values; backtest() runs one: call it for each"
+
+
+def test_an_exit_in_a_strategy_does_not_end_the_program_that_calls(bars):
+    @node
+    class Exits(Strategy):
+        def forecast(self, f):
+            raise SystemExit(0)
+
+    with pytest.raises(UserError, match=r"test_api\.py, line \d+: calls sys\.exit"):
+        backtest(["engine=python"], bars, strategy=Exits())
+
+
 def test_a_result_is_shown_in_one_line_and_names_the_sample_market(tmp_path):
     import pyarrow.parquet as pq
 

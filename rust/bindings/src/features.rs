@@ -180,6 +180,32 @@ impl FeatureStream {
         Ok(PyTuple::new(py, &out[..self.outputs])?.into_any())
     }
 
+    /// Take many bars' inputs at once, float64 columns of equal length, starting afresh at each index in `resets` and at
+    /// rows with NaN: the state is that after as many calls of `update`.
+    fn advance(&mut self, inputs: Vec<PyReadonlyArray1<'_, f64>>, resets: PyReadonlyArray1<'_, i64>) -> PyResult<()> {
+        let columns = inputs.iter().map(|x| x.as_slice()).collect::<Result<Vec<_>, _>>()?;
+        let rows = columns.first().map_or(0, |column| column.len());
+        if columns.len() != self.inputs || columns.iter().any(|column| column.len() != rows) {
+            return Err(PyValueError::new_err(format!("advance takes {} columns of one length", self.inputs)));
+        }
+        let (mut afresh, mut given, mut out) = (resets.as_slice()?.iter().peekable(), [0.0; 3], [f64::NAN; MAX_WIDTH]);
+        for row in 0..rows {
+            if afresh.next_if(|&&at| usize::try_from(at) == Ok(row)).is_some() {
+                self.kernel.reset();
+            }
+            for (value, column) in given.iter_mut().zip(&columns) {
+                *value = column[row];
+            }
+            let given = &given[..self.inputs];
+            if given.iter().any(|v| v.is_nan()) {
+                self.kernel.reset();
+            } else {
+                self.kernel.update(given, &mut out[..self.outputs]);
+            }
+        }
+        Ok(())
+    }
+
     /// Forget everything.
     fn reset(&mut self) {
         self.kernel.reset();

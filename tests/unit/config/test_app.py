@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -84,10 +85,7 @@ def test_a_mode_has_to_be_chosen(program, flags):
     ],
 )
 def test_a_failed_run_is_one_line(program, monkeypatch, error, code, says):
-    def fail(self, call):
-        raise error
-
-    monkeypatch.setattr(Backtest, "drive", fail)
+    monkeypatch.setattr(Backtest, "drive", Mock(side_effect=error))
     assert program() == code
     assert program.err == says
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
@@ -96,12 +94,9 @@ def test_a_failed_run_is_one_line(program, monkeypatch, error, code, says):
 
 
 def test_an_unexpected_error_says_where_its_log_is(program, monkeypatch):
-    def fail(self, call):
-        error = RuntimeError("broken")
-        error.add_note("see runs/x/run.log")
-        raise error
-
-    monkeypatch.setattr(Backtest, "drive", fail)
+    error = RuntimeError("broken")
+    error.add_note("see runs/x/run.log")
+    monkeypatch.setattr(Backtest, "drive", Mock(side_effect=error))
     assert program() == 1
     assert program.err == "error: unexpected RuntimeError: broken (see runs/x/run.log)\n"
 
@@ -290,7 +285,7 @@ def test_an_error_in_the_user_s_own_code_names_its_line(program):
         "strategies/mine_raises.py",
         "from kraken_flow.core import Strategy, node\n\n\n@node\nclass Mine(Strategy):\n"
         '    def features(self):\n        return {"close": "close"}\n\n'
-        "    def forecast(self, f):\n        return f.clos * 0\n",
+        "    def forecast(self, f):\n        return f.close.nothing * 0\n",
     )
     assert program("strategy=mine", "pairs=btc", "end=2021-02-01") == 1
     assert "unexpected AttributeError" in program.err

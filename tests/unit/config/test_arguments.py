@@ -71,6 +71,8 @@ def test_a_sweep_keeps_its_values_apart(word, expected, flag):
         ("backtest", "'backtest' is not an argument: write key=value; did you mean mode=backtest\\?"),
         ("--mulitrun", "--mulitrun: no such flag; did you mean --multirun\\?"),
         ("--config-name", "--config-name needs a value"),
+        ("=5", "=5: there is no key before the =; write key=value"),
+        ('strategy.fast="5', 'strategy.fast="5: a bracket or quote is not closed'),
         ("strategy.fast=5,10", "strategy.fast=5,10 lists several values: add -m"),
         ("exchange=bare,kraken", "exchange=bare,kraken lists several values: add -m"),
         ("pairs=[A/B],[C/D]", "lists several values: add -m"),

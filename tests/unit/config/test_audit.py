@@ -3,8 +3,10 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from kraken_flow.analysis import outside
 from kraken_flow.analysis.leaks import CHECKS
 from kraken_flow.config import build, compose
 from kraken_flow.core.times import iso
@@ -53,6 +55,13 @@ def look_ahead(program):
     return json.loads((program.folder / "runs/latest/manifest.json").read_text())["audit"]
 
 
+def audit_of(program):
+    """The folder of the only audit: audits are not the latest run."""
+    assert not (program.folder / "runs/latest").exists()
+    (folder,) = (program.folder / "runs/audit").glob("*/*")
+    return folder
+
+
 def test_a_sound_system_passes_and_every_node_has_a_line(program):
     assert program("mode=audit", "strategy=combined", *SMALL) == 0, program.err
     assert program.err == ""
@@ -65,14 +74,14 @@ def test_a_sound_system_passes_and_every_node_has_a_line(program):
     ]
     lines = {line.rpartition("  ok")[0].strip() for line in program.out.splitlines() if line.rstrip().endswith(" ok")}
     assert [node for node in nodes if not any(line.startswith(node) for line in lines)] == []
-    certificate = json.loads((program.folder / "runs/latest/audit.json").read_text())
+    certificate = json.loads((audit_of(program) / "audit.json").read_text())
     assert (certificate["verdict"], certificate["system"]) == ("passed", "passed")
     assert {node["verdict"] for node in certificate["nodes"]} == {"ok"}
     assert all(node["source"]["sha256"] for node in certificate["nodes"] if node["node"] != "orders")
     assert certificate["rows"] == 150 + 60 - 1
     assert len(certificate["method"]["cuts"]) == 4
     assert f"{certificate['method']['markets']} other markets" in program.out
-    manifest = json.loads((program.folder / "runs/latest/manifest.json").read_text())
+    manifest = json.loads((audit_of(program) / "manifest.json").read_text())
     assert (manifest["status"], manifest["verdict"]) == ("finished", "passed")
 
 
@@ -110,7 +119,7 @@ def test_a_dropped_file_is_audited_beside_the_system_unless_only_the_chosen_one_
     )
     assert program.err.count("\n") == 1
     assert re.search(r"strategies/audit_dropped_well.py: AuditDroppedWell +strategy +[\d,]+ +ok", program.out)
-    certificate = json.loads((program.folder / "runs/latest/audit.json").read_text())
+    certificate = json.loads((audit_of(program) / "audit.json").read_text())
     assert (certificate["verdict"], certificate["system"]) == ("failed", "passed")
     assert program("mode=audit", "mode.strategies=chosen", *SMALL) == 0
     assert "dropped" not in program.out
@@ -132,7 +141,7 @@ def test_a_file_that_cannot_be_imported_is_named(program):
     broken, needs = program.err.splitlines()
     assert broken.startswith("error: strategies/audit_broken.py, line 1: cannot be imported: SyntaxError: ")
     assert needs.startswith(
-        "error: strategies/audit_needs.py: cannot be imported: ModuleNotFoundError: No module named"
+        "error: strategies/audit_needs.py, line 1: cannot be imported: ModuleNotFoundError: No module named"
     )
     assert needs.endswith("; mode.strategies=chosen audits the composed system alone")
     assert not (program.folder / "runs").exists()
@@ -193,6 +202,129 @@ def test_a_strategy_that_reads_a_file_is_named_with_it(program, module, text):
     assert "READS MORE" in program.out
 
 
+PARQUET = "import pandas as pd\n" + HONEST.replace(
+    "return where", "pd.read_parquet('tomorrow.parquet')\n        return where"
+)
+PARQUET_AT_IMPORT = "import pyarrow.parquet as pq\nKNOWN = pq.read_table('tomorrow.parquet')\n" + HONEST
+QUIETLY = PARQUET.replace(
+    "        pd.read_parquet('tomorrow.parquet')\n        return where(f.close > f.mean, 1.0, -1.0)",
+    "        try:\n            pd.read_parquet('tomorrow.parquet')\n        except OSError:\n"
+    "            return f.close * 0\n"
+    "        return where(f.close > f.mean, 1.0, -1.0)",
+)
+IN_ANOTHER_FILE = "import {name}_levels\n" + HONEST
+MARKET_AGAIN = "from kraken_flow.data.synthetic import bars_of\nKNOWN = bars_of('BTC/USD', 7)\n" + HONEST
+MARKET_WHEN_ASKED = HONEST.replace("return where", "from kraken_flow.data import synthetic\n        return where")
+UNSEEN = [
+    ("audit_parquet", PARQUET, "fails: OSError: ", "(audit_parquet.py, line "),
+    ("audit_parquet_once", PARQUET_AT_IMPORT, "may open nothing, OSError: ", "tomorrow.parquet"),
+    ("audit_quietly", QUIETLY, "where it may open nothing, it says something else", ""),
+    ("audit_elsewhere", IN_ANOTHER_FILE, "may open nothing, OSError: ", "tomorrow.parquet"),
+    ("audit_again", MARKET_AGAIN, "reads kraken_flow.data.synthetic, which makes markets and runs", ""),
+    ("audit_then", MARKET_WHEN_ASKED, "fails: ModuleNotFoundError: import of kraken_flow.data", ""),
+]
+
+
+@pytest.mark.parametrize(("module", "text", "words", "more"), UNSEEN)
+def test_what_python_does_not_open_is_missed_where_nothing_can_be_opened(program, module, text, words, more):
+    pd.DataFrame({"close": [1.0]}).to_parquet(program.folder / "tomorrow.parquet")
+    name = "".join(map(str.title, module.split("_")))
+    program.write(f"{name}_levels.py", "import pyarrow.parquet as pq\nKNOWN = pq.read_table('tomorrow.parquet')\n")
+    a_strategy(program, module, text)
+    assert program("mode=audit", f"strategy={module}", *SMALL) == 1
+    assert program.err.startswith(f"error: strategy: {name} reads ")
+    assert words in program.err
+    assert more in program.err
+
+
+HANDED = """
+from typing import Any
+@node
+class {name}(Strategy):
+    reference: Any
+    def features(self):
+        return {{"close": "close"}}
+    def forecast(self, f):
+        return where(f.close > 0, 1.0, -1.0)
+"""
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_strategy_that_is_handed_a_source_of_data_is_refused(program, chosen):
+    a_strategy(program, "audit_handed", HANDED, option=False)
+    program.write(
+        "conf/strategy/audit_handed.yaml",
+        "_target_: strategies.audit_handed.AuditHanded\nreference: {_target_: kraken_flow.data.sample.Sample}\n",
+    )
+    assert program("mode=audit", f"strategy={'audit_handed' if chosen else 'hold'}", *SMALL) == 2
+    assert "AuditHanded.reference is a Sample, a node of data or of the account" in program.err
+
+
+WRITES = HONEST.replace("return where", "f.close[:] = 1.0\n        return where")
+
+
+def test_columns_are_read_only(program):
+    a_strategy(program, "audit_writes", WRITES)
+    assert program("mode=audit", "strategy=audit_writes", *SMALL) == 2
+    assert "ValueError: assignment destination is read-only (audit_writes.py, line " in program.err
+
+
+ROUNDS = """
+from kraken_flow.core import Window, WindowFeature
+@node
+class Smooth(WindowFeature):
+    source: Source = "close"
+    length: Window = 7
+    def window(self, w):
+        return w @ np.linspace(0.1, 1.3, 7) / 3.0
+@node
+class {name}(Strategy):
+    def features(self):
+        return {{"close": "close", "smooth": Smooth()}}
+    def forecast(self, f):
+        return where(f.smooth > 2 * f.close, 1.0, -1.0)
+"""
+
+
+def test_rounding_is_told_from_knowing(program):
+    a_strategy(program, "audit_rounds", ROUNDS)
+    assert program("mode=audit", "strategy=audit_rounds", *SMALL) == 1
+    assert "NOT TO THE BIT" in program.out
+    assert "KNOWS" not in program.out
+    assert "rounds otherwise when it is asked about other rows: first for " in program.err
+
+
+RARE = HONEST.replace(
+    "return where(f.close > f.mean, 1.0, -1.0)",
+    "ahead = np.append(f.close[1:], f.close[-1:])\n"
+    "        return where(f.close > 32500.0, where(ahead > f.close, 1.0, -1.0), where(f.close > f.mean, 1.0, -1.0))",
+)
+
+
+def test_a_leak_on_a_few_bars_long_before_those_audited_is_caught(program):
+    a_strategy(program, "audit_rare", RARE)
+    assert program("mode=audit", "strategy=audit_rare", *SMALL) == 1
+    assert "KNOWS THE FUTURE" in program.out
+    assert "error: strategy: AuditRare knows the future: first for BTC/USD at the close of the bar of " in program.err
+
+
+def test_a_file_beside_the_environment_is_no_part_of_it(program, monkeypatch):
+    beside = program.folder / "venv-levels.txt"
+    beside.write_text("up")
+    monkeypatch.setattr(outside, "_PLACES", (str(program.folder / "venv"), *outside._PLACES))
+    a_strategy(
+        program, "audit_beside", HONEST.replace("return where", "open('venv-levels.txt').close()\n        return where")
+    )
+    assert program("mode=audit", "strategy=audit_beside", *SMALL) == 1
+    assert "AuditBeside reads venv-levels.txt" in program.err
+
+
+def test_time_zones_and_modules_imported_when_asked_are_nothing_to_hide(program):
+    local = "import zoneinfo\n        zoneinfo.ZoneInfo.no_cache('Europe/Berlin')\n        import this\n        "
+    a_strategy(program, "audit_zones", HONEST.replace("return where", f"{local}return where"))
+    assert program("mode=audit", "strategy=audit_zones", *SMALL) == 0, program.err
+
+
 MANY = HONEST.replace(
     "return where(f.close > f.mean",
     "level = np.median(f.close) if len(f.close) > 1000 else f.mean\n        return where(f.close > level",
@@ -221,8 +353,8 @@ def test_a_strategy_that_fails_bar_by_bar_is_named(program):
     a_strategy(program, "audit_two", HONEST.replace("return where", two))
     assert program("mode=audit", "strategy=audit_two", *SMALL) == 1
     assert re.fullmatch(
-        r"error: strategy: AuditTwo does not work bar by bar: first for BTC/USD at the close of the bar of \S+, "
-        r"where it answers in a backtest; asked bar by bar, .+ fails: AssertionError: two \(audit_two.py, line .+\n",
+        r"error: strategy: AuditTwo does not work bar by bar: first for BTC/USD at the close of the bar of \S+; "
+        r"asked bar by bar, .+ fails: AssertionError: two \(audit_two.py, line .+\n",
         program.err,
     )
 
@@ -237,7 +369,7 @@ def test_a_centred_mean_is_caught_though_it_cannot_answer_bar_by_bar(program):
 
 def test_a_node_that_says_nothing_is_no_proof(program):
     assert program("mode=audit", "strategy=momentum", "strategy.ranked=true", "pairs=[BTC/USD]", *SMALL[1:]) == 1
-    assert "says nothing on these bars, so nothing is shown of it: give it more bars (mode.rows)" in program.err
+    assert " on these bars, so nothing is shown of it: give it more bars (mode.rows)" in program.err
     assert "SAYS NOTHING" in program.out
 
 
@@ -277,6 +409,24 @@ def test_a_run_of_a_system_that_failed_says_so(program):
     assert program("mode=audit", "strategy=audit_failed", *SMALL) == 1
     assert program("strategy=audit_failed", *SMALL[:1], SMALL[-1]) == 0
     assert re.search(r"Look-ahead not audited: the audit of 20\S+ did not pass", " ".join(program.out.split()))
+
+
+def test_an_audit_is_not_the_latest_run_and_is_called_what_it_is(program):
+    words = ["strategy=hold", "pairs=[BTC/USD]", "end=2021-01-20"]
+    assert program(*words) == 0
+    latest = (program.folder / "runs/latest").resolve()
+    assert program("mode=audit", *words) == 0, program.err
+    assert (program.folder / "runs/latest").resolve() == latest
+    assert program("mode=status") == 2
+    assert "mode.run=runs/latest: this is a backtest, no session that goes on" in program.err
+    (audit,) = (program.folder / "runs/audit").glob("*/*")
+    for mode, says in {
+        **dict.fromkeys(("status", "pause", "flatten"), "this is an audit, no session that goes on"),
+        "replay": "this is an audit, no session with a journal",
+        **dict.fromkeys(("verify", "export"), "this is an audit, which trades nothing; name a run that does"),
+    }.items():
+        assert program(f"mode={mode}", f"mode.run={audit}") == 2
+        assert program.err.startswith(f"error: mode.run={audit}: {says}")
 
 
 def test_the_example_of_the_page_says_what_the_page_says(program):

@@ -142,7 +142,7 @@ def test_a_scaffold_refuses_bad_and_taken_names(program, name):
 
 def test_a_scaffold_needs_a_name(program):
     assert program("mode=new") == 2
-    assert program.err == "error: mode.name: must be given; it is text\n"
+    assert program.err.startswith("error: mode.name: must be given; it is text (Name of the strategy: ")
 
 
 def test_what_a_field_allows_is_said_in_words():

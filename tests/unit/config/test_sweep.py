@@ -1,5 +1,6 @@
 import csv
 import json
+from itertools import takewhile
 
 import pytest
 
@@ -252,3 +253,25 @@ def test_no_file_of_a_sweep_holds_a_secret(program, quick, monkeypatch):
     files = [path for path in (program.folder / "out").rglob("*") if path.is_file()]
     assert files
     assert [path for path in files if b"abcdef" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_leaderboard_cuts_no_number_in_a_narrow_terminal(program, quick, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    keys = ["strategy.fast=5,6", "risk.position.take_profit=0.0612345678901,0.07", "seed=1234567890,2"]
+    assert program("-m", *keys, *FAST) == 0
+    table = program.out[program.out.index("8 runs") :].splitlines()
+    board_lines = list(takewhile(lambda line: not line.startswith(("left out", "leaderboard")), table))
+    assert len(board_lines) > 8
+    assert max(map(len, board_lines)) <= width
+    assert "…" not in program.out
+    assert "6.000" in program.out
+    left_out = [line for line in table if line.startswith("left out for want of room: ")]
+    assert len(left_out) == (width < 100)
+    assert len(board(program)[0]) == 2 + 3 + len(METRICS) + 2
+
+
+def test_what_is_wrong_for_all_members_is_not_told_twice(program, quick):
+    assert program("-m", "strategy.fast=40,50", *FAST) == 2
+    assert program.out == ""
+    assert len(program.err.splitlines()) == 2

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kraken_flow.config import build, check, compose
 from kraken_flow.core.errors import UserError
+from kraken_flow.nearest import nearest
 
 
 def problems(*overrides):
@@ -216,3 +217,45 @@ def test_a_strategy_file_that_fails_as_it_is_imported_is_one_sentence(tmp_path, 
     monkeypatch.syspath_prepend(tmp_path)
     (said,) = [text for text in problems(f"strategy._target_=strategies.{name}.X") if "_target_" in text]
     assert f"strategies.{name} cannot be imported: " in said
+
+
+@pytest.mark.parametrize(
+    ("overrides", "keys"),
+    [
+        (
+            ["exchange.latency=banana", "exchange.fill.path=zig"],
+            ["exchange.fill.path=zig", "exchange.latency"],
+        ),
+        (
+            ["exchange.latency=banana", "exchange.fill.detail=x"],
+            ["exchange.fill.detail", "exchange.latency"],
+        ),
+        (["risk.rearm=zz", "risk.position.stop_loss=8"], ["risk.position.stop_loss=8", "risk.rearm"]),
+        (["data.feed_delay=x", "data.seed=y", "data.nope=1"], ["data.feed_delay", "data.nope=1", "data.seed=y"]),
+        # What fields say together is not told of values that stand in for wrong ones.
+        (["strategy.fast=abc", "strategy.slow=3"], ["strategy.fast=abc"]),
+    ],
+)
+def test_all_that_is_wrong_with_one_node_is_told(overrides, keys):
+    assert sorted(text.partition(":")[0] for text in problems(*overrides)) == keys
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "near"),
+    [
+        ("fats", ["fast", "slow"], "fast"),
+        ("tuch", ["through", "touch"], "touch"),
+        ("lto", ["tick", "lot"], "lot"),
+        ("STOP", ["stop_loss", "max_bars"], None),
+        ("stop", ["stop_loss", "max_bars"], "stop_loss"),
+        ("breakout", ["donchian_breakout", "hold"], "donchian_breakout"),
+        ("money", ["none", "mode"], None),
+        ("short", ["start", "end"], None),
+        ("fixed", ["files", "sample"], None),
+        ("mine", ["engine", "combined"], None),
+        ("coinbse", ["combined", "close"], None),
+        ("", ["a"], None),
+    ],
+)
+def test_only_a_name_that_is_like_it_is_suggested(name, known, near):
+    assert nearest(name, known) == near

@@ -4,9 +4,10 @@ import asyncio
 import heapq
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kraken_flow.core.source import Happened
 from kraken_flow.core.tape import Bar, Instant, Tape
 from kraken_flow.core.times import SECOND
 from kraken_flow.data.clock import Clock
@@ -70,7 +71,7 @@ class Sent:
     item: Candle | Trade
 
 
-def plan(pairs: Sequence[str], rows: range) -> list[Sent]:
+def plan(pairs: Sequence[str], rows: Iterable[int]) -> list[Sent]:
     """Send every bar in two states, 20 s and 50 s after its open."""
     return [
         Sent(T0 + i * MINUTE + at * SECOND, pair, Candle(T0 + i * MINUTE, bar(i, part)))
@@ -85,7 +86,9 @@ class MadeUpVenue:
     """See `data.venue.Venue`. `outages` are (from, to) in which nothing is reached; what was sent then is not heard.
 
     An answer holds at most `most` candles: the newest, or with `oldest_first` those from where it was asked for on.
-    `takes` is how long one takes, ns.
+    `takes` is how long one takes, ns. With `reach` it is about no more than so many bars from where it was asked for
+    on, traded or not. The questions of `slips`, counted from 0, are answered with nothing; those in `deaf`, (from,
+    to), with an error.
     """
 
     clock: VirtualClock
@@ -100,6 +103,9 @@ class MadeUpVenue:
     most: int = 720
     oldest_first: bool = False
     takes: int = 0
+    reach: int | None = None
+    slips: Container[int] = ()
+    deaf: tuple[int, int] = (0, 0)
     _heard: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,13 +121,18 @@ class MadeUpVenue:
         self._reached()
         self.asked.append((self.clock.now(), pair))
         await self.clock.sleep(self.takes)
+        if self.deaf[0] <= self.clock.now() < self.deaf[1]:
+            raise Lost("no answer")
+        if len(self.asked) - 1 in self.slips:
+            return []
         states = [s for s in self.sent if s.pair == pair and s.at <= self.clock.now() and isinstance(s.item, Candle)]
         newest: dict[int, Candle] = {}
         for state in states:
             held = newest.get(state.item.time)
             if held is None or held.bar[4] < state.item.bar[4]:
                 newest[state.item.time] = state.item
-        found = [newest[at] for at in sorted(newest) if at >= since]
+        until = 2**63 if self.reach is None else since + self.reach * MINUTE
+        found = [newest[at] for at in sorted(newest) if since <= at < until]
         return found[: self.most] if self.oldest_first else found[-self.most :]
 
     async def next_candles(self, pair: str) -> list[Candle]:
@@ -168,6 +179,7 @@ class Played:
     stream: LiveStream
     venue: MadeUpVenue
     instants: list[tuple[int, Instant]]
+    happened: Happened
 
     @property
     def bars(self) -> list[tuple[Bar | None, ...]]:
@@ -185,6 +197,7 @@ def played(
     trades: bool = False,
     tape: Tape | None = None,
     row: int = 0,
+    jitter: Callable[[], float] = lambda: 0.0,
 ) -> Played:
     """Run a stream for some rows from the start on."""
 
@@ -199,10 +212,15 @@ def played(
             found = await warm_up(venue, wanted)
             begun = head(venue.name, wanted, found, await venue.open(pairs, "1m"))
         end = begun.start + rows * MINUTE
-        stream = LiveStream(venue, clock, begun, found, lookback, end, delay, 30 * SECOND, trades)
-        instants = [(clock.now(), instant) async for instant in stream.instants(row) if instant is not None]
+        stream = LiveStream(venue, clock, begun, found, lookback, end, delay, 30 * SECOND, trades, jitter)
+        instants, happened = [], Happened(begun.pairs, begun.start)
+        async for instant in stream.instants(row):
+            if instant is not None:
+                instants.append((clock.now(), instant))
+                happened.take(instant, stream.counts())
+        happened.add(stream.counts())
         await stream.close()
         pump.cancel()
-        return Played(stream, venue, instants)
+        return Played(stream, venue, instants, happened)
 
     return asyncio.run(run())

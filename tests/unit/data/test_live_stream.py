@@ -1,5 +1,7 @@
 """What a live session is told, and when: exact, on a made-up venue and a virtual clock."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ def of(i: int, n: int = 1) -> tuple:
 
 
 def counted(done: Played, name: str) -> list[int]:
-    return [counts[name] for counts in done.stream.facts()["stream"]["pairs"].values()]
+    return [counts[name] for counts in done.stream.facts(done.happened)["stream"]["pairs"].values()]
 
 
 @pytest.mark.parametrize("pairs", [("A/USD",), PAIRS])
@@ -34,7 +36,7 @@ def test_every_bar_is_known_when_it_has_closed_and_the_delay_is_over(pairs):
     assert done.bars == [of(i, len(pairs)) for i in range(START - 3, START + 5)]
     assert [at for at, _ in done.instants[3:]] == [T0 + (i + 1) * MINUTE + 2 * SECOND for i in range(10, 15)]
     assert not any(instant.missed for _, instant in done.instants)
-    assert done.stream.notes() == ()
+    assert done.stream.notes(done.happened) == ()
     assert done.stream.tape.start == T0 + START * MINUTE
     assert done.venue.closed
 
@@ -78,8 +80,10 @@ def test_a_late_bar_is_missing_is_counted_and_changes_nothing():
 
     done = played(venue, 5)
     assert done.bars[3:] == [of(10), of(11), (None,), of(13), of(14)]
-    assert (counted(done, "late"), counted(done, "missing"), done.stream.missed) == ([1], [1], 0)
-    assert "bars that came, whole or in part, after they were due; not used: A/USD 1" in done.stream.notes()
+    assert (counted(done, "late"), counted(done, "missing"), done.happened.missed) == ([1], [1], 0)
+    assert "bars that came, whole or in part, after they were due; not used: A/USD 1" in done.stream.notes(
+        done.happened
+    )
 
 
 def test_a_bar_whose_last_state_is_late_is_used_as_it_was():
@@ -108,7 +112,7 @@ def test_order_and_repetition_change_nothing(random):
     done = played(venue, 5, pairs=PAIRS)
     assert done.bars == [of(i, 2) for i in range(7, 15)]
     assert counted(done, "late") == [0, 0]
-    assert done.stream.missed == 0
+    assert done.happened.missed == 0
 
 
 @pytest.mark.parametrize("streams", [True, False])
@@ -121,17 +125,17 @@ def test_what_an_outage_hid_is_fetched_moves_features_and_is_not_decided_on(stre
     assert late[:3] == [T0 + i * MINUTE for i in (11, 12, 13)]
     assert late[3:] in ([], [T0 + 14 * MINUTE])  # the next attempt may come after minute 14, too
     assert all(at >= away[1] for at, instant in done.instants if instant.missed)
-    assert done.stream.missed == len(late)
+    assert done.happened.missed == len(late)
     assert counted(done, "missing") == [0, 0]
     assert min(counted(done, "connections_lost")) >= 1
-    assert any(note.startswith("instants fetched afterwards") for note in done.stream.notes())
+    assert any(note.startswith("instants fetched afterwards") for note in done.stream.notes(done.happened))
 
 
 def test_a_connection_that_is_back_in_time_costs_nothing():
     away = (T0 + 11 * MINUTE + 15 * SECOND, T0 + 11 * MINUTE + 22 * SECOND)
     done = played(lambda clock: MadeUpVenue(clock, plan(("A/USD",), range(60)), [away]), 4)
     assert done.bars == [of(i) for i in range(7, 14)]
-    assert done.stream.missed == 0
+    assert done.happened.missed == 0
     assert counted(done, "connections_lost") == [1]
 
 
@@ -140,7 +144,7 @@ def test_a_venue_without_a_stream_is_asked_once_for_each_bar():
     assert done.bars == [of(i) for i in range(7, 16)]
     asked = [at for at, _ in done.venue.asked if at > T0 + 11 * MINUTE]
     assert asked == [T0 + (i + 1) * MINUTE + 8 * SECOND // 10 for i in range(10, 16)]
-    assert done.stream.facts()["stream"]["transport"] == "rest"
+    assert done.stream.facts(done.happened)["stream"]["transport"] == "rest"
 
 
 def test_a_bar_that_is_not_there_yet_is_asked_for_again():
@@ -172,8 +176,70 @@ def test_bars_are_made_of_trades_and_the_first_is_asked_for():
 
     done = played(venue, 5, trades=True)
     assert done.bars == [of(i) for i in range(7, 15)]
-    assert done.stream.missed == 0
+    assert done.happened.missed == 0
     assert {at for at, _ in done.venue.asked if at > T0 + 11 * MINUTE} == {T0 + 11 * MINUTE + 8 * SECOND // 10}
+
+
+def test_the_first_bar_of_trades_is_asked_for_until_the_venue_answers():
+    """The stream goes on all the while; only the questions fail."""
+    away = (T0 + 11 * MINUTE, T0 + 11 * MINUTE + 5 * SECOND)
+
+    def venue(clock):
+        sent = plan(("A/USD",), range(60)) + [trade for i in range(60) for trade in trades_of(i)]
+        return MadeUpVenue(clock, sent, deaf=away)
+
+    done = played(venue, 5, trades=True)
+    assert done.bars == [of(i) for i in range(7, 15)]
+    assert counted(done, "connections_lost") == [0]
+    asked = [at - away[0] for at, _ in done.venue.asked if at > away[0]]
+    assert asked == [at * SECOND // 10 for at in (8, 13, 23, 43, 83)]
+    assert [instant.time for _, instant in done.instants if instant.missed] == [T0 + 10 * MINUTE]
+
+
+@pytest.mark.parametrize("lasts", [40 * SECOND, 20 * MINUTE])
+def test_questions_that_fail_for_long_are_asked_ever_more_seldom_and_lose_nothing(lasts):
+    away = (T0 + 11 * MINUTE, T0 + 11 * MINUTE + lasts)
+
+    def venue(clock):
+        sent = plan(PAIRS, range(90)) + [trade for p in PAIRS for i in range(90) for trade in trades_of(i, p)]
+        return MadeUpVenue(clock, sent, deaf=away)
+
+    done = played(venue, 30, pairs=PAIRS, trades=True)
+    assert done.bars == [of(i, 2) for i in range(7, 40)]
+    asked = [at for at, pair in done.venue.asked if pair == PAIRS[0] and at > away[0]]
+    assert max(later - at for at, later in pairwise(asked)) <= MINUTE
+    assert len(asked) <= 8 + lasts // MINUTE
+    assert done.happened.missed <= 2 + lasts // MINUTE
+
+
+def test_pages_go_on_over_bars_in_which_nothing_traded():
+    """The venue looks a hundred bars far for an answer, and 250 in a row have no trades."""
+    tape = calm(2).stream.tape
+
+    def venue(clock):
+        return MadeUpVenue(clock, plan(("A/USD",), [*range(15), *range(265, 300)]), reach=100, oldest_first=True)
+
+    done = played(venue, 270, tape=tape, row=5, began=T0 + 275 * MINUTE + 7 * SECOND)
+    assert done.bars == [of(i) if i < 15 or i >= 265 else (None,) for i in range(12, 280)]
+
+
+@pytest.mark.parametrize("slips", [range(0, 99, 2), [0], [1]])
+def test_one_empty_answer_is_not_believed(slips):
+    away = (T0 + 12 * MINUTE + 30 * SECOND, T0 + 32 * MINUTE + 10 * SECOND)
+
+    def venue(clock):
+        return MadeUpVenue(clock, plan(("A/USD",), range(60)), [away], most=5, oldest_first=True, slips=slips)
+
+    done = played(venue, 28)
+    assert done.bars == [of(i) for i in range(7, 38)]
+
+
+def test_warm_up_reaches_over_bars_in_which_nothing_traded():
+    def venue(clock):
+        return MadeUpVenue(clock, plan(("A/USD",), [*range(10), *range(160, 180)]), reach=100, oldest_first=True)
+
+    done = played(venue, 2, lookback=4, began=T0 + 162 * MINUTE + 7 * SECOND)
+    assert [bars for bars in done.bars if bars != (None,)] == [of(i) for i in (8, 9, 160, 161, 162, 163)]
 
 
 @pytest.mark.parametrize(("streams", "trades"), [(True, False), (False, False), (True, True)])
@@ -188,7 +254,7 @@ def test_an_outage_longer_than_an_answer_is_fetched_in_as_many_as_it_takes(strea
     done = played(venue, 28, trades=trades)
     assert done.bars == [of(i) for i in range(7, 38)]
     assert (counted(done, "late"), counted(done, "missing")) == ([0], [0])
-    assert done.stream.missed >= 20
+    assert done.happened.missed >= 20
     back = min(at for at, _ in done.venue.asked if at >= away[1])
     asked = [at for at, _ in done.venue.asked if back <= at < back + 10 * SECOND]
     assert 5 <= len(asked) <= 15  # the connection and the row that waits may both ask, no other row does

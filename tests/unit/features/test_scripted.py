@@ -124,9 +124,42 @@ def test_all_bad_rows_are_told_at_once(tmp_path):
     assert ["line 2" in line or "line 4" in line for line in str(caught.value).splitlines()] == [True, True]
 
 
+def test_all_that_is_wrong_with_a_row_and_a_header_is_told(tmp_path):
+    rows = "2024-01-01,X/USD,hold,abc,iceberg\n2024-01-01,A/USD\n2024-01-01,A/USD,buy,1,stop\n"
+    with pytest.raises(UserError) as caught:
+        requests(tmp_path, "time,pair,side,qty,type\n" + rows)
+    told = [line.partition("orders.csv, ")[2] for line in str(caught.value).splitlines()]
+    assert told == [
+        "line 2: pair 'X/USD' is not in this run; its pairs are A/USD, B/USD",
+        "line 2: type 'iceberg' must be one of market, limit, stop, stop_limit",
+        "line 2: side 'hold' must be one of buy, sell",
+        "line 2: qty: 'abc' is not a number",
+        "line 3: 2 cells, and the header names 5",
+        "line 4: a stop order needs stop_price",
+    ]
+    with pytest.raises(UserError) as caught:
+        requests(tmp_path, "time,pair,qty,qty,stoploss\n")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_of_many_problems_twenty_are_told_and_the_others_counted(tmp_path):
+    with pytest.raises(UserError) as caught:
+        requests(tmp_path, "time,pair,side,qty\n" + "2024-01-01,A/USD,buy,0\n" * 33)
+    told = str(caught.value).splitlines()
+    assert len(told) == 21
+    assert told[-1].endswith("orders.csv: and 13 more")
+
+
 def test_a_missing_file_is_named():
     with pytest.raises(UserError, match=r"strategy\.path: there is no file nowhere\.csv"):
         ScriptedOrders("nowhere.csv").requests(MARKET, [])
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    (tmp_path / "orders.xls").write_bytes(bytes(range(128, 256)))
+    for path, says in ((tmp_path, r"cannot be read \(Is a directory\)"), (tmp_path / "orders.xls", "no text in UTF-8")):
+        with pytest.raises(UserError, match=says):
+            ScriptedOrders(str(path)).requests(MARKET, [])
 
 
 def test_the_manifest_learns_which_file_was_read():

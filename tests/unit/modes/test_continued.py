@@ -3,7 +3,7 @@
 import json
 import signal
 
-from kraken_flow.runs.tables import TABLES
+from kraken_flow.runs.past import TABLES
 from tests.unit.modes.past_runs import SHIPPED, edit, started, wait_for
 
 RESULTS = {"metrics.json", "orders.log", "ledger.log", *(f"{name}.parquet" for name in TABLES)}
@@ -29,7 +29,15 @@ def test_what_was_written_at_the_interrupt_goes_with_the_first_new_instant(mine)
     edit(candles, ",1001\n", ",1002\n")
     assert mine(*WORDS) == 2
     assert "ran on other data" in mine.err
+    assert "btcusd_1h.csv differs" in mine.err
     candles.write_text(before)
+    other = ["strategy.fast=5" if word == "strategy.fast=4" else word for word in WORDS]
+    assert mine(*other, "risk=none") == 2
+    assert "run_dir=out: the unfinished session there has another configuration (" in mine.err
+    assert "strategy.fast was 4, is 5" in mine.err
+    assert "risk.position.stop_loss was the default, is null" in mine.err
+    assert "repeat its own command to continue it, or choose another run_dir" in mine.err
+    assert "strategy.slow" not in mine.err
     assert results(out) == RESULTS  # nothing was continued
 
     with started(mine.folder, *WORDS) as process:

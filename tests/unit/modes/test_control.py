@@ -65,6 +65,23 @@ def test_a_session_obeys_and_its_journal_replays(session, capsys):
     assert main(["mode=status", "mode.run=out"]) == 2
 
 
+def test_a_second_session_on_the_folder_is_refused_and_the_first_goes_on(session, capsys):
+    def files():
+        kept = [path for path in Path("out").iterdir() if path.is_file() and path.name not in {"journal", "run.log"}]
+        return {path.name: path.read_bytes() for path in kept}
+
+    before, size = files(), Path("out/journal").stat().st_size
+    for words in ([*SESSION, "run_dir=out"], ["mode=backtest", "strategy=hold", "run_dir=out"]):
+        assert main(words) == 2
+        assert "run_dir=out: another run is writing there; choose another folder" in capsys.readouterr().err
+    assert files() == before
+    session.send_signal(signal.SIGINT)
+    assert session.wait(30) == 130
+    assert Path("out/journal").stat().st_size > size
+    assert main(["mode=replay", "mode.run=out", "run_dir=again"]) == 0
+    assert "equal to out" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("mode", ["pause", "resume", "flatten", "status"])
 def test_there_has_to_be_a_session(mode, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -118,7 +118,7 @@ def test_what_cannot_be_exported_is_told(mine, words, told):
 
 def test_a_table_that_cannot_be_read_is_told(mine):
     assert mine(*SHIPPED, "run_dir=out") == 0
-    (mine.folder / "out/fills.parquet").unlink()
+    (mine.folder / "out/fills.parquet").write_bytes(b"no table")
     assert mine("mode=export", "mode.run=out") == 2
     assert "fills.parquet cannot be read" in mine.err
     assert not (mine.folder / "out/export").exists()

@@ -41,6 +41,30 @@ def test_an_earlier_run_is_replaced_and_other_files_stay(tmp_path):
     assert sorted(p.name for p in folder.iterdir()) == ["1", MANIFEST, "mine.txt"]
 
 
+def test_a_finished_session_on_live_data_is_not_replaced(tmp_path):
+    """It cannot be had again; one on history can, and so can a backtest."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "journal").write_text("what was seen")
+    manifest = {"made_by": MADE_BY, "status": "finished", "mode": "paper"}
+    write_json(folder / MANIFEST, manifest | {"stream": {}})
+    for resume in (None, lambda _: None):
+        with pytest.raises(UserError, match=r"run: a finished session on live data is there.*choose another run_dir"):
+            claim(folder, resume)
+    assert (folder / "journal").read_text() == "what was seen"
+    write_json(folder / MANIFEST, manifest)
+    claim(folder).release()
+    assert not (folder / "journal").exists()
+
+
+def test_a_session_inside_a_sweep_s_folder_is_no_member_of_it(tmp_path):
+    folder = ours(tmp_path / "run")
+    (folder / "0").mkdir()
+    write_json(folder / "0" / MANIFEST, {"made_by": MADE_BY, "status": "running", "mode": "paper"})
+    claim(folder).release()
+    assert (folder / "0" / MANIFEST).is_file()
+
+
 @pytest.mark.parametrize("content", [None, "{}", "not json", '{"made_by": "somebody"}', "[]"])
 def test_any_other_folder_with_content_is_refused(tmp_path, content):
     (tmp_path / "important.txt").write_text("keep")
