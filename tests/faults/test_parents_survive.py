@@ -58,7 +58,7 @@ def go(folder: Path, engine: str, stop: int = MARKET.n_rows) -> Result:
     for row, instant in enumerate(instants(MARKET, rows), start=rows):
         if row == stop:
             break
-        session.take(instant)
+        session.take(instant, {})
         if row in SAID:
             what, order = SAID[row]
             ask(folder, what, b"" if order is None else order_content(order, MARKET.names))
@@ -105,7 +105,7 @@ def test_a_replay_of_the_journal_works_the_same_parents(engine: str, tmp_path: P
 def test_what_is_no_order_is_left_out_and_said_so(content: bytes, tmp_path: Path, caplog: Any) -> None:
     session = JournalledSession(Session(system(), tape_of(MARKET), "python"), tmp_path)
     for instant in instants(MARKET):
-        session.take(instant)
+        session.take(instant, {})
     size = (tmp_path / JOURNAL).stat().st_size
     request = ask(tmp_path, Control.ORDER, content)
     session.obey(session.session.known)
