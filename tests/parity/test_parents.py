@@ -28,6 +28,7 @@ from kraken_flow.execution.limit import LimitOrders
 from kraken_flow.execution.pov import Pov
 from kraken_flow.execution.twap import Twap
 from kraken_flow.execution.vwap import Vwap
+from kraken_flow.modes.status import under_way
 from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.risk.position import PositionLimits, PositionRisk
 from strategies.hold import Hold
@@ -289,6 +290,10 @@ def test_an_order_of_a_user_is_worked_by_its_plan(engine: str) -> None:
     assert set(orders(result, "reason")) == {Reason.MANUAL}
     one = parent(result)
     assert (one["manual"], one["row"], one["state"]) == (1, 2, State.FILLED)
+    assert list(under_way(result, market.names)) == []
+    cut = replace(market, times=market.times[:5], pairs=(columns_of(" | ".join([FLAT] * 5)),))
+    result = told(idle(cut), cut, {2: [(Control.ORDER, order)]}, engine)
+    assert list(under_way(result, cut.names)) == ["buy 2 BTC/USD by twap, yours: 1 filled"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
