@@ -65,7 +65,9 @@ class Parent:
     """One parent order; prices and quantities 10^-8.
 
     `at` and `due` are the bars after the decision at which slices are sent, and what shall have been sent then in all;
-    `accrued` is what a POV may have sent; `shown` counts an iceberg's children; `crossed` says that the rest was sent.
+    `accrued` is what a POV may have sent; `shown` counts the children that were sent, of which `last` is the last one;
+    `children` are those that may still be working, `settled` what the others filled; `crossed` says that the rest was
+    sent.
     """
 
     number: int
@@ -90,6 +92,8 @@ class Parent:
     shown: int = 0
     crossed: bool = False
     children: list[Order] = field(default_factory=list)
+    settled: int = 0
+    last: Order | None = None
 
     @property
     def alive(self) -> bool:
@@ -99,12 +103,17 @@ class Parent:
     @property
     def filled(self) -> int:
         """Return what its children filled."""
-        return sum(child.filled for child in self.children)
+        return self.settled + sum(child.filled for child in self.children)
 
     @property
     def working(self) -> list[Order]:
         """Return the children that can still fill."""
         return [child for child in self.children if child.alive]
+
+    def settle(self) -> None:
+        """Keep of children that have ended what they filled."""
+        self.settled += sum(child.filled for child in self.children if not child.alive)
+        self.children = self.working
 
 
 class Parents:
@@ -193,6 +202,7 @@ class Parents:
             self.links.append((order.number, request.parent))
             parent = self.all[request.parent]
             parent.children.append(order)
+            parent.last = order
             if parent.state is State.PENDING and order.alive:
                 parent.state = State.ACTIVE
 
@@ -243,9 +253,10 @@ class Parents:
 
     def _ended(self, parent: Parent) -> bool:
         """End a parent that is filled, or that cannot go on; return whether it ended."""
+        parent.settle()
         working, lot = parent.working, self.spec.instruments[parent.pair].lot
         held = -parent.side * self.sim.ledger.position[parent.pair]
-        last = parent.children[-1].end_reason if parent.children else Reason.NONE
+        last = parent.last.end_reason if parent.last else Reason.NONE
         if parent.filled >= parent.qty:
             self._end(parent, State.FILLED, Reason.NONE)
         elif held < lot if parent.reduce_only else self.sim.stopped_row[parent.pair] > parent.row:

@@ -85,7 +85,11 @@ struct Parent {
     slices: usize,
     shown: usize,
     crossed: bool,
+    /// Those that may still be working.
     children: Vec<usize>,
+    /// What the others filled.
+    settled: i64,
+    last: Option<usize>,
 }
 
 /// All parent orders of a run, and the volumes that a curve is forecast from.
@@ -174,6 +178,8 @@ impl Parents {
             shown: 0,
             crossed: false,
             children: Vec::new(),
+            settled: 0,
+            last: None,
         });
         self.alive.push(number);
         number
@@ -254,6 +260,7 @@ impl Parents {
             self.links.push([id as i64, i64::from(number)]);
             let parent = &mut self.all[number as usize];
             parent.children.push(id);
+            parent.last = Some(id);
             if parent.state == State::Pending && sim.orders.get(id).is_some() {
                 parent.state = State::Active;
             }
@@ -273,7 +280,17 @@ impl Parents {
 
 impl Parent {
     fn filled(&self, sim: &Simulator) -> i64 {
-        self.children.iter().map(|&id| sim.orders.filled(id)).sum()
+        self.settled + self.children.iter().map(|&id| sim.orders.filled(id)).sum::<i64>()
+    }
+
+    /// Keeps of children that have ended what they filled.
+    fn settle(&mut self, sim: &Simulator) {
+        let settled = &mut self.settled;
+        self.children.retain(|&id| {
+            let works = sim.orders.get(id).is_some_and(|order| order.alive());
+            *settled += if works { 0 } else { sim.orders.filled(id) };
+            works
+        });
     }
 
     fn under_way(&self, sim: &Simulator, which: impl Fn(i64) -> bool) -> i64 {
@@ -329,9 +346,10 @@ impl Parent {
     }
 
     fn ended(&mut self, sim: &mut Simulator, now: Now<'_>) -> bool {
+        self.settle(sim);
         let Task { pair, side, qty, reduce_only, .. } = self.task;
         let held = -side * sim.ledger.position[pair];
-        let last = self.children.last().map_or(Reason::None, |&id| sim.orders.end_reason(id));
+        let last = self.last.map_or(Reason::None, |id| sim.orders.end_reason(id));
         let again = matches!(
             last,
             Reason::None
