@@ -8,10 +8,11 @@ import numpy as np
 
 import kraken_flow.features as shipped
 from kraken_flow.core import Feature, Source, Strategy, Window, WindowFeature, node
+from kraken_flow.core.account import Portfolio
 from kraken_flow.core.frame import Frame
 from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Market, PairColumns
 from kraken_flow.core.units import FloatArray
-from kraken_flow.features import Cross, Ema, Htf, Rank, Returns, Roc, RollingStd, Rsi, Sma
+from kraken_flow.features import Covariance, Cross, Ema, Htf, Product, Rank, Returns, Roc, RollingStd, Rsi, Sma
 from kraken_flow.native import native
 from tests.hand_made import HOUR, T0
 
@@ -32,6 +33,8 @@ class Span(WindowFeature):
 
 
 SPECIAL: dict[str, Feature] = {
+    "Covariance": Covariance(9),
+    "Product": Product(Returns("close")),
     "Cross": Cross(Sma("close", 3), Sma("close", 8)),
     "Htf": Htf("4h", Rsi(3)),
     "Rank": Rank(Roc("close", 3)),
@@ -136,8 +139,8 @@ def graph(strategy: Strategy, **features: Feature) -> Any:
     """The part of a graph that the signal half reads."""
     nobody = SimpleNamespace()
     return SimpleNamespace(
-        strategy=strategy, features=features, portfolio=nobody, exchange=nobody, risk=nobody, execution=nobody,
-        timeframe="1h",
+        strategy=strategy, features=features, portfolio=Portfolio(), exchange=nobody, risk=nobody, execution=nobody,
+        timeframe="1h", pairs=(),
     )  # fmt: skip
 
 

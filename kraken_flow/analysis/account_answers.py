@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kraken_flow.core.account import Execution, Placement, Portfolio, Protection, Risk, View
+from kraken_flow.core.counterfactual import SignalStatistics
 from kraken_flow.core.feature import Source
 from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.graph import Graph
@@ -24,8 +25,8 @@ from kraken_flow.core.units import Int64Array
 NOT_ASKED = -(2**63)
 """What stands at a row where a node was not asked."""
 _NONE = NOT_ASKED + 1
-_FOLLOWS = [Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP]
-"""Reasons of orders that follow from a fill; all others are sent by a decision."""
+_FOLLOWS = [Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP, Reason.LIQUIDATION]
+"""Reasons of orders that follow from a fill or a mark; all others are sent by a decision."""
 
 
 def account_by_columns(graph: Graph, market: Market, engine: str) -> dict[str, Int64Array]:
@@ -84,6 +85,12 @@ class _Portfolio(Portfolio):
 
     def features(self) -> Mapping[str, Source]:
         return self._inner.features()
+
+    def pair_features(self, n_pairs: int) -> Mapping[str, Source]:
+        return self._inner.pair_features(n_pairs)
+
+    def statistics(self) -> SignalStatistics | None:
+        return self._inner.statistics()
 
     def targets(self, view: View) -> list[int | None]:
         wanted = self._inner.targets(view)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from kraken_flow.analysis.account_answers import account_by_bar, account_by_columns
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.feature import Feature, HigherTimeframe, Source
+from kraken_flow.core.feature import CONTRACT_COLUMNS, Feature, HigherTimeframe, Source
 from kraken_flow.core.feature_grid import FeatureColumns, pick_native
 from kraken_flow.core.feature_stream import Bar
+from kraken_flow.core.funding import column_of
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import FIELDS, REAL, Market
 from kraken_flow.core.node import Node
@@ -223,7 +224,10 @@ def _held(parts: Mapping[str, Held]) -> Iterator[tuple[str, Held]]:
 
 
 def _float_bars(market: Market) -> Iterator[tuple[int, Sequence[Bar | None]]]:
-    columns = [[pair.floats(name) for name in FIELDS] for pair in market.pairs]
+    columns = [
+        [*(pair.floats(name) for name in FIELDS), *(column_of(market, p, name) for name in CONTRACT_COLUMNS)]
+        for p, pair in enumerate(market.pairs)
+    ]
     for row, time in enumerate(market.times.tolist()):
         bars = [
             tuple(float(column[row]) for column in table) if pair.state[row] == REAL else None

@@ -1,6 +1,8 @@
 """What a run's market data is: one row per pair for the console, the manifest and the report."""
 
+from collections.abc import Mapping
 from itertools import groupby
+from pathlib import Path
 
 from kraken_flow.core.market import SYNTHETIC, Market, PairColumns
 from kraken_flow.core.redact import redact
@@ -27,7 +29,7 @@ def data_summary(market: Market) -> list[dict[str, str | int]]:
     Returns rows with the keys `COLUMNS`: `first` and `last` are bar opens in ISO-8601, `longest_gap` is in bars,
     `outliers` counts closes that moved by more than 20 median absolute deviations (flagged, never deleted).
     """
-    files = {str(record["pair"]): str(record["path"]) for record in market.files if record.get("role") != "detail"}
+    files = {str(record["pair"]): _place(record) for record in market.files if record.get("role") != "detail"}
     rows: list[dict[str, str | int]] = []
     for pair in market.pairs:
         counts = market.counts.get(pair.pair) or _counted(pair, market.first_row)
@@ -43,6 +45,12 @@ def data_summary(market: Market) -> list[dict[str, str | int]]:
             }
         )
     return rows
+
+
+def _place(record: Mapping[str, object]) -> str:
+    """Return the file that a record is of, or the folder of the series that it is a part of."""
+    path = str(record["path"])
+    return str(Path(path).parent) if record.get("part") else path
 
 
 def _counted(pair: PairColumns, first_row: int) -> dict[str, int]:

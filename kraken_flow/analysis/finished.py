@@ -1,11 +1,13 @@
 """A finished run as analysis sees it: the engine's columns beside the market and the instruments they refer to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kraken_flow.analysis.flows import by_trip, open_value
 from kraken_flow.analysis.trips import Trips, fee_values, round_trips
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.instrument import Instrument
@@ -77,7 +79,17 @@ class FinishedRun:
     @cached_property
     def trips(self) -> Trips:
         """Round trips, open ones included."""
-        return round_trips(self.result.fills, self.lots, self.last_close)
+        trips = round_trips(self.result.fills, self.lots, self.last_close, self.inverse)
+        rows = self.result.fills["row"]
+        brought = by_trip(self.result.flows, trips.pair, rows[trips.first], rows[trips.last], trips.closed)
+        if not brought:
+            return trips
+        return replace(trips, pnl=trips.pnl + Wide.of_ints(brought.get(i, 0) for i in range(len(trips))))
+
+    @cached_property
+    def inverse(self) -> NDArray[np.bool_]:
+        """Which pairs are settled in their base."""
+        return np.array([i.inverse for i in self.instruments], np.bool_)
 
     @cached_property
     def trades(self) -> Trips:
@@ -96,10 +108,8 @@ class FinishedRun:
 
     @cached_property
     def final_equity(self) -> int:
-        """Closing cash plus positions at their last close, exact, units of 10^-16."""
-        held = zip(self.result.final_positions.tolist(), self.last_close.tolist(), strict=True)
-        value: int = self.result.final_cash + sum(qty * price for qty, price in held)
-        return value
+        """Closing cash plus positions at their last close (of contracts their open profit), exact, units of 10^-16."""
+        return self.result.final_cash + open_value(self.result, self.instruments, self.last_close.tolist())
 
     @cached_property
     def fill_times(self) -> Int64Array:
@@ -111,7 +121,10 @@ class FinishedRun:
 
     @cached_property
     def notional(self) -> FloatArray:
-        """Traded value of each fill in the quote currency."""
+        """Traded value of each fill in the account's currency."""
         fills = self.result.fills
-        value: FloatArray = fills["price"].astype(np.float64) * fills["qty"].astype(np.float64) / CASH_UNIT
+        price, qty = fills["price"].astype(np.float64), fills["qty"].astype(np.float64)
+        value: FloatArray = price * qty / CASH_UNIT
+        if self.inverse.any():
+            value = np.where(self.inverse[fills["pair"]], qty / price, value)
         return value

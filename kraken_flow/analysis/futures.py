@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kraken_flow.core.funding import FundingColumns
 from kraken_flow.core.market import ABSENT, FIELDS, REAL, SYNTHETIC, Market, PairColumns
 from kraken_flow.core.units import INT64_MAX, Int64Array
 
@@ -34,7 +35,11 @@ def _rows(market: Market, first: int, stop: int) -> Market:
         fine = tuple(_cut(pair, first * detail.per_bar, stop * detail.per_bar) for pair in detail.pairs)
         detail = replace(detail, pairs=fine)
     pairs = tuple(_cut(pair, first, stop) for pair in market.pairs)
-    return replace(market, times=market.times[first:stop], pairs=pairs, detail=detail)
+    marks = tuple(_cut(pair, first, stop) for pair in market.marks)
+    times = market.times[first:stop]
+    start, step = int(market.times[0]), market.timeframe_ns
+    funding = tuple(columns.between(start + first * step, start + stop * step) for columns in market.funding)
+    return replace(market, times=times, pairs=pairs, detail=detail, marks=marks, funding=funding)
 
 
 def _cut(pair: PairColumns, first: int, stop: int) -> PairColumns:
@@ -148,4 +153,13 @@ def another(market: Market, row: int, future: str, seed: int, until: int | None 
         per_bar, fine = detail.per_bar, zip(changes, detail.pairs, strict=True)
         detail = replace(detail, pairs=tuple(change.of(pair, per_bar) for change, pair in fine))
     pairs = tuple(change.of(pair) for change, pair in zip(changes, market.pairs, strict=True))
-    return replace(market, pairs=pairs, detail=detail)
+    marks = tuple(change.of(pair) for change, pair in zip(changes, market.marks, strict=False))
+    now = int(market.times[0]) + (row + 1) * market.timeframe_ns
+    funding = tuple(_other_rates(columns, now, rng) for columns in market.funding)
+    return replace(market, pairs=pairs, detail=detail, marks=marks, funding=funding)
+
+
+def _other_rates(columns: FundingColumns, now: int, rng: np.random.Generator) -> FundingColumns:
+    """Give the events that become known after a time other rates, whatever their own time."""
+    other = rng.integers(-(10**9), 10**9, len(columns.rate))
+    return replace(columns, rate=np.where(columns.known > now, other, columns.rate))

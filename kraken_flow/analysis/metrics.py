@@ -8,7 +8,9 @@ import numpy as np
 
 from kraken_flow.analysis import returns
 from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.analysis.flows import spent
 from kraken_flow.analysis.returns import Value
+from kraken_flow.analysis.tail_report import tail_metrics
 from kraken_flow.analysis.tca import parent_costs, totals
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.times import DAY, YEAR
@@ -94,18 +96,24 @@ def short_sample(run: FinishedRun) -> bool:
 
 
 def costs(run: FinishedRun) -> dict[str, int]:
-    """Return what trading cost, exact, units of 10^-16: fees, slippage, funding."""
+    """Return what trading cost, exact, units of 10^-16: fees, slippage, funding (net), borrowed coins."""
     fills = run.result.fills
     slippage = Wide.of_split(fills["slip_hi"], fills["slip_lo"])
-    return {"fees": run.fees.total(), "slippage": slippage.total(), "funding": 0}
+    flows = spent(run.result)
+    funding = flows["funding_paid"] - flows["funding_received"]
+    return {"fees": run.fees.total(), "slippage": slippage.total(), "funding": funding, "borrow": flows["borrow"]}
 
 
 def balances(run: FinishedRun) -> dict[str, str]:
-    """Return the closing amount of every asset that is held, the account's currency always, as exact decimals."""
+    """Return the closing amount of every asset that is held, the account's currency always, as exact decimals.
+
+    A contract is no asset.
+    """
     held: dict[str, int] = {}
     for instrument, qty in zip(run.instruments, run.result.final_positions.tolist(), strict=True):
-        held[instrument.base] = held.get(instrument.base, 0) + qty
-    quote = run.instruments[0].quote
+        if not instrument.settle:
+            held[instrument.base] = held.get(instrument.base, 0) + qty
+    quote = run.instruments[0].currency
     return {quote: cash_text(run.result.final_cash)} | {a: text(q) for a, q in sorted(held.items()) if q}
 
 
@@ -131,7 +139,8 @@ def measure(run: FinishedRun) -> dict[str, Any]:
     return shown | {
         "trades": len(run.trades),
         "parents": worked.parents,
-        **{name: cash_text(value) for name, value in costs(run).items()},
+        **{name: cash_text(value) for name, value in (costs(run) | spent(run.result)).items()},
+        "liquidations": result.counts.get("liquidations", 0),
         "final_equity": cash_text(run.final_equity),
         "final_cash": cash_text(result.final_cash),
         "final_positions": {
@@ -151,19 +160,27 @@ def measure(run: FinishedRun) -> dict[str, Any]:
 
 NAMES = (
     *("total_return", "cagr", "sharpe", "sortino", "calmar", "max_drawdown", "win_rate", "profit_factor"),
-    *("expectancy", "trades", "exposure", "turnover", "fees", "slippage", "funding", "final_equity", "final_cash"),
+    *("expectancy", "trades", "exposure", "turnover", "fees", "slippage", "funding"),
+    *("funding_paid", "funding_received", "borrow", "liquidations", "final_equity", "final_cash"),
     *("final_positions", "final_balances", "ambiguous_fills", "bars", "elapsed_s", "bars_per_s", "engine"),
     *("parents", "shortfall_bps"),
+    *("value_at_risk", "var_backtest"),
     *("order_log_sha256", "ledger_sha256", "data_sha256", "halted_share", "killed_at", "null_reasons"),
 )
 """The keys of `metrics.json`, in its order."""
 
 
-def complete(measured: dict[str, Any], hashes: Hashes) -> dict[str, Any]:
-    """Add the hashes and put the keys in the order of `metrics.json`."""
-    everything = measured | {
-        "order_log_sha256": hashes.order_log,
-        "ledger_sha256": hashes.ledger,
-        "data_sha256": hashes.data,
-    }
+def complete(run: FinishedRun, measured: dict[str, Any], hashes: Hashes) -> dict[str, Any]:
+    """Add the tail of the returns and the hashes, and put the keys in the order of `metrics.json`."""
+    tails, reasons = tail_metrics(run)
+    everything = (
+        measured
+        | tails
+        | {
+            "null_reasons": measured["null_reasons"] | reasons,
+            "order_log_sha256": hashes.order_log,
+            "ledger_sha256": hashes.ledger,
+            "data_sha256": hashes.data,
+        }
+    )
     return {name: everything[name] for name in NAMES}

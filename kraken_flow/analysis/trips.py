@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kraken_flow.analysis.flows import fill_flow
 from kraken_flow.analysis.wide import Wide, segment_sums
 from kraken_flow.core.result import Columns
 from kraken_flow.core.units import Int64Array
@@ -100,7 +101,7 @@ def fee_values(fills: Columns) -> Wide:
     return Wide(np.where(in_base, base.hi, cash.hi), np.where(in_base, base.lo, cash.lo))
 
 
-def _rows(fills: Columns, lots: Int64Array) -> _Rows:
+def _rows(fills: Columns, lots: Int64Array, inverse: Mask) -> _Rows:
     # Numbers of 16 bits are sorted by counting, which is far faster.
     narrow = fills["pair"].astype(np.uint16) if len(lots) <= 2**16 else fills["pair"]
     order: Index = np.argsort(narrow, kind="stable") if len(lots) > 1 else np.arange(len(narrow))
@@ -119,7 +120,7 @@ def _rows(fills: Columns, lots: Int64Array) -> _Rows:
     reversal = ~flat_before & ~flat & ((after > 0) != (before > 0))
     fees = fee_values(fills).take(order)
     charged = Wide(np.where(in_base, 0, fees.hi), np.where(in_base, 0, fees.lo)) if any_in_base else fees
-    flow = Wide.product(price, -side * qty) - charged
+    flow = fill_flow(price, side * qty, inverse[pair]) - charged
     ends = flat & ~flat_before
     if not reversal.any():
         return _Rows(order, pair, side, qty, price, after, flow, fees, ends)
@@ -143,7 +144,7 @@ def _rows(fills: Columns, lots: Int64Array) -> _Rows:
         part,
         price[copies],
         np.where(closing, 0, after[copies]),
-        Wide.product(price[copies], -side[copies] * part) - charged,
+        fill_flow(price[copies], side[copies] * part, inverse[pair[copies]]) - charged,
         row_fees,
         np.where(closing, True, ends[copies]),
     )
@@ -229,24 +230,26 @@ def _alternating(fills: Columns, lots: Int64Array, mark: Int64Array) -> Trips | 
     )
 
 
-def round_trips(fills: Columns, lots: Int64Array, mark: Int64Array) -> Trips:
+def round_trips(fills: Columns, lots: Int64Array, mark: Int64Array, inverse: Mask | None = None) -> Trips:
     """Join fills to round trips, flat to flat per pair.
 
     A reversal closes one trip and opens the next; partial exits belong to the same trip. A position smaller than one
     lot counts as flat; that remainder is valued at the price of the fill that left it and carried to the next trip.
 
     Parameters: `fills` the engine's columns; `lots` int64 of shape (n_pairs,), units of 10^-8; `mark` int64 of shape
-    (n_pairs,), the price that open trips are valued at.
+    (n_pairs,), the price that open trips are valued at; `inverse` bool of that shape, which pairs are settled in their
+    base.
     """
     none = np.zeros(0, np.int64)
     if len(fills["pair"]) == 0:
         wide = Wide.of(none)
         empty = np.zeros(0, np.intp)
         return Trips(none, none, none, none, none, empty, empty, wide, wide, np.zeros(0, np.bool_))
-    alternating = _alternating(fills, lots, mark)
+    turned = np.zeros(len(lots), np.bool_) if inverse is None else inverse
+    alternating = None if turned.any() else _alternating(fills, lots, mark)
     if alternating is not None:
         return alternating
-    rows = _rows(fills, lots)
+    rows = _rows(fills, lots, turned)
     begins = np.ones(len(rows.pair), np.bool_)
     begins[1:] = rows.ends[:-1] | (rows.pair[1:] != rows.pair[:-1])
     starts = np.flatnonzero(begins)
@@ -261,7 +264,7 @@ def round_trips(fills: Columns, lots: Int64Array, mark: Int64Array) -> Trips:
     pnl = _carry_dust(rows.flow.sums(starts), rows, starts, stops, closed)
     held = np.where(closed, 0, after)
     if held.any():
-        pnl = pnl + Wide.product(held, mark[pair])
+        pnl = pnl + fill_flow(mark[pair], -held, turned[pair])
     trips = Trips(
         pair=pair,
         side=side,

@@ -10,14 +10,14 @@ from kraken_flow.config.nodes import FAILED, LARGEST_INTEGER, build_node
 from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
-from kraken_flow.core.instrument import split_pair
+from kraken_flow.core.instrument import currency_of
 from kraken_flow.core.times import parse_time, parse_timeframe
 from kraken_flow.nearest import hint
 
 ENGINES = ("auto", "rust", "python")
 NODES = ("data", "exchange", "account", "strategy", "portfolio", "risk", "execution")
 """The groups that hold exactly one node."""
-_PAIR = re.compile(r"[A-Z0-9][A-Z0-9.]*/[A-Z0-9.]+")
+_PAIR = re.compile(r"[A-Z0-9][A-Z0-9.]*/[A-Z0-9.]+(:[A-Z0-9.]+)?")
 
 
 @dataclass(frozen=True)
@@ -127,18 +127,18 @@ def _pairs(value: Any, problems: list[str]) -> tuple[str, ...]:
         problems.append(f"pairs: {', '.join(map(str, repeated))} stands there more than once")
     if len(problems) > before:
         return ()
-    quotes = sorted({split_pair(pair)[1] for pair in value})
+    quotes = sorted({currency_of(pair) for pair in value})
     if len(quotes) > 1:
         problems.append(
-            f"pairs: quoted in {' and '.join(quotes)}; an account holds one quote currency for now: "
-            "run the pairs of each quote on their own"
+            f"pairs: traded in {' and '.join(quotes)}; an account holds one currency for now: "
+            "run the pairs of each on their own"
         )
     return tuple(sorted(value))
 
 
 def _spelt(pair: str) -> str:
     if ":" in pair:
-        return " (derivatives, BASE/QUOTE:SETTLE, are not traded yet)"
+        return " (a perpetual is BASE/QUOTE:SETTLE, as in BTC/USDT:USDT)"
     guess = re.sub(r"[-_ ]", "/", pair.upper(), count=1)
     if _PAIR.fullmatch(guess):
         return f"; did you mean {guess}?"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from kraken_flow.core.counterfactual import SignalStatistics
 from kraken_flow.core.feature import Source
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.market import Market
@@ -82,6 +83,14 @@ class Portfolio(Node):
     def features(self) -> Mapping[str, Source]:
         """Return the feature columns read, by name; none unless overridden."""
         return {}
+
+    def pair_features(self, n_pairs: int) -> Mapping[str, Source]:
+        """Return the feature columns read that measure pairs against each other; none unless overridden."""
+        return {}
+
+    def statistics(self) -> SignalStatistics | None:
+        """Return the columns read that follow from the forecasts themselves; none unless overridden."""
+        return None
 
     def targets(self, view: View) -> list[int | None]:
         """Return the signed quantity wanted per pair (10^-8, any grid); None keeps the standing target."""

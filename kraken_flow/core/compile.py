@@ -6,8 +6,9 @@ from kraken_flow.core.account import Protection
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import Instrument
+from kraken_flow.core.margin_limits import check_margin
 from kraken_flow.core.market import Market
-from kraken_flow.core.signal import account_features
+from kraken_flow.core.signal import account_columns
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.strategy import Scripted
 from kraken_flow.core.times import YEAR, parse_timeframe
@@ -27,6 +28,7 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
     cash = parse(repr(graph.account.cash), CASH_DECIMALS, "account.cash")
     if cash > MOST_CASH:
         raise UserError(f"account.cash={graph.account.cash:g}: must be at most {MOST_CASH // CASH_UNIT:,}")
+    check_margin(graph, market, instruments)
     return Spec(
         **(terms | {"latency_ns": terms["latency_ns"] + graph.source.feed_delay_ns}),
         timeframe_ns=timeframe_ns,
@@ -43,12 +45,14 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
         rebalance_bars=portfolio.rebalance_bars(timeframe_ns),
         rearm_bars=risk.rearm_bars(),
         first_row=market.first_row,
-        aux=tuple(account_features(graph)),
+        aux=account_columns(graph),
         tags=tuple(sorted({"", *(request.tag for _, request in requests)})),
         requests=requests,
         scripted=scripted,
         plan=None if scripted else execution.plan(timeframe_ns),
         seed=graph.seed,
+        marked=bool(market.marks),
+        funded=bool(market.funding),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from kraken_flow.core.account import View
+from kraken_flow.core.contract import unit_price
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import REAL
 from kraken_flow.core.orders import Control, LogKind, OrderRequest, OrderType, Reason, Side, State
@@ -144,6 +145,8 @@ class Decider:
     def _wanted(self) -> list[int | None]:
         """Return approved targets on the lot grid."""
         result: list[int | None] = []
+        closes, inverse = self.view.price, self.sim.ledger.inverse
+        self.view.price = [unit_price(i, close) for i, close in zip(inverse, closes, strict=True)]
         for p, raw in enumerate(self.spec.portfolio.targets(self.view)):
             if raw is not None and abs(raw) > INT64_MAX:
                 raise UserError(TOO_LARGE)
@@ -155,6 +158,7 @@ class Decider:
             lot = self.spec.instruments[p].lot
             approved = self.spec.risk.approve(self.view, p, _toward_zero(raw, lot))
             result.append(_toward_zero(approved, lot))
+        self.view.price = closes
         return result
 
     def _rearm(self, p: int, changed: bool) -> bool:

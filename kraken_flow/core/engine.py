@@ -5,10 +5,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from kraken_flow.core import borrow
 from kraken_flow.core.account import View
+from kraken_flow.core.contract import MarginMode
 from kraken_flow.core.costs import FeeSchedule
 from kraken_flow.core.decision import Decider
 from kraken_flow.core.detail import Slot, finer_bars
+from kraken_flow.core.funding import Accrual, by_row
 from kraken_flow.core.ledger import Ledger
 from kraken_flow.core.market import REAL, SYNTHETIC, Market, PairColumns
 from kraken_flow.core.orders import Control
@@ -32,7 +35,14 @@ class Engine:
         self.record = Recorder(spec.tags)
         self.sim = Simulator(
             spec=spec,
-            ledger=Ledger(spec.cash, n),
+            ledger=Ledger(
+                spec.cash,
+                n,
+                [i.inverse for i in spec.instruments],
+                [bool(i.settle) for i in spec.instruments],
+                spec.tracked,
+                spec.leverage if spec.margin.mode is MarginMode.ISOLATED else 0,
+            ),
             record=self.record,
             fees=FeeSchedule(spec),
             live=[[] for _ in range(n)],
@@ -41,8 +51,10 @@ class Engine:
             entry_row=[-1] * n,
             stopped_row=[-1] * n,
             cap_left=[0] * n,
+            loan_due=[0] * n,
         )
         root = math.isqrt(10**18 * YEAR // spec.timeframe_ns)
+        self.accrual = Accrual(spec.funding_interval_ns)
         self.view = View(n, spec.leverage, spec.protection.stop_loss, root)
         self.decider = Decider(spec, self.sim, self.view)
         self.equity: list[float] = []
@@ -74,6 +86,11 @@ class Engine:
             sim.gap[p] = sim.gap[p] + 1 if state == SYNTHETIC else 0
             if detailed is not None and state == REAL and not detailed[p]:
                 self.record.count("detail_fallback_bars")
+        sim.row_marks = bars.mark
+        sim.marks = bars.mark or bars
+        self.accrual.settle(sim, bars.funding, open_time)
+        if spec.borrow.every_ns:
+            borrow.roll_over(sim, open_time)
         if sim.busy():
             for start, stop, part in finer or [(open_time, close_time, bars)]:
                 sim.open_time, sim.close_time = start, stop
@@ -109,7 +126,7 @@ class Engine:
         working = sum(order.alive for orders in sim.live for order in orders)
         equity = self.equity[-1] if self.equity else self.spec.cash / CASH_UNIT
         disarmed = [row >= 0 for row in sim.stopped_row]
-        return Standing(equity, sim.ledger.cash, list(sim.ledger.position), working, disarmed)
+        return Standing(equity, sim.ledger.wallet(), list(sim.ledger.position), working, disarmed)
 
     def result(self) -> Result:
         """Return everything recorded so far as columns."""
@@ -122,8 +139,10 @@ class Engine:
             exposure=self.exposure / self.exposed_rows if self.exposed_rows else math.nan,
             record=lambda: (orders, log),
             account=lambda: (np.array(self.cash), np.array(self.gross)),
-            final_cash=self.sim.ledger.cash,
+            final_cash=self.sim.ledger.wallet(),
             final_positions=np.array(self.sim.ledger.position, dtype=np.int64),
+            flows=self.record.flow_columns() if self.spec.tracked else {},
+            basis=tuple(self.sim.ledger.basis) if any(self.sim.ledger.contracts) else (),
             tags=self.spec.tags,
             counts=dict(self.record.counts),
             parents=parents,
@@ -141,9 +160,16 @@ def run(spec: Spec, market: Market, forecast: Int64Array, aux: Mapping[str, Int6
     if spec.plan and spec.plan.lookback:
         for bars in _rows(market.pairs, 0, spec.first_row):
             engine.decider.parents.remember(bars.volume, bars.state)
+    news = by_row(market.funding, int(market.times[0]), spec.timeframe_ns, market.n_rows, spec.first_row).T.tolist()
     for lo in range(spec.first_row, market.n_rows, _CHUNK):
         hi = min(lo + _CHUNK, market.n_rows)
         rows = _rows(market.pairs, lo, hi)
+        if market.marks:
+            for bars, mark in zip(rows, _rows(market.marks, lo, hi), strict=True):
+                bars.mark = mark
+        for row, pair, time, rate in news:
+            if lo <= row < hi:
+                rows[row - lo].funding.append((pair, time, rate))
         times = market.times[lo:hi].tolist()
         forecasts = forecast[:, lo:hi].T.tolist()
         columns = {name: values[:, lo:hi].T.tolist() for name, values in aux.items()}

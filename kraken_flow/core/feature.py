@@ -14,8 +14,11 @@ from typing import ClassVar, Literal, Protocol, TypeAlias
 from kraken_flow.core.node import Node, Positive
 from kraken_flow.core.units import FloatArray
 
-Column: TypeAlias = Literal["open", "high", "low", "close", "volume"]
-"""A column of the market, float64 in natural units."""
+Column: TypeAlias = Literal["open", "high", "low", "close", "volume", "funding", "mark"]
+"""A column of the market, float64 in natural units: `funding` is the newest rate of a perpetual that was known when the
+bar closed (NaN before the first), `mark` its mark price there (the close where the data has none)."""
+CONTRACT_COLUMNS: tuple[Column, ...] = ("funding", "mark")
+"""Columns that are no part of a bar."""
 
 FORGOTTEN = 1e-4
 """Weight of the unknown past below which a recursive filter counts as warmed up."""
@@ -128,6 +131,9 @@ class WindowFeature(Feature):
 
 class CrossSection(Feature):
     """Base of features that compare pairs with each other; evaluated over all pairs at once, row by row."""
+
+    alone: ClassVar[bool] = False
+    """Whether it has a value on a single pair."""
 
     @abstractmethod
     def across(self, values: FloatArray) -> FloatArray:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from kraken_flow import native as door
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.feature import CrossSection, Feature, Source
+from kraken_flow.core.feature import CONTRACT_COLUMNS, CrossSection, Feature, Source
 from kraken_flow.core.frame import Frame
+from kraken_flow.core.funding import column_of
 from kraken_flow.core.market import ABSENT, REAL, Market, PairColumns
 from kraken_flow.core.units import FloatArray, Int64Array
 
@@ -41,6 +42,7 @@ class FeatureColumns:
         self.market = market
         self.native = native
         self._across: dict[CrossSection, FloatArray] = {}
+        self._contracts: dict[int, dict[str, FloatArray]] = {}
         self.frames = [self._frame(index, pair, native) for index, pair in enumerate(market.pairs)]
         self._rows = [None if pair.all_real else _last_real_row(pair, market.max_gap) for pair in market.pairs]
 
@@ -50,15 +52,24 @@ class FeatureColumns:
         if pair.all_real:
             columns = partial(getattr, pair)
             grid = (market.times, market.timeframe_ns, market.max_gap)
-            return Frame(pair.floats, *grid, native, across, regular=True, units=columns)
+            return Frame(partial(self._floats, index), *grid, native, across, regular=True, units=columns)
         kept: dict[str, FloatArray] = {}
 
         def column(name: str) -> FloatArray:
             if name not in kept:
-                kept[name] = pair.floats(name)[pair.real]
+                kept[name] = self._floats(index, name)[pair.real]
             return kept[name]
 
         return Frame(column, market.times[pair.real], market.timeframe_ns, market.max_gap, native, across)
+
+    def _floats(self, index: int, name: str) -> FloatArray:
+        """Return a column of a pair on the grid."""
+        if name not in CONTRACT_COLUMNS:
+            return self.market.pairs[index].floats(name)
+        known = self._contracts.setdefault(index, {})
+        if name not in known:
+            known[name] = column_of(self.market, index, name)
+        return known[name]
 
     def outputs(self, source: Source, pair: int) -> tuple[FloatArray, ...]:
         """Return a feature's outputs (or a market column) on the grid, each float64 of shape (n_rows,)."""

@@ -8,15 +8,24 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.feature import Column, CrossSection, Derived, Feature, HigherTimeframe, Source, WindowFeature
+from kraken_flow.core.feature import (
+    CONTRACT_COLUMNS,
+    Column,
+    CrossSection,
+    Derived,
+    Feature,
+    HigherTimeframe,
+    Source,
+    WindowFeature,
+)
 from kraken_flow.core.frame import Frame, bin_of, bin_open, check_ratio, reduce_windows
 from kraken_flow.core.units import FloatArray
 
 Bar: TypeAlias = Sequence[float]
-"""Open, high, low, close, volume."""
+"""Open, high, low, close, volume; of a perpetual then the newest funding rate and the mark."""
 Outputs: TypeAlias = tuple[float, ...]
 
-COLUMNS: tuple[Column, ...] = ("open", "high", "low", "close", "volume")
+COLUMNS: tuple[Column, ...] = ("open", "high", "low", "close", "volume", *CONTRACT_COLUMNS)
 NAN = float("nan")
 
 
@@ -130,6 +139,7 @@ class HigherRunner:
             self.bar[2] = min(self.bar[2], bar[2])
             self.bar[3] = bar[3]
             self.bar[4] += bar[4]
+            self.bar[5:] = bar[5:]
         complete = bin_of(time + self.timeframe_ns, length) - 1
         if complete >= index:
             self._complete()
@@ -211,6 +221,8 @@ class PairStream:
                     runner.reset()
         self.time, self.bar = time, bar
         self.values[: len(bar)] = [(value,) for value in bar]
+        if len(bar) < len(COLUMNS):
+            self.values[len(bar) : len(COLUMNS)] = [(NAN,), (bar[3],)]
 
     def catch_up(self, frame: Frame) -> None:
         """Take all bars of a frame at once, before any other: the state is that after as many calls of `run`."""

@@ -12,7 +12,15 @@ from typing import TypeVar
 import numpy as np
 
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.feature import CrossSection, Derived, Feature, HigherTimeframe, Source, WindowFeature
+from kraken_flow.core.feature import (
+    CONTRACT_COLUMNS,
+    CrossSection,
+    Derived,
+    Feature,
+    HigherTimeframe,
+    Source,
+    WindowFeature,
+)
 from kraken_flow.core.times import DAY
 from kraken_flow.core.units import FloatArray, Int64Array
 
@@ -110,6 +118,7 @@ class Frame:
         """Write the single output of a feature at some bars, float64 of shape (len(rows),), without keeping it."""
         name, columns = feature.kernel, [source for source in feature.inputs() if not isinstance(source, Feature)]
         known = feature in self._known or feature.fused() is not None or len(columns) < len(feature.inputs())
+        known = known or not in_bar(columns)
         if self.native is None or name is None or self.units is None or known or not feature.reads_units:
             whole = np.empty(len(self.times))
             self.fill(feature, whole)
@@ -121,7 +130,7 @@ class Frame:
     def _run_kernel(self, native: ModuleType, kernel: str, feature: Feature, table: FloatArray) -> None:
         name, parameters, sources = feature.fused() or (kernel, feature.parameters(), feature.inputs())
         columns = [source for source in sources if not isinstance(source, Feature)]
-        clean = len(columns) == len(sources)
+        clean = len(columns) == len(sources) and in_bar(columns)
         if self.units is not None and clean and feature.reads_units:
             units = [np.ascontiguousarray(self.units(column)) for column in columns]
             native.run_feature_units(name, parameters, units, table)
@@ -158,9 +167,15 @@ class Frame:
         columns["high"] = np.maximum.reduceat(self.column("high"), starts) if len(starts) else np.zeros(0)
         columns["low"] = np.minimum.reduceat(self.column("low"), starts) if len(starts) else np.zeros(0)
         columns["volume"] = _sums_in_order(self.column("volume"), starts, ends)
+        columns |= {name: self.column(name)[ends - 1] for name in CONTRACT_COLUMNS}
         ids = bins[starts]
         opens = ids * length + bin_open(0, length)
         return Frame(columns.__getitem__, opens, length, self.max_gap, self.native), ids
+
+
+def in_bar(columns: "Sequence[Source]") -> bool:
+    """Return whether all columns are those of a bar, in units of 10^-8 and never NaN."""
+    return not any(column in CONTRACT_COLUMNS for column in columns)
 
 
 def _sums_in_order(values: FloatArray, starts: Int64Array, ends: Int64Array) -> FloatArray:

@@ -7,6 +7,7 @@ notional and the dearer fee.
 
 from typing import TYPE_CHECKING
 
+from kraken_flow.core import margin
 from kraken_flow.core.costs import fee_of
 from kraken_flow.core.orders import OrderType, State
 from kraken_flow.core.units import UNIT
@@ -32,7 +33,7 @@ def reserved(sim: "Simulator", skip: "Order") -> tuple[int, int]:
                 continue
             growing = order.remaining - max(0, -order.side * position)
             if growing > 0:
-                cost = growing * (order.limit or order.stop)
+                cost = sim.ledger.notional(p, growing, order.limit or order.stop)
                 notional += cost
                 fees += fee_of(cost, rate)
     return notional, fees
@@ -46,6 +47,8 @@ def affordable(sim: "Simulator", order: "Order", price: int, want: int, rate: in
     p = order.pair
     lot = sim.spec.instruments[p].lot
     ledger = sim.ledger
+    if ledger.contracts[order.pair]:
+        return margin.affordable(sim, order, price, want, rate, held, reserved(sim, order))
     notional, fees = reserved(sim, order)
     equity = ledger.cash - fees
     gross = notional

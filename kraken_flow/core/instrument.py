@@ -9,7 +9,7 @@ Origin: TypeAlias = Literal["table", "venue", "data", "override"]
 
 @dataclass(frozen=True)
 class Instrument:
-    """A spot pair. All integers: prices and quantities in 10^-8, cost in cash units of 10^-16.
+    """A spot pair or a perpetual contract. All integers: prices and quantities in 10^-8, cost in cash units of 10^-16.
 
     Tick and lot bind our orders, not market data: a quarter of Kraken's own historical prices lie off today's tick.
     """
@@ -22,9 +22,31 @@ class Instrument:
     qty_min: int = 0
     cost_min: int = 0
     origin: Origin = "table"
+    settle: str = ""
+    """Currency that a perpetual is settled in; empty for spot."""
+
+    @property
+    def inverse(self) -> bool:
+        """Whether it is a perpetual settled in its base: then quantities are numbers of quote units."""
+        return self.settle == self.base
+
+    @property
+    def currency(self) -> str:
+        """The account's currency that it is traded in."""
+        return self.settle or self.quote
 
 
 def split_pair(pair: str) -> tuple[str, str]:
-    """Return base and quote of `BASE/QUOTE`."""
-    base, _, quote = pair.partition("/")
+    """Return base and quote of `BASE/QUOTE` or `BASE/QUOTE:SETTLE`."""
+    base, _, quote = pair.partition(":")[0].partition("/")
     return base, quote
+
+
+def settled_in(pair: str) -> str:
+    """Return the settlement currency of a perpetual's pair, nothing for a spot pair."""
+    return pair.partition(":")[2]
+
+
+def currency_of(pair: str) -> str:
+    """Return the account's currency that a pair is traded in: what it settles in, else its quote."""
+    return settled_in(pair) or split_pair(pair)[1]

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from kraken_flow.core.funding import FundingColumns
 from kraken_flow.core.units import FloatArray, Int64Array, to_floats
 
 ABSENT, REAL, SYNTHETIC = 0, 1, 2
@@ -102,6 +103,11 @@ class Market:
     """Per pair: rows, missing, longest_gap, duplicates, dropped, zero_volume, outliers."""
     terms: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """What the venue that a live tape comes from says of each pair: tick, lot, qty_min, cost_min, units of 10^-8."""
+
+    marks: tuple[PairColumns, ...] = ()
+    """Mark prices on the same grid, in the pairs' order; empty where last prices have to do."""
+    funding: tuple[FundingColumns, ...] = ()
+    """Funding events, in the pairs' order; empty without."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -83,6 +83,7 @@ class Reason(Word):
     TIME_STOP = 8
     FLATTEN = 9
     MANUAL = 10
+    LIQUIDATION = 19
     TARGET_CHANGED = 20
     OCO = 21
     POSITION_CLOSED = 22

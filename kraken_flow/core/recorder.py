@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kraken_flow.core.contract import FlowKind
 from kraken_flow.core.orders import Liquidity, LogKind, OrderRequest, Reason
 from kraken_flow.core.result import Columns, split128
 from kraken_flow.core.working import Order
@@ -28,6 +29,7 @@ _FILL_FIELDS = (
     "order",
     "ambiguous",
 )
+_FLOW_FIELDS = ("row", "kind", "pair", "time", "qty", "price", "rate", "amount_hi", "amount_lo")
 _LOG_FIELDS = ("kind", "order", "time", "qty", "reason")
 _ORDER_FIELDS = (
     "pair",
@@ -59,6 +61,7 @@ class Recorder:
         self.orders: list[Order] = []
         self.fills: list[tuple[int, ...]] = []
         self.lines: list[tuple[int, ...]] = []
+        self.flows: list[tuple[int, ...]] = []
         self._told = (0, 0, 0)
         self.counts: dict[str, int] = {}
 
@@ -101,6 +104,12 @@ class Recorder:
             )
         )
 
+    def flow(
+        self, row: int, kind: FlowKind, pair: int, time: int, qty: int, price: int, rate: int, amount: int
+    ) -> None:
+        """Write that cash moved without a fill: `rate` 10^-12, `amount` 10^-16, negative where it was paid."""
+        self.flows.append((row, kind, pair, time, qty, price, rate, *split128(amount)))
+
     def count(self, name: str, by: int = 1) -> None:
         """Count something worth telling the user."""
         self.counts[name] = self.counts.get(name, 0) + by
@@ -108,6 +117,10 @@ class Recorder:
     def columns(self) -> tuple[Columns, Columns, Columns]:
         """Return (orders, fills, log) as int64 columns."""
         return self._columns_from(0, 0, 0)
+
+    def flow_columns(self) -> Columns:
+        """Return the flows as int64 columns."""
+        return _columns(_FLOW_FIELDS, self.flows)
 
     def news(self) -> tuple[Columns, Columns, Columns] | None:
         """Return what `columns` has that it had not at the last call of this; None where there is nothing."""

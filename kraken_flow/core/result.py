@@ -68,6 +68,13 @@ class Result:
     counts: dict[str, int] = field(default_factory=dict)
     parents: Columns = field(default_factory=dict)
     children: Columns = field(default_factory=dict)
+    flows: Columns = field(default_factory=dict)
+    """int64 columns of cash that moved without a fill: row, kind (`FlowKind`), pair, time (ns), qty (the signed
+    position), price (its mark, 0 where none counts), rate (10^-12), amount_hi and amount_lo (`split128` of the cash
+    received, negative where paid); empty without perpetuals and borrowed coins."""
+    basis: tuple[int, ...] = ()
+    """What each pair's open perpetual was entered at, units of 10^-16: `final_cash` holds it, and its value replaces
+    it in equity. Empty for spot."""
 
     @cached_property
     def _cash_and_gross(self) -> tuple[FloatArray, FloatArray]:

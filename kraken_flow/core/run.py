@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kraken_flow.core import engine as reference
 from kraken_flow.core import twin
 from kraken_flow.core.compile import compile_graph
+from kraken_flow.core.contract import MarginMode
 from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import Instrument
@@ -73,6 +74,12 @@ def notes_of(spec: Spec, result: Result, graph: Graph) -> tuple[str, ...]:
             f"instruments from the venue's own list of markets: {', '.join(from_venue)}; "
             f"the table of {graph.exchange.name} lacks them"
         )
+    if any(i.settle for i in instruments) and not spec.funded:
+        notes.append("no funding events: holding perpetuals cost and earned nothing; name a file by data.funding")
+    if spec.margin.mode in (MarginMode.CROSS, MarginMode.ISOLATED) and not spec.marked:
+        notes.append("no mark prices: margin was judged at last prices; name a file by data.mark")
+    if liquidated := result.counts.get("liquidations", 0):
+        notes.append(f"liquidated: {liquidated} positions; margin did not carry them")
     if any(i.origin == "override" for i in instruments):
         notes.append("tick or lot set by exchange.tick, exchange.lot for all pairs")
     return tuple(notes)

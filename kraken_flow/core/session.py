@@ -15,8 +15,10 @@ from kraken_flow.core import engine as reference
 from kraken_flow.core import twin
 from kraken_flow.core.account import Protection
 from kraken_flow.core.compile import compile_graph
+from kraken_flow.core.contract import RATE_UNIT
 from kraken_flow.core.detail import finer_bars
 from kraken_flow.core.feature_grid import pick_native
+from kraken_flow.core.funding import Due
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
 from kraken_flow.core.orders import Control
@@ -26,7 +28,7 @@ from kraken_flow.core.run import Outcome, notes_of
 from kraken_flow.core.signal import compute
 from kraken_flow.core.signal_stream import SignalStream
 from kraken_flow.core.simulator import Bars
-from kraken_flow.core.tape import Grid, Instant, Tape, market_of
+from kraken_flow.core.tape import Bar, Events, Grid, Instant, Tape, market_of
 from kraken_flow.core.units import UNIT, Int64Array, fix_column
 
 Row = tuple[list[int], ...]
@@ -46,7 +48,15 @@ class Account(Protocol):
     """The account half, one instant at a time."""
 
     def step(
-        self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
+        self,
+        row: int,
+        time: int,
+        bars: Row,
+        fine: list[Row],
+        forecast: Int64Array,
+        aux: Mapping[str, Int64Array],
+        marks: Row | None = None,
+        funding: Sequence[Due] = (),
     ) -> News | None:
         """Take an instant; return what it brought, None where that is nothing."""
 
@@ -94,7 +104,10 @@ class Session:
             if native is None
             else RustAccount(twin.Stepper(native, self.spec, tape.detail_ns))
         )
-        self._coarse, self._fine = Grid(len(tape.pairs)), Grid(len(tape.pairs))
+        self._coarse, self._fine, self._marks = (Grid(len(tape.pairs)) for _ in range(3))
+        self._events: list[tuple[Events, ...]] = []
+        self._early: list[Due] = []
+        self._rates = [float("nan")] * len(tape.pairs)
         self.paused = False
         """Whether a user has paused it."""
 
@@ -122,12 +135,40 @@ class Session:
         row = self.rows
         bars, fine = self._lay(instant)
         floats = [None if bar is None else tuple(value / UNIT for value in bar) for bar in instant.bars]
+        marks = self._lay_marks(instant, bars) if self.tape.marked else None
+        funding = self._events_due(row, instant)
+        if self.tape.marked or self.tape.funded:
+            floats = self._with_contracts(floats, (marks or bars)[3])
         forecast = self.signals.update(instant.time, floats)
         if row < self.tape.first_row:
             self.account.warm(bars)
             return None
         aux = {name: fix_column(values) for name, values in self.signals.aux.items()}
-        return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux)
+        return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux, marks, funding)
+
+    def _events_due(self, row: int, instant: Instant) -> list[Due]:
+        """Return the funding events that a row hands to the account; those of the warm-up wait for the first one."""
+        self._events.append(instant.funding)
+        known = list(self._early)
+        for p, events in enumerate(instant.funding):
+            known += [(p, due, rate) for due, _, rate in events if due >= self.tape.start]
+            if events:
+                self._rates[p] = events[-1][2] / RATE_UNIT
+        self._early = sorted(known) if row < self.tape.first_row else []
+        return [] if row < self.tape.first_row else sorted(known)
+
+    def _with_contracts(self, bars: list[tuple[float, ...] | None], marks: list[int]) -> list[tuple[float, ...] | None]:
+        """Add to each bar the newest funding rate that is known at its close, and the mark there."""
+        rows = zip(bars, self._rates, marks, strict=True)
+        return [None if bar is None else (*bar, rate, mark / UNIT) for bar, rate, mark in rows]
+
+    def _lay_marks(self, instant: Instant, bars: Row) -> Row:
+        """Lay the bars of the marks; where a pair has none, its own prices stand for them."""
+        laid: list[Bar | None] = []
+        for p, mark in enumerate(instant.marks or (None,) * len(instant.bars)):
+            own = (bars[0][p], bars[1][p], bars[2][p], bars[3][p], 0)
+            laid.append(mark if mark is not None else own if own[0] else None)
+        return self._marks.lay(tuple(laid))
 
     def catch_up(self, instants: Sequence[Instant]) -> Iterator[News | None]:
         """Take the tape's first instants, the signal half of all of them at once; yield what each brought.
@@ -141,18 +182,22 @@ class Session:
         streamed = Grid(n_pairs)
         rows = [streamed.lay(instant.bars) for instant in instants]
         as_streamed = not any(instant.missed for instant in instants)
-        market = market_of(replace(self.tape, detail_ns=0), streamed, Grid(n_pairs))
+        marks = [self._lay_marks(*one) for one in zip(instants, rows, strict=True)] if self.tape.marked else []
+        events = [instant.funding for instant in instants]
+        market = market_of(replace(self.tape, detail_ns=0), streamed, Grid(n_pairs), self._marks, events)
         signals = compute(self.graph, market, self.engine)
         forecast, aux = signals.forecast_fix, signals.aux_fix
         self.signals.catch_up(market)
         for row, instant in enumerate(instants):
             bars, fine = self._lay(instant, rows[row] if as_streamed else None)
+            funding = self._events_due(row, instant)
             if row < self.tape.first_row:
                 self.account.warm(bars)
                 yield None
             else:
                 columns = {name: values[:, row] for name, values in aux.items()}
-                yield self.account.step(row, instant.time, bars, fine, forecast[:, row], columns)
+                mark = marks[row] if marks else None
+                yield self.account.step(row, instant.time, bars, fine, forecast[:, row], columns, mark, funding)
 
     def _lay(self, instant: Instant, laid: Row | None = None) -> tuple[Row, list[Row]]:
         """Lay an instant on the grid that the account sees, where it is not `laid` yet."""
@@ -185,7 +230,7 @@ class Session:
 
     def market(self) -> Market:
         """Return the tape so far as a market."""
-        return market_of(self.tape, self._coarse, self._fine)
+        return market_of(self.tape, self._coarse, self._fine, self._marks, self._events)
 
     def outcome(self) -> Outcome:
         """Return everything so far, as a run over whole columns does."""
@@ -200,10 +245,19 @@ class ReferenceAccount:
         self._engine, self._detail_ns = engine, detail_ns
 
     def step(
-        self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
+        self,
+        row: int,
+        time: int,
+        bars: Row,
+        fine: list[Row],
+        forecast: Int64Array,
+        aux: Mapping[str, Int64Array],
+        marks: Row | None = None,
+        funding: Sequence[Due] = (),
     ) -> News | None:
         """Take an instant."""
-        coarse, finer, detailed = Bars(*bars), None, None
+        mark = None if marks is None else Bars(*marks)
+        coarse, finer, detailed = Bars(*bars, mark=mark, funding=list(funding)), None, None
         if self._detail_ns:
             finer, detailed = finer_bars(coarse, [Bars(*slot) for slot in fine], time, self._detail_ns)
         columns = {name: values.tolist() for name, values in aux.items()}
@@ -239,12 +293,23 @@ class RustAccount:
         self._stepper = stepper
 
     def step(
-        self, row: int, time: int, bars: Row, fine: list[Row], forecast: Int64Array, aux: Mapping[str, Int64Array]
+        self,
+        row: int,
+        time: int,
+        bars: Row,
+        fine: list[Row],
+        forecast: Int64Array,
+        aux: Mapping[str, Int64Array],
+        marks: Row | None = None,
+        funding: Sequence[Due] = (),
     ) -> News | None:
         """Take an instant."""
         values: NDArray[np.int64] = np.array([*bars, forecast, *aux.values()], np.int64)
         finer = np.ascontiguousarray(np.array(fine, np.int64).transpose(1, 2, 0)) if fine else None
-        return News(*self._stepper.drain()) if any(self._stepper.step(row, time, values, finer)) else None
+        mark = None if marks is None else np.array(marks, np.int64)
+        events = np.array([(row, *event) for event in funding], np.int64).reshape(len(funding), 4).T.copy()
+        waiting = self._stepper.step(row, time, values, finer, mark, events if len(funding) else None)
+        return News(*self._stepper.drain()) if any(waiting) else None
 
     def warm(self, bars: Row) -> None:
         """Take a row of the warm-up."""

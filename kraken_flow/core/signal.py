@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from kraken_flow.core.ask import as_rows, ask
+from kraken_flow.core.counterfactual import signal_columns
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import Feature, Source
 from kraken_flow.core.feature_grid import BoolArray, FeatureColumns, pick_native
@@ -88,19 +89,31 @@ def compute(graph: "Graph", market: Market, engine: str = "auto", scheduled: ran
     wrong shape.
     """
     features = FeatureColumns(market, pick_native(engine))
+    statistics = graph.portfolio.statistics()
+    confidence = None if statistics is None else np.ones((len(market.pairs), market.n_rows))
     if isinstance(graph.strategy, Scripted):
         forecast = np.zeros((len(market.pairs), market.n_rows))
     elif says_the_same(graph, market):
         row = np.empty(market.n_rows)
-        held_forecast(graph.strategy, features, 0, graph.features, row)
+        sure = held_forecast(graph.strategy, features, 0, graph.features, row)
         forecast = np.broadcast_to(row, (len(market.pairs), market.n_rows))
+        if confidence is not None and sure is not None:
+            confidence[:] = sure
     else:
         forecast = np.empty((len(market.pairs), market.n_rows))
-        features.each_pair(lambda pair: held_forecast(graph.strategy, features, pair, graph.features, forecast[pair]))
+
+        def said(pair: int) -> None:
+            sure = held_forecast(graph.strategy, features, pair, graph.features, forecast[pair])
+            if confidence is not None and sure is not None:
+                confidence[pair] = sure
+
+        features.each_pair(said)
     rows: dict[str, range] = {}
     if scheduled is not None and features.native is not None and _stands(forecast[:, market.first_row :]):
         rows = dict.fromkeys(portfolio_alone(graph), scheduled)
     aux = {name: features.table(name, source, rows.get(name)) for name, source in account_features(graph).items()}
+    if statistics is not None and confidence is not None:
+        aux |= signal_columns(statistics, graph, market, forecast, confidence)
     return Signals(market, forecast, aux, features, rows)
 
 
@@ -117,10 +130,16 @@ def says_the_same(graph: "Graph", market: Market) -> bool:
 
 def account_features(graph: "Graph") -> dict[str, Source]:
     """Return the features that the nodes of the account half declare, by name."""
-    found: dict[str, Source] = {}
+    found: dict[str, Source] = dict(graph.portfolio.pair_features(len(graph.pairs)))
     for declaring in (graph.portfolio, graph.exchange, graph.risk, graph.execution):
         found.update(getattr(declaring, "features", dict)())
     return found
+
+
+def account_columns(graph: "Graph") -> tuple[str, ...]:
+    """Return the names of all columns that the account half reads, in the order in which engines receive them."""
+    statistics = graph.portfolio.statistics()
+    return (*account_features(graph), *(() if statistics is None else statistics.names))
 
 
 def portfolio_alone(graph: "Graph") -> set[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kraken_flow.core.ask import as_rows, ask
+from kraken_flow.core.counterfactual import SignalStatistics, fresh_state, taken
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import CrossSection, Feature, Source
 from kraken_flow.core.feature_grid import FeatureColumns, pick_native
@@ -64,6 +65,10 @@ class SignalStream:
         sources = [*sources_of(graph.strategy), *graph.features.values(), *declared.values()]
         self.streams = [PairStream(sources, timeframe_ns, max_gap, native) for _ in self.pairs]
         self._aux = {name: self.place(source) for name, source in declared.items()}
+        self._statistics = graph.portfolio.statistics()
+        if self._statistics is not None:
+            self._state = fresh_state(self._statistics, graph, len(self.pairs), timeframe_ns)
+            self._said = np.full((len(self._statistics.names), len(self.pairs)), np.nan)
         self.held = None if isinstance(graph.strategy, Scripted) else Held(graph.strategy, self)
         self.time = 0
 
@@ -85,10 +90,17 @@ class SignalStream:
             else:
                 for stream in running:
                     stream.run(step)
-        if self.held is None or time < self.start:
+        if time < self.start:
             return np.zeros(len(self.pairs))
-        self.held.update(live)
-        return self.held.value.copy()
+        if self.held is not None:
+            self.held.update(live)
+        forecast = np.zeros(len(self.pairs)) if self.held is None else self.held.value.copy()
+        if self._statistics is not None:
+            sure = None if self.held is None else self.held.confidence
+            opens = np.array([0.0 if bar is None else bar[0] for bar in bars])
+            certain = np.ones(len(self.pairs)) if sure is None else sure.copy()
+            self._said = self._state.update(forecast, certain, opens, np.array(live))
+        return forecast
 
     def catch_up(self, market: Market) -> None:
         """Take all rows of a market at once, before any other: the state is that after as many calls of `update`.
@@ -103,6 +115,20 @@ class SignalStream:
         self.time = int(market.times[-1])
         if self.held is not None and self.time >= self.start:
             self.held.catch_up(columns)
+        if self._statistics is not None and self.time >= self.start:
+            self._take_statistics(self._statistics, columns)
+
+    def _take_statistics(self, statistics: SignalStatistics, columns: FeatureColumns) -> None:
+        """Take the state of the statistics through the rows that are caught up with."""
+        market = columns.market
+        forecast, confidence = np.zeros((len(self.pairs), market.n_rows)), np.ones((len(self.pairs), market.n_rows))
+        if self.held is not None:
+            for pair in range(len(self.pairs)):
+                sure = held_forecast(self.held.strategy, columns, pair, self.extra, forecast[pair])
+                if sure is not None:
+                    confidence[pair] = sure
+        first = int(np.searchsorted(market.times, self.start))
+        self._said = taken(self._state, statistics, market, forecast, confidence, first)[:, :, -1]
 
     def _across(self, feature: CrossSection, live: Sequence[bool]) -> None:
         (source,) = feature.inputs()
@@ -128,7 +154,10 @@ class SignalStream:
     @property
     def aux(self) -> Mapping[str, FloatArray]:
         """What account nodes declared, by name, at the newest row: float64 of shape (n_pairs,)."""
-        return {name: self.read(*place)[0] for name, place in self._aux.items()}
+        found = {name: self.read(*place)[0] for name, place in self._aux.items()}
+        if self._statistics is not None:
+            found |= dict(zip(self._statistics.names, self._said, strict=True))
+        return found
 
 
 class Held:

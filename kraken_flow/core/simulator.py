@@ -6,7 +6,9 @@ Inside the open phase reducing orders go first, then pair name, then order numbe
 
 from dataclasses import dataclass, field
 
+from kraken_flow.core import borrow, margin
 from kraken_flow.core.costs import FeeSchedule, fee_of, slipped
+from kraken_flow.core.funding import Due
 from kraken_flow.core.funds import affordable
 from kraken_flow.core.ledger import Ledger
 from kraken_flow.core.market import REAL
@@ -30,6 +32,10 @@ class Bars:
     close: list[int]
     volume: list[int]
     state: list[int]
+    mark: "Bars | None" = field(default=None, kw_only=True)
+    """The marks that margin is judged at, where they are not these prices."""
+    funding: list[Due] = field(default_factory=list, kw_only=True)
+    """Funding events that become known in this bar."""
 
 
 @dataclass
@@ -62,27 +68,43 @@ class Simulator:
     open_phase: bool = True
     ambiguous: bool = False
     cap_left: list[int] = field(default_factory=list)
+    row_marks: Bars | None = None
+    """The marks of the decision bar, where the data has them."""
+    loan_due: list[int] = field(default_factory=list)
+    """When borrowed coins of a pair are next charged for, ns UTC; 0 where none are borrowed."""
     bars: Bars = field(default_factory=lambda: Bars([], [], [], [], [], []))
+    marks: Bars = field(default_factory=lambda: Bars([], [], [], [], [], []))
+    """Where positions are marked: the mark's bars, else those being played."""
 
     def busy(self) -> bool:
-        """Return whether any order is working."""
-        return any(self.live)
+        """Return whether any order is working, or a position that a venue may liquidate is held."""
+        return any(self.live) or bool(self.spec.margin.mode and any(self.ledger.position))
 
     def play(self, bars: Bars, detailed: list[bool] | None) -> None:
         """Run the phases of one (finer) bar over all pairs; `detailed` tells which pairs have finer bars here."""
         self.bars = bars
+        at_risk = bool(self.spec.margin.mode)
+        if self.row_marks is None:
+            self.marks = bars
         for p, orders in enumerate(self.live):
             if orders:
                 self.cap_left[p] = self._capacity(p)
         self.open_phase = True
         self.time = self.open_time
         self._open(detailed)
+        if at_risk:
+            margin.at_mark(self, self.marks.open)
         self.open_phase = False
         self.time = self.close_time
         for p in range(len(self.live)):
+            threat = margin.threaten(self, p) if at_risk else None
             if self.live[p] and self.tradable(p):
                 self._inside(p)
+            if at_risk:
+                margin.settle(self, p, threat)
         self._trail()
+        if at_risk and self.close_time == self.row_open + self.spec.timeframe_ns:
+            margin.at_mark(self, self.marks.close)
         self._clean()
 
     def tradable(self, p: int) -> bool:
@@ -238,6 +260,9 @@ class Simulator:
 
     def take(self, order: Order, price: int, slip: bool) -> None:
         """Fill as taker at `price`, moved by slippage and latency where `slip`."""
+        if order.reason is Reason.LIQUIDATION:
+            margin.close_out(self, order)
+            return
         paid = self._price(order, price, slip=True) if slip else price
         self._fill(order, price, paid, Liquidity.TAKER)
 
@@ -304,15 +329,18 @@ class Simulator:
     def _book(self, order: Order, qty: int, printed: int, price: int, liquidity: Liquidity, rate: int) -> None:
         p = order.pair
         before = self.ledger.position[p]
-        notional = qty * price
+        notional = self.ledger.notional(p, qty, price)
         in_base = self.spec.fee_in_base and order.side > 0
         fee_base = fee_of(qty, rate) if in_base else 0
         fee = 0 if in_base else fee_of(notional, rate)
         self.ledger.book(p, order.side, qty, price, fee, fee_base)
+        if self.spec.borrow.every_ns:
+            borrow.opened(self, p, before, price)
         self.fees.add(self.time, notional)
         self.cap_left[p] -= qty
         order.filled += qty
-        self.record.fill(self, order, qty, price, fee, fee_base, abs(price - printed) * qty, liquidity)
+        slip = abs(notional - self.ledger.notional(p, qty, printed))
+        self.record.fill(self, order, qty, price, fee, fee_base, slip, liquidity)
         if order.remaining == 0 and order.allowed == order.qty:
             order.move(State.FILLED)
         market = self.bars.open[p] if self.open_phase else printed

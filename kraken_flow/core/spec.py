@@ -17,6 +17,7 @@ class Spec(Terms):
     -1 when off, `rebalance_bars` and `rearm_bars` 0, where `rearm_bars` 0 means "armed again when the forecast
     changes". `aux` names the float columns (fix integers) that the nodes read, in the order in which engines receive
     them. `plan` is how changes of position are worked, None as single orders; `seed` is what its draws follow from.
+    `marked` and `funded` say whether the data has marks and funding events.
     """
 
     timeframe_ns: int
@@ -39,3 +40,11 @@ class Spec(Terms):
     scripted: bool = False
     plan: Plan | None = None
     seed: int = 0
+    marked: bool = False
+    funded: bool = False
+
+    @property
+    def tracked(self) -> bool:
+        """Whether the ledger keeps entry values: for perpetuals, margin and borrowed coins."""
+        derived = self.margin.mode or self.borrow.every_ns or any(i.settle for i in self.instruments)
+        return bool(derived)

@@ -6,10 +6,14 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from kraken_flow.core.funding import FundingColumns
 from kraken_flow.core.market import ABSENT, FIELDS, REAL, SYNTHETIC, Detail, Market, PairColumns
 
 Bar: TypeAlias = tuple[int, int, int, int, int]
 """Open, high, low, close, volume in units of 10^-8."""
+Event: TypeAlias = tuple[int, int, int]
+"""Time and time of knowledge (ns UTC) and rate (10^-12) of a funding event."""
+Events: TypeAlias = tuple[Event, ...]
 Bars: TypeAlias = tuple[Bar | None, ...]
 """One bar per pair in name order; None where the pair has none."""
 
@@ -26,6 +30,10 @@ class Instant(NamedTuple):
     bars: Bars
     finer: tuple[Bars, ...] = ()
     missed: bool = False
+    marks: Bars = ()
+    """The bars of the marks, volume 0, where the tape has them."""
+    funding: tuple[Events, ...] = ()
+    """Per pair, the funding events that become known in it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,10 @@ class Tape:
     notes: tuple[str, ...] = ()
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     terms: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    marked: bool = False
+    """Whether it brings mark prices."""
+    funded: bool = False
+    """Whether it brings funding events."""
 
     @property
     def start(self) -> int:
@@ -93,6 +105,8 @@ def tape_of(market: Market) -> Tape:
         notes=market.notes,
         counts=market.counts,
         terms=market.terms,
+        marked=bool(market.marks),
+        funded=bool(market.funding),
     )
 
 
@@ -102,8 +116,12 @@ def instants(market: Market, row: int = 0) -> Iterator[Instant]:
     detail = market.detail
     per_bar = 0 if detail is None else detail.per_bar
     fine = iter(()) if detail is None else _bars(detail.pairs, row * per_bar, market.n_rows * per_bar)
-    for time in market.times[row:].tolist():
-        yield Instant(time, next(bars), tuple(next(fine) for _ in range(per_bar)))
+    marks = _bars(market.marks, row, market.n_rows) if market.marks else iter(())
+    for at, time in enumerate(market.times[row:].tolist(), row):
+        finer = tuple(next(fine) for _ in range(per_bar))
+        after = time if at else time - 1
+        events = tuple(columns.events(after, time + market.timeframe_ns) for columns in market.funding)
+        yield Instant(time, next(bars), finer, False, next(marks, ()), events if any(events) else ())
 
 
 _CHUNK = 4096
@@ -155,7 +173,9 @@ class Grid:
         return tuple(laid)
 
 
-def market_of(tape: Tape, coarse: Grid, fine: Grid) -> Market:
+def market_of(
+    tape: Tape, coarse: Grid, fine: Grid, marks: Grid | None = None, events: Sequence[tuple[Events, ...]] = ()
+) -> Market:
     """Return the market of a tape's rows so far."""
     return Market(
         timeframe_ns=tape.timeframe_ns,
@@ -170,4 +190,16 @@ def market_of(tape: Tape, coarse: Grid, fine: Grid) -> Market:
         notes=tape.notes,
         counts=tape.counts,
         terms=tape.terms,
+        marks=marks.columns(tape.pairs) if tape.marked and marks is not None else (),
+        funding=_funding(tape, events) if tape.funded else (),
     )
+
+
+def _funding(tape: Tape, instants: Sequence[tuple[Events, ...]]) -> tuple[FundingColumns, ...]:
+    """Return the funding events of the instants so far as columns."""
+    found = []
+    for p, pair in enumerate(tape.pairs):
+        rows = [event for events in instants if events for event in events[p]]
+        time, known, rate = np.array(rows, np.int64).reshape(len(rows), 3).T.copy()
+        found.append(FundingColumns(pair, time, known, rate))
+    return tuple(found)

@@ -1,7 +1,8 @@
 """An exchange's terms in integers: fees, slippage, latency, and which prices fill."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kraken_flow.core.contract import BorrowTerms, MarginTerms
 from kraken_flow.core.orders import FillPath, Word
 
 
@@ -30,6 +31,7 @@ class Terms:
 
     `slippage_size` is a rate for BPS, price units for HALF_SPREAD, and the factor (10^-8) of the impact models.
     `participation` and `price_band` are -1 when off. `fee_in_base` takes the fee of buys from the base received.
+    `funding_interval_ns` is how long the rate of a funding event accrues, 0 where it is due at once.
     """
 
     tiers: tuple[Tier, ...] = (Tier(0, 0, 0),)
@@ -42,3 +44,6 @@ class Terms:
     path: FillPath = FillPath.PESSIMISTIC
     participation: int = -1
     price_band: int = -1
+    margin: MarginTerms = field(default_factory=MarginTerms)
+    borrow: BorrowTerms = field(default_factory=BorrowTerms)
+    funding_interval_ns: int = 0

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kraken_flow.core.account import Execution, Portfolio, Protection, Risk, View
+from kraken_flow.core.contract import MarginMode, unit_price
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.funding import by_row
 from kraken_flow.core.market import Market, PairColumns
 from kraken_flow.core.orders import OrderRequest, Side
 from kraken_flow.core.parents import ManualOrder
@@ -61,11 +63,16 @@ def run(
             fine,
             Nodes(spec) if callbacks(spec) else None,
             quick,
+            [_arrays(pair) for pair in market.marks] or None,
+            by_row(market.funding, int(market.times[0]), spec.timeframe_ns, market.n_rows, spec.first_row),
         )
     except OverflowError as error:
         raise _too_large(error) from None
 
     def account() -> tuple[FloatArray, FloatArray]:
+        if spec.tracked:
+            accounts: tuple[FloatArray, FloatArray] = done["accounts"]
+            return accounts
         cash, gross = np.empty_like(equity), np.empty_like(equity)
         native.account_columns(spec.cash, done["fills"], pairs, spec.first_row, cash, gross)
         return cash, gross
@@ -97,15 +104,23 @@ class Stepper:
         self._fields = native.engine_fields()
 
     def step(
-        self, row: int, open_time: int, values: Int64Array, finer: Int64Array | None = None
+        self,
+        row: int,
+        open_time: int,
+        values: Int64Array,
+        finer: Int64Array | None = None,
+        marks: Int64Array | None = None,
+        funding: Int64Array | None = None,
     ) -> tuple[int, int, int]:
         """Take one instant; return how many orders, fills and log lines wait to be drained.
 
         Parameters: `values` int64 (7 + n_aux, n_pairs): open, high, low, close, volume, state, forecast (10^-9), then
-        the columns of `spec.aux` (10^-9); `finer` int64 (6, n_pairs, per_bar), open to state of the bars inside it.
+        the columns of `spec.aux` (10^-9); `finer` int64 (6, n_pairs, per_bar), open to state of the bars inside it;
+        `marks` int64 (6, n_pairs), the bar of the marks; `funding` int64 (4, n), row, pair, time and rate of the events
+        that become known in it.
         """
         try:
-            waiting: tuple[int, int, int] = self._engine.step(row, open_time, values, finer)
+            waiting: tuple[int, int, int] = self._engine.step(row, open_time, values, finer, marks, funding)
         except OverflowError as error:
             raise _too_large(error) from None
         return waiting
@@ -151,6 +166,7 @@ def _too_large(error: OverflowError) -> UserError:
 def _as_result(native: ModuleType, spec: Spec, done: Mapping[str, Any], equity: FloatArray, account: Account) -> Result:
     """Return the tables of the Rust engine as a `Result`."""
     fields, record = native.engine_fields(), done["record"]
+    tracked = spec.tracked
     return Result(
         engine="rust",
         fills=_named(fields["fills"], done["fills"]),
@@ -164,6 +180,8 @@ def _as_result(native: ModuleType, spec: Spec, done: Mapping[str, Any], equity: 
         counts=done["counts"],
         parents=_named(fields["parents"], done["parents"]),
         children=_named(fields["children"], done["children"]),
+        flows=_named(fields["flows"], done["flows"]) if tracked else {},
+        basis=tuple(done["basis"]) if any(i.settle for i in spec.instruments) else (),
     )
 
 
@@ -174,15 +192,18 @@ def _named(fields: Sequence[str], table: NDArray[np.int64]) -> Columns:
 
 def arguments(spec: Spec) -> dict[str, object]:
     """Return a specification as the plain integers that the extension takes."""
-    protection, tags = spec.protection, {tag: i for i, tag in enumerate(spec.tags)}
+    protection, margin, tags = spec.protection, spec.margin, {tag: i for i, tag in enumerate(spec.tags)}
     same = (
         "timeframe_ns cash short leverage fee_in_base slippage_size latency_ns latency_rate limit_touch participation "
-        "price_band max_gap band rebalance_bars rearm_bars first_row scripted"
+        "price_band max_gap band rebalance_bars rearm_bars first_row funding_interval_ns scripted"
     )
     return {
         **{name: getattr(spec, name) for name in same.split()},
         "instruments": [(i.tick, i.lot, i.qty_min, i.cost_min) for i in spec.instruments],
         **{kind: _node(getattr(spec, kind)) for kind in NODES},
+        "margin": (int(margin.mode), margin.maintenance, margin.fee, margin.at_bankruptcy),
+        "borrow": astuple(spec.borrow),
+        "books": _books(spec),
         "protection": (protection.stop_loss, protection.take_profit, protection.trailing, protection.max_bars),
         "tiers": [(tier.volume, tier.maker, tier.taker) for tier in spec.tiers],
         "slippage": int(spec.slippage),
@@ -197,12 +218,23 @@ def arguments(spec: Spec) -> dict[str, object]:
     }
 
 
+def _books(spec: Spec) -> tuple[list[bool], list[bool], int] | None:
+    """Return what the ledger has to know to keep entry values; None where it keeps none."""
+    if not spec.tracked:
+        return None
+    isolated = spec.margin.mode is MarginMode.ISOLATED
+    contracts = [bool(i.settle) for i in spec.instruments]
+    return [i.inverse for i in spec.instruments], contracts, spec.leverage if isolated else 0
+
+
 class Nodes:
     """Answers the Rust engine for account nodes without a twin, with the same `View` that the reference shows them."""
 
     def __init__(self, spec: Spec) -> None:
         root = isqrt(10**18 * YEAR // spec.timeframe_ns)
         self.spec = spec
+        self.closes: list[int] = []
+        self.units: list[int] = []
         self.view = View(len(spec.instruments), spec.leverage, spec.protection.stop_loss, root)
 
     def begin(
@@ -218,20 +250,25 @@ class Nodes:
         """Show the account at one decision."""
         view = self.view
         view.row, view.time, view.equity = row, time, equity
+        self.closes = price
+        self.units = [unit_price(i.inverse, close) for i, close in zip(self.spec.instruments, price, strict=True)]
         view.price, view.position, view.forecast = price, position, forecast
         view.aux = dict(zip(self.spec.aux, aux, strict=True))
 
     def targets(self) -> list[int | None]:
         """Ask the portfolio."""
+        self.view.price = self.units
         return self.spec.portfolio.targets(self.view)
 
     def approve(self, pair: int, target: int) -> int:
         """Ask risk."""
+        self.view.price = self.units
         return self.spec.risk.approve(self.view, pair, target)
 
     def place(self, pair: int, side: int, qty: int, reducing: bool) -> tuple[int, int, int, bool]:
         """Ask the executor."""
         instrument = self.spec.instruments[pair]
+        self.view.price = self.closes
         placement = self.spec.execution.place(self.view, instrument, pair, Side(side), qty, reducing)
         return int(placement.type), placement.limit_price, int(placement.tif), placement.post_only
 

@@ -146,11 +146,12 @@ def _any(rules: list[Rule], size: int) -> Mask:
     return broken
 
 
-def check(table: Table, on_bad: str, hints: tuple[int, ...]) -> Checked:
+def check(table: Table, on_bad: str, hints: tuple[int, ...], step_ns: int | None = None) -> Checked:
     """Apply every rule, whole columns at a time, and convert what is left to units.
 
     Parameters: `table` as read; `on_bad` `error` (raise) or `drop` (leave bad rows out and count them); `hints` see
-    `step_of`. Raises `UserError` naming file, row and rule, also where dropping would leave less than half of the rows.
+    `step_of`; `step_ns` the timeframe where it is known, which then is not inferred. Raises `UserError` naming file,
+    row and rule, also where dropping would leave less than half of the rows.
     """
     rows = np.arange(len(table.times))
     times, columns = table.times, table.columns
@@ -169,7 +170,7 @@ def check(table: Table, on_bad: str, hints: tuple[int, ...]) -> Checked:
 
     total = len(rows) + table.skipped
     # Of all readable times, so that a row left out does not look like a coarser timeframe.
-    step = step_of(np.unique(times[times != UNREADABLE]), hints)
+    step = step_ns or step_of(np.unique(times[times != UNREADABLE]), hints)
     apply(_row_rules(table))
     repeated, rules = _order_rules(times, columns) if len(rows) else (np.zeros(0, np.bool_), [])
     duplicates = int(repeated.sum())

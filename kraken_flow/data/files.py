@@ -13,7 +13,9 @@ from kraken_flow.core.times import iso, parse_timeframe, timeframe_name
 from kraken_flow.data.candles import CandleSource
 from kraken_flow.data.check import check
 from kraken_flow.data.find import find, find_detail, names_pair, stated_timeframe
-from kraken_flow.data.grid import Series, assemble
+from kraken_flow.data.funding import note_on, read_funding, within
+from kraken_flow.data.grid import Notes, Series, assemble, sentences, tell
+from kraken_flow.data.marks import laid_marks
 from kraken_flow.data.read import read, stem
 from kraken_flow.nearest import several
 
@@ -69,6 +71,11 @@ class Files(CandleSource):
     """Longest run of missing bars over which features carry their last output; after a longer one they start anew."""
     feed_delay: str | int = "0"
     """How long after its close a bar is known, for example 500ms or 2s."""
+    funding: str | None = None
+    """Funding events of perpetuals: a file (for one pair), or a folder with one per pair; columns ts_ms (or time) and
+    funding_rate, a fraction of the notional. null: none are charged."""
+    mark: str | None = None
+    """Mark prices of perpetuals: candles, a file or a folder as `path`. null: liquidation is judged at last prices."""
 
     def load(
         self,
@@ -95,17 +102,40 @@ class Files(CandleSource):
         if detail_ns is not None:
             finer = detail_ns, self._finer(series, paths, detail_ns)
         market = assemble(series, timeframe_ns, start, end, lookback, self.max_gap, finer)
+        market = self._with_contracts(market)
         return replace(market, notes=(*alien, *market.notes))
 
-    def _paths(self, pairs: tuple[str, ...], timeframe_ns: int) -> dict[str, Path]:
-        place = Path(self.path).expanduser()
+    def _with_contracts(self, market: Market) -> Market:
+        """Add the marks and the funding that the configuration names."""
+        names, step = market.names, market.timeframe_ns
+        notes: Notes = {}
+        files = list(market.files)
+        if self.mark is not None:
+            paths = self._paths(names, step, self.mark, "data.mark")
+            series = {pair: _Wanted(pair, step, self.on_bad).series(paths[pair], "mark") for pair in names}
+            market = replace(market, marks=laid_marks(market, series, notes))
+            files += [one.record for one in series.values()]
+        if self.funding is not None:
+            paths = self._paths(names, step, self.funding, "data.funding")
+            found = {pair: read_funding(paths[pair], pair) for pair in names}
+            columns = tuple(within(market, found[pair].columns) for pair in names)
+            for events in columns:
+                tell(notes, events.pair, note_on(events))
+            market = replace(market, funding=columns)
+            files += [one.record for one in found.values()]
+        return replace(market, files=tuple(files), notes=(*market.notes, *sentences(notes, len(names))))
+
+    def _paths(
+        self, pairs: tuple[str, ...], timeframe_ns: int, where: str | None = None, key: str = "data.path"
+    ) -> dict[str, Path]:
+        place = Path(self.path if where is None else where).expanduser()
         if place.is_dir():
-            return {pair: find(place, pair, timeframe_ns) for pair in pairs}
+            return {pair: find(place, pair, timeframe_ns, key) for pair in pairs}
         if not place.exists():
-            raise UserError(_missing(place))
+            raise UserError(_missing(place, key))
         if len(pairs) > 1:
             raise UserError(
-                f"data.path: {place} is one file, but {len(pairs)} pairs are wanted ({', '.join(pairs)}); "
+                f"{key}: {place} is one file, but {len(pairs)} pairs are wanted ({', '.join(pairs)}); "
                 "name one pair or give a folder with one file per pair"
             )
         return {pairs[0]: place}
@@ -128,7 +158,7 @@ class Files(CandleSource):
         return found
 
 
-def _missing(place: Path) -> str:
+def _missing(place: Path, key: str) -> str:
     near: list[str] = []
     if place.parent.is_dir():
         near = several(place.name, [p.name for p in place.parent.iterdir()])
@@ -137,4 +167,4 @@ def _missing(place: Path) -> str:
         )
     else:
         hint = f"the folder {place.parent} does not exist either"
-    return f"data.path: {place} does not exist; {hint}"
+    return f"{key}: {place} does not exist; {hint}"

@@ -13,6 +13,13 @@ from kraken_flow.nearest import several
 _OTHER_NAMES = {"btc": ("xbt",), "doge": ("xdg",), "xbt": ("btc",), "xdg": ("doge",)}
 _X_NAMES = frozenset(["xbt", "xdg", "eth", "etc", "ltc", "mln", "rep", "xlm", "xmr", "xrp", "zec"])
 _Z_NAMES = frozenset(["usd", "eur", "gbp", "cad", "jpy", "aud"])
+_FIAT = frozenset(["USD", "EUR", "GBP", "CAD", "JPY", "AUD", "CHF", "AED", "BRL", "TRY"])
+_QUOTES = _FIAT | frozenset(["USDT", "USDC", "DAI", "XBT", "BTC", "ETH", "DOT", "BNB"])
+_RARE_QUOTES = frozenset(["PYUSD", "RLUSD", "FDUSD", "TUSD", "BUSD", "EURT", "EURC"])
+"""Quotes that end in another one: BATUSD is BAT/USD, but BTCTUSD is BTC/TUSD."""
+_MAJORS = frozenset(
+    ["BTC", "XBT", "ETH", "SOL", "XRP", "LTC", "ADA", "DOGE", "XDG", "BNB", "USDT", "USDC", "EUR", "GBP"]
+)
 _KRAKEN_MINUTES = frozenset(["1", "5", "15", "30", "60", "240", "720", "1440", "10080"])
 _TIMEFRAME = re.compile(r"([1-9]\d*)(s|m|min|h|hr|hour|d|day|w|week)")
 
@@ -58,13 +65,54 @@ def stated_timeframe(name: str) -> int | None:
     return None
 
 
+def pair_of(name: str, where: str) -> str:
+    """Return the pair that a file name (without its ending) spells.
+
+    Raises `UserError` naming `where` if it spells none, or several.
+
+    >>> [pair_of(n, n) for n in ("XBTUSD_60", "kraken_xbtusd_1h", "BTC_USDT-1h", "XXBTZEUR", "BTC_USDT_USDT-1h")]
+    ['BTC/USD', 'BTC/USD', 'BTC/USDT', 'BTC/EUR', 'BTC/USDT:USDT']
+    """
+    words = [word.upper() for word in _words(name) if not _TIMEFRAME.fullmatch(word.lower())]
+    found = []
+    for number, (first, second) in enumerate(pairwise(words)):
+        if second in _QUOTES or second in _RARE_QUOTES:
+            settled = words[number + 2 : number + 3]
+            settle = f":{_asset(settled[0])}" if settled and settled[0] in (first, second) else ""
+            found.append(f"{_asset(first)}/{_asset(second)}{settle}")
+            break
+    found = found or [pair for word in words if (pair := _joined(word))]
+    if len(set(found)) != 1:
+        what = f"may be of {' or '.join(dict.fromkeys(found))}" if found else "says no pair"
+        raise UserError(f"{where}: its name {what}; call it for example btcusd_1h, or give mode.pair=BTC/USD")
+    return found[0]
+
+
+def _asset(name: str) -> str:
+    return {"XBT": "BTC", "XDG": "DOGE"}.get(name, name)
+
+
+def _joined(word: str) -> str | None:
+    """Return the pair of a word like XBTUSD, None where it does not end in a quote currency."""
+    if len(word) == 8:
+        halves = word[:4], word[4:]
+        if all(
+            (h[0] == "X" and h[1:].lower() in _X_NAMES) or (h[0] == "Z" and h[1:].lower() in _Z_NAMES) for h in halves
+        ):
+            return f"{_asset(halves[0][1:])}/{_asset(halves[1][1:])}"
+    rare = (q for q in _RARE_QUOTES if word.endswith(q) and word[: -len(q)] in _MAJORS)
+    usual = sorted((q for q in _QUOTES if word.endswith(q) and len(word) > len(q)), key=len, reverse=True)
+    quote = next(rare, None) or next((q for q in usual if len(word) - len(q) > 1), None) or next(iter(usual), None)
+    return None if quote is None else f"{_asset(word[: -len(quote)])}/{_asset(quote)}"
+
+
 def candles(folder: Path) -> dict[Path, str]:
     """Return the candle files directly in a folder, by name, with their names without ending."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
     return {path: name for path in files if (name := stem(path)) is not None}
 
 
-def find(folder: Path, pair: str, timeframe_ns: int) -> Path:
+def find(folder: Path, pair: str, timeframe_ns: int, key: str = "data.path") -> Path:
     """Return the one file of a folder that holds a pair.
 
     A file whose name states the wanted timeframe goes before all others; two files left are an error that names both,
@@ -78,25 +126,25 @@ def find(folder: Path, pair: str, timeframe_ns: int) -> Path:
         return left[0]
     if left:
         raise UserError(
-            f"data.path: {folder} has {len(left)} files for {pair}: {', '.join(p.name for p in left)}; "
+            f"{key}: {folder} has {len(left)} files for {pair}: {', '.join(p.name for p in left)}; "
             f"state the timeframe in one name ({_example(pair)}_{timeframe_name(timeframe_ns)}), or give a file"
         )
-    raise UserError(_none_found(folder, pair, files))
+    raise UserError(_none_found(folder, pair, files, key))
 
 
 def _example(pair: str) -> str:
-    return pair.replace("/", "").lower()
+    return pair.partition(":")[0].replace("/", "").lower()
 
 
-def _none_found(folder: Path, pair: str, files: dict[Path, str]) -> str:
+def _none_found(folder: Path, pair: str, files: dict[Path, str], key: str) -> str:
     wanted = _example(pair)
     if not files:
-        return f"data.path: {folder} has no candle file (parquet or CSV; sub-folders are not searched)"
+        return f"{key}: {folder} has no candle file (parquet or CSV; sub-folders are not searched)"
     near = several(wanted, files.values())
     shown = [path.name for path, name in files.items() if name in near] or [path.name for path in files][:5]
     return (
-        f"data.path: {folder} has no file for {pair}; call it for example {wanted}.parquet or "
-        f"{pair.replace('/', '-')}.csv. {'Nearest' if near else 'There'}: {', '.join(shown)}"
+        f"{key}: {folder} has no file for {pair}; call it for example {wanted}.parquet or "
+        f"{pair.partition(':')[0].replace('/', '-')}.csv. {'Nearest' if near else 'There'}: {', '.join(shown)}"
     )
 
 

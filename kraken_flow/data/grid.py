@@ -9,7 +9,7 @@ import numpy as np
 
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Detail, Market, PairColumns
-from kraken_flow.core.resample import Bars, last_is_partial, resample
+from kraken_flow.core.resample import Bars, bar_open, last_is_partial, resample
 from kraken_flow.core.times import iso, timeframe_name
 from kraken_flow.core.units import Int64Array
 from kraken_flow.data.check import Checked
@@ -35,11 +35,29 @@ def sentences(notes: Notes, n_pairs: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Series:
-    """One pair's checked bars and what is told about them: `record` goes to `Market.files`."""
+    """One pair's checked bars and what is told about them.
+
+    Parameters: `record` goes to `Market.files`, or `records` do where the bars lie in several files; `whole` is the
+    first and the last bar open (ns) of all there is, where `checked` holds a part of it.
+    """
 
     pair: str
     checked: Checked
     record: Mapping[str, object]
+    records: tuple[Mapping[str, object], ...] = ()
+    whole: tuple[int, int] | None = None
+
+    def ends(self, bars: Bars, timeframe_ns: int) -> tuple[int, int]:
+        """Return the first and the last bar open of all there is, in the timeframe of `bars`, made from this."""
+        first, last = int(bars.times[0]), int(bars.times[-1])
+        if self.whole is None:
+            return first, last
+        step = self.checked.step_ns
+        if step == timeframe_ns:
+            return self.whole
+        opens = bar_open(np.array(self.whole), timeframe_ns).tolist()
+        closed = self.whole[1] + step >= opens[1] + timeframe_ns
+        return opens[0], max(last, opens[1] if closed else opens[1] - timeframe_ns)
 
 
 def columns_sha256(bars: Bars) -> str:
@@ -71,7 +89,8 @@ def to_timeframe(series: Series, timeframe_ns: int, key: str, notes: Notes) -> B
     note = f"resampled from {have} to {want}"
     if lacking := int((bars.times[-1] - bars.times[0]) // step) + 1 - len(bars.times):
         note += f", missing bars of {have}: {lacking}"
-    if last_is_partial(bars, step, timeframe_ns):
+    goes_on = series.whole is not None and series.whole[1] >= int(merged.times[-1]) + timeframe_ns
+    if last_is_partial(bars, step, timeframe_ns) and not goes_on:
         note += f"; the bar of {iso(int(merged.times[-1]))} is left out, for the data ends inside it"
         merged = merged.take(slice(0, -1))
     tell(notes, series.pair, note)
@@ -150,16 +169,26 @@ def _counts(pair: PairColumns, first_row: int, checked: Checked, notes: Notes, t
     }
 
 
-def _span(bars: Mapping[str, Bars], step: int, start: int | None, end: int | None, notes: Notes) -> tuple[int, int]:
-    """Return the first bar open of the run and the open after its last bar."""
+def _span(
+    bars: Mapping[str, Bars],
+    ends: Mapping[str, tuple[int, int]],
+    step: int,
+    start: int | None,
+    end: int | None,
+    notes: Notes,
+) -> tuple[int, int]:
+    """Return the first bar open of the run and the open after its last bar.
+
+    Parameters: `ends` the first and the last bar open of what there is of each pair, `bars` what was read of it.
+    """
     phases = {pair: int(b.times[0]) % step for pair, b in bars.items()}
     if len(set(phases.values())) > 1:
         raise UserError(
             f"pairs: their bars of {timeframe_name(step)} do not open at the same times: "
             + ", ".join(f"{pair} at {iso(int(bars[pair].times[0]))}" for pair in bars)
         )
-    lowest = min(int(b.times[0]) for b in bars.values())
-    highest = max(int(b.times[-1]) for b in bars.values()) + step
+    lowest = min(first for first, _ in ends.values())
+    highest = max(last for _, last in ends.values()) + step
     first = lowest if start is None else max(lowest, start + (lowest - start) % step)
     after = highest if end is None else min(highest, end + (lowest - end) % step)
     if start is not None and end is not None and start >= end:
@@ -196,12 +225,13 @@ def assemble(
     bare = [pair for pair, b in bars.items() if not len(b.times)]
     if bare:
         raise UserError(f"pairs: {', '.join(bare)} has no complete bar of {timeframe_name(timeframe_ns)}")
-    first, after = _span(bars, timeframe_ns, start, end, notes)
+    ends = {s.pair: s.ends(bars[s.pair], timeframe_ns) for s in series}
+    first, after = _span(bars, ends, timeframe_ns, start, end, notes)
     inside = {
         pair: (int(np.searchsorted(b.times, first)), int(np.searchsorted(b.times, after))) for pair, b in bars.items()
     }
     if lacking := [pair for pair, (low, high) in inside.items() if low >= high]:
-        raise UserError("\n".join(_outside(lacking, bars, start, end)))
+        raise UserError("\n".join(_outside(lacking, ends, start, end)))
     cut = {pair: bars[pair].take(slice(max(0, low - lookback), high)) for pair, (low, high) in inside.items()}
     grid_first = min(first, *(int(b.times[0]) for b in cut.values()))
     times = np.arange(grid_first, after, timeframe_ns, dtype=np.int64)
@@ -209,7 +239,8 @@ def assemble(
     laid = tuple(columns(s.pair, cut[s.pair], grid_first, timeframe_ns, len(times)) for s in series)
     counts = {s.pair: _counts(pair, first_row, s.checked, notes, times) for s, pair in zip(series, laid, strict=True)}
     finer = _detail(series, detail, timeframe_ns, times, notes) if detail else None
-    records = [s.record for s in series] + ([s.record for s in detail[1].values()] if detail else [])
+    read = [*series, *(detail[1].values() if detail else ())]
+    records = [record for s in read for record in (s.records or (s.record,))]
     return Market(
         timeframe_ns=timeframe_ns,
         times=times,
@@ -225,7 +256,9 @@ def assemble(
     )
 
 
-def _outside(pairs: Sequence[str], bars: Mapping[str, Bars], start: int | None, end: int | None) -> list[str]:
+def _outside(
+    pairs: Sequence[str], ends: Mapping[str, tuple[int, int]], start: int | None, end: int | None
+) -> list[str]:
     """Say that pairs have no bar in the span, one line for those whose data runs alike."""
     if start is not None and end is not None:
         span = f"between start {iso(start)} and end {iso(end)}"
@@ -233,8 +266,8 @@ def _outside(pairs: Sequence[str], bars: Mapping[str, Bars], start: int | None, 
         span = f"before end {iso(end)}" if end is not None else f"from start {iso(start or 0)} on"
     alike: dict[str, list[str]] = {}
     for pair in pairs:
-        times = bars[pair].times
-        alike.setdefault(f"from {iso(int(times[0]))} to {iso(int(times[-1]))}", []).append(pair)
+        first, last = ends[pair]
+        alike.setdefault(f"from {iso(first)} to {iso(last)}", []).append(pair)
     return [
         f"pairs: {', '.join(names)} {'has' if len(names) == 1 else 'have'} no bar {span}; the data runs {run}"
         for run, names in alike.items()

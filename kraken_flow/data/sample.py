@@ -1,15 +1,19 @@
 """The sample market: candles the project makes itself, so that everything runs offline on the first minute."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.instrument import settled_in
 from kraken_flow.core.market import Market
 from kraken_flow.core.node import NonNegative, node
 from kraken_flow.core.times import iso, parse_timeframe, timeframe_name
 from kraken_flow.data.candles import CandleSource
 from kraken_flow.data.check import Checked
+from kraken_flow.data.funding import within
 from kraken_flow.data.grid import Series, assemble, columns_sha256
 from kraken_flow.data.synthetic import COINS, STEP_NS, bars_of
+from kraken_flow.data.synthetic_funding import funding_of
 from kraken_flow.nearest import nearest
 
 
@@ -18,7 +22,8 @@ class Sample(CandleSource):
     """The synthetic sample market: eight correlated pairs against USD, 15-minute bars of 2021 and 2022, from a seed.
 
     Nothing in it ever traded. What it is made of, its drift (none in the long run) and its correlations are in
-    docs/data.md; all its parameters are round numbers, set before any strategy ran on it.
+    docs/data.md; all its parameters are round numbers, set before any strategy ran on it. BTC/USD:USD and BTC/USD:BTC
+    are perpetuals with the prices of BTC/USD and funding every eight hours.
     """
 
     seed: NonNegative[int] = 7
@@ -43,7 +48,7 @@ class Sample(CandleSource):
         lacks and for a timeframe that 15 minutes do not divide.
         """
         timeframe_ns = _timeframe(timeframe, "timeframe")
-        unknown = [pair for pair in pairs if pair not in COINS]
+        unknown = [pair for pair in pairs if _coin(pair) not in COINS]
         if unknown:
             near = nearest(unknown[0], COINS, 0.4)
             raise UserError(
@@ -55,13 +60,22 @@ class Sample(CandleSource):
         finer = None
         if detail is not None:
             finer = _timeframe(detail, "exchange.fill.detail"), {one.pair: one for one in series}
-        return assemble(series, timeframe_ns, start, end, lookback, self.max_gap, finer, synthetic_sample=True)
+        market = assemble(series, timeframe_ns, start, end, lookback, self.max_gap, finer, synthetic_sample=True)
+        if not any(settled_in(pair) for pair in pairs):
+            return market
+        made = [funding_of(one.pair, one.checked.bars, STEP_NS) for one in series]
+        return replace(market, funding=tuple(within(market, events) for events in made))
+
+
+def _coin(pair: str) -> str:
+    """Return the spot pair whose prices a perpetual of the sample market has."""
+    return pair.partition(":")[0]
 
 
 @lru_cache(maxsize=16)
 def _series(pair: str, seed: int) -> Series:
     """Make one pair's bars, once in a process, so that a sweep makes its market once."""
-    bars = bars_of(pair, seed)
+    bars = bars_of(_coin(pair), seed)
     note = f"synthetic sample market, seed {seed}: made by the project, nothing in it ever traded"
     record = {
         "pair": pair,
@@ -73,7 +87,7 @@ def _series(pair: str, seed: int) -> Series:
         "last": iso(int(bars.times[-1])),
         "rows": len(bars.times),
     }
-    return Series(pair, Checked(bars, STEP_NS, COINS[pair].decimals, 0, 0, (note,)), record)
+    return Series(pair, Checked(bars, STEP_NS, COINS[_coin(pair)].decimals, 0, 0, (note,)), record)
 
 
 def _timeframe(value: str, key: str) -> int:

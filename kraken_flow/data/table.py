@@ -33,6 +33,8 @@ class Table:
         Rows that had the wrong number of columns and were left out (`on_bad=drop`).
     line_of
         Gives the line of a data row (0-based) in a text file.
+    first
+        Data rows of the file before the first of these, where they are a piece of it.
     """
 
     where: str
@@ -41,9 +43,11 @@ class Table:
     notes: tuple[str, ...] = ()
     skipped: int = 0
     line_of: Callable[[int], int] | None = field(default=None, compare=False)
+    first: int = 0
 
     def place(self, row: int) -> str:
         """Return `row 17` (1-based data row), with its line where the file is text."""
+        row += self.first
         line = f" (line {self.line_of(row)})" if self.line_of is not None else ""
         return f"row {row + 1}{line}"
 

@@ -9,7 +9,7 @@ class Account(AccountNode):
     """Starting cash, leverage, and whether short selling is allowed."""
 
     cash: Positive[float] = 10_000.0
-    """Starting cash in the quote currency of the run's pairs."""
+    """Starting cash in the currency that the run's pairs are traded in: their quote, or what perpetuals settle in."""
     short: bool = True
     """Whether selling more than is held opens a short."""
     leverage: Factor = 1.0

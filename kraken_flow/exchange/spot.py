@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar, Literal
 import annotated_types
 
 from kraken_flow.core.account import Exchange
+from kraken_flow.core.contract import BorrowTerms, MarginMode, MarginTerms
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import Source
-from kraken_flow.core.instrument import Instrument, Origin, split_pair
+from kraken_flow.core.instrument import Instrument, Origin, settled_in, split_pair
 from kraken_flow.core.market import Market
 from kraken_flow.core.node import Amount, Factor, LeastAmount, NonNegative, Rate, node
 from kraken_flow.core.orders import FillPath
@@ -115,6 +116,27 @@ class InstrumentTerms:
 
 
 @node
+class BorrowedCoins:
+    """What a short costs on top of its fees, by the notional at its entry."""
+
+    opening_bps: Rate = 0.0
+    """Basis points charged when coins are borrowed."""
+    rollover_bps: Rate = 0.0
+    """Basis points charged for each completed period; 0 borrows for nothing."""
+    every: str = "4h"
+    """Length of a period."""
+
+    def terms(self) -> BorrowTerms:
+        """Return the integers that the simulator charges."""
+        if not self.opening_bps and not self.rollover_bps:
+            return BorrowTerms()
+        every = parse_duration(self.every, "exchange.borrow.every")
+        if every <= 0:
+            raise UserError(f"exchange.borrow.every={self.every}: must be longer than 0, as in 4h")
+        return BorrowTerms(rate_bps(self.opening_bps), rate_bps(self.rollover_bps), every)
+
+
+@node
 class SpotExchange(Exchange):
     """A spot venue: instruments, fees, slippage, fill model and latency."""
 
@@ -142,11 +164,18 @@ class SpotExchange(Exchange):
     instruments_table: Mapping[str, InstrumentTerms] = field(default_factory=dict)
     """Known pairs and their terms; other pairs get theirs from the data."""
 
+    borrow: BorrowedCoins = BorrowedCoins()
+    """What borrowed coins of a short cost."""
+    liquidation_level: Annotated[float, annotated_types.Gt(0), annotated_types.Le(1)] | None = None
+    """Equity over used margin (entry value over leverage) at which the venue closes everything at the market, as in
+    0.4; null where nothing is liquidated."""
+
     kernel: ClassVar[str | None] = "spot"
 
     def __post_init__(self) -> None:
         """Refuse values that contradict each other."""
         self.fees.table()
+        self.borrow.terms()
         parse_duration(self.latency, "exchange.latency")
         if self.fill.path == "detail" and self.fill.detail is None:
             raise UserError("exchange.fill.detail: path=detail needs the finer timeframe, as in 15m")
@@ -171,6 +200,7 @@ class SpotExchange(Exchange):
 
     def _instrument(self, pair: str, market: Market) -> Instrument:
         base, quote = split_pair(pair)
+        self._check_kind(pair)
         steps, origin = self._steps(pair, market)
         return Instrument(
             pair=pair,
@@ -181,7 +211,16 @@ class SpotExchange(Exchange):
             qty_min=steps["qty_min"],
             cost_min=steps["cost_min"] * UNIT,
             origin="override" if self.tick or self.lot else origin,
+            settle=settled_in(pair),
         )
+
+    def _check_kind(self, pair: str) -> None:
+        """Refuse a pair that the venue does not trade."""
+        if settled_in(pair):
+            raise UserError(
+                f"pairs: {pair} is a perpetual, {self.name} is a spot venue; choose one of perpetuals, as in "
+                "exchange=binance_perp or exchange=kraken_futures"
+            )
 
     def _steps(self, pair: str, market: Market) -> tuple[Mapping[str, int], Origin]:
         """Return tick, lot and minima of a pair in units of 10^-8, and where they are from."""
@@ -208,7 +247,15 @@ class SpotExchange(Exchange):
             path=FillPath[self.fill.path.upper()],
             participation=-1 if cap is None else rate(cap),
             price_band=-1 if band is None else rate(band),
+            margin=self.margin_terms(),
+            borrow=self.borrow.terms(),
         )
+
+    def margin_terms(self) -> MarginTerms:
+        """Return when the venue liquidates."""
+        if self.liquidation_level is None:
+            return MarginTerms()
+        return MarginTerms(MarginMode.LEVEL, rate(self.liquidation_level))
 
 
 def _units(value: float, what: str) -> int:

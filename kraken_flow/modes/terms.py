@@ -28,7 +28,10 @@ def _lonely_notes(graph: Graph) -> tuple[str, ...]:
         return ()
     sources = [*sources_of(graph.strategy), *graph.features.values(), *account_features(graph).values()]
     found = dict.fromkeys(
-        type(node).__name__ for source in sources for node in _within(source) if isinstance(node, CrossSection)
+        type(node).__name__
+        for source in sources
+        for node in _within(source)
+        if isinstance(node, CrossSection) and not node.alone
     )
     return tuple(
         f"{name} compares pairs and has no value on a single one: it takes two pairs or more" for name in found

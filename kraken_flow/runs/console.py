@@ -12,7 +12,9 @@ from rich.table import Table
 
 from kraken_flow.analysis.data_summary import data_summary
 from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.analysis.flows import spent as flows_of
 from kraken_flow.analysis.metrics import costs, short_sample
+from kraken_flow.analysis.tail_report import tail_facts
 from kraken_flow.analysis.tca import parent_costs, totals
 from kraken_flow.core.times import iso, timeframe_name
 from kraken_flow.core.units import CASH_UNIT
@@ -63,7 +65,7 @@ class Report:
         self.metrics = metrics
         self.notes = notes
         self.audit = audit
-        self.quote = run.instruments[0].quote if run.instruments else ""
+        self.quote = run.instruments[0].currency if run.instruments else ""
         self.places = 8 if self.quote in _CRYPTO_QUOTES else 2
         self.console = Console(highlight=False)
 
@@ -168,6 +170,7 @@ class Report:
         yield "Calmar", self._ratio("calmar", "{:.3f}", flag)
         yield "Max % of account underwater", self._ratio("max_drawdown", "{:.2%}")
         yield from summary.curve_facts(run)
+        yield from tail_facts(self.metrics, market.timeframe_ns)
         yield "Win rate", self._ratio("win_rate", "{:.1%}")
         yield "Profit factor", self._ratio("profit_factor", "{:.3f}")
         yield "Expectancy", self._ratio("expectancy", f"{{:,.{self.places}f}} {self.quote}")
@@ -184,11 +187,14 @@ class Report:
 
     def _costs(self) -> Iterable[tuple[str, str]]:
         run = self.run
-        spent = costs(run)
+        spent, flows = costs(run), flows_of(run.result)
         for word, fee in summary.fees_by_liquidity(run).items():
             yield f"Fees, {word}", f"{self._exact(fee)} {self.quote}"
         yield "Slippage", f"{self._exact(spent['slippage'])} {self.quote}"
         yield "Funding", f"{self._exact(spent['funding'])} {self.quote}"
+        for word in ("funding_paid", "funding_received", "borrow"):
+            if self.metrics[word] != "0":
+                yield f"{word.replace('_', ' ').capitalize()}", f"{self._exact(flows[word])} {self.quote}"
         yield "Traded volume", f"{self._money(float(run.notional.sum()))} {self.quote}"
         gross = run.final_equity - run.start_cash + sum(spent.values())
         share = f"{sum(spent.values()) / gross:.1%}" if gross > 0 else "undefined (no profit before costs)"

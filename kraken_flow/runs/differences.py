@@ -144,8 +144,16 @@ def _number(value: Any) -> Decimal | None:
 
 
 def by_source(records: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Return a manifest's data records by role and pair; a record without a pair by its path."""
-    return {(str(r.get("role")), str(r.get("pair") or r.get("path"))): r for r in records}
+    """Return a manifest's data records by role and pair; a record without a pair by its path.
+
+    One that is a part of a series, as a year in the data store, has that beside the pair.
+    """
+    return {(str(r.get("role")), _subject_of(r)): r for r in records}
+
+
+def _subject_of(record: Mapping[str, Any]) -> str:
+    name, part = str(record.get("pair") or record.get("path")), record.get("part")
+    return f"{name} {part}" if part else name
 
 
 def version_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.whole import write_whole
 from kraken_flow.runs import lock
 
 MANIFEST = "manifest.json"
@@ -89,25 +90,6 @@ def check_replaceable(folder: Path) -> None:
 def write_json(path: Path, content: Any, sync: bool = False) -> None:
     """Write JSON as `write_whole` does."""
     write_whole(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), sync)
-
-
-def write_whole(path: Path, data: bytes, sync: bool = False) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half of one.
-
-    Parameters: `sync` holds that also where the machine stops, not only the program.
-    """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        fresh.write_bytes(data)
-        if sync:
-            with fresh.open("rb") as file:
-                os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        error.filename = str(path)
-        raise
 
 
 def overwrite_json(path: Path, content: Any) -> None:

@@ -6,9 +6,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from kraken_flow.analysis.flows import amounts
 from kraken_flow.analysis.metrics import balances
+from kraken_flow.core.contract import RATE_DECIMALS, FlowKind
 from kraken_flow.core.market import FIELDS, Market, PairColumns
 from kraken_flow.core.orders import Liquidity, LogKind, OrderType, Reason, Side, Tif
+from kraken_flow.core.units import text
 from kraken_flow.runs import arrow
 from kraken_flow.runs.tables import Tables
 
@@ -66,11 +69,12 @@ def order_log(tables: Tables) -> str:
 
 
 def ledger_log(tables: Tables) -> str:
-    """Return fills with their fees in the order they happened, then the closing balances, a line each."""
+    """Return fills with their fees in order, then funding and borrowing, then the closing balances, a line each."""
     run, fills = tables.run, tables.run.result.fills
     closing = "".join(f"balance {asset} {amount}\n" for asset, amount in balances(run).items())
+    moved = _flow_lines(tables)
     if len(fills["pair"]) == 0:
-        return closing
+        return moved + closing
     orders = run.result.orders
     booked = _lines(
         arrow.time_text(run.fill_times),
@@ -91,7 +95,33 @@ def ledger_log(tables: Tables) -> str:
         " ",
         arrow.words(Reason, orders["reason"][fills["order"]]),
     )
-    return booked + closing
+    return booked + moved + closing
+
+
+def _flow_lines(tables: Tables) -> str:
+    """Return cash that moved without a fill in the order it did: time, kind, pair, position, mark, rate, amount."""
+    run, flows = tables.run, tables.run.result.flows
+    if not flows or len(flows["pair"]) == 0:
+        return ""
+    currencies = [instrument.currency for instrument in run.instruments]
+    rates = [text(rate, RATE_DECIMALS) for rate in flows["rate"].tolist()]
+    return _lines(
+        arrow.time_text(flows["time"]),
+        " ",
+        arrow.words(FlowKind, flows["kind"]),
+        " ",
+        arrow.pick(run.market.names, flows["pair"]),
+        " ",
+        arrow.decimal_text(arrow.decimals(flows["qty"])),
+        " @ ",
+        arrow.decimal_text(arrow.decimals(flows["price"])),
+        " rate ",
+        arrow.strings(rates),
+        " ",
+        arrow.decimal_text(arrow.wide(amounts(flows))),
+        " ",
+        arrow.pick(currencies, flows["pair"]),
+    )
 
 
 def text_hash(text: str) -> str:
@@ -117,4 +147,10 @@ def data_hash(market: Market) -> str:
         digest.update(f"{market.detail.timeframe_ns} ".encode())
         for pair in sorted(market.detail.pairs, key=lambda p: p.pair):
             feed(pair)
+    for pair in sorted(market.marks, key=lambda p: p.pair):
+        feed(pair)
+    for events in sorted(market.funding, key=lambda f: f.pair):
+        digest.update(f"funding {events.pair} ".encode())
+        for column in (events.time, events.known, events.rate):
+            digest.update(np.ascontiguousarray(column, "<i8").data)
     return digest.hexdigest()

@@ -16,6 +16,7 @@ import orjson
 from kraken_flow.core.blame import exits_refused
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
+from kraken_flow.core.whole import write_whole
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
@@ -28,7 +29,6 @@ from kraken_flow.runs.directory import (
     point_latest,
     read_manifest,
     write_json,
-    write_whole,
 )
 from kraken_flow.runs.log import attached, run_log
 from kraken_flow.runs.sources import git_commit, loaded_sources, versions

@@ -49,14 +49,17 @@ def commands_of(news: News) -> dict[str, Any]:
 def instant_frame(instant: Instant, counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     """Return an instant as it stands in a journal, with what its stream counted before it."""
     frame: dict[str, Any] = {"instant": instant.time, "bars": instant.bars}
-    more = {"finer": instant.finer, "missed": instant.missed, COUNTS: counts}
+    more = {"finer": instant.finer, "missed": instant.missed, "marks": instant.marks, "funding": instant.funding}
+    more[COUNTS] = counts
     return frame | {name: value for name, value in more.items() if value}
 
 
 def instant_of(frame: dict[str, Any]) -> Instant:
     """Read an instant."""
     finer = tuple(_bars(slot) for slot in frame.get("finer", ()))
-    return Instant(frame["instant"], _bars(frame["bars"]), finer, frame.get("missed", False))
+    funding = tuple(tuple(tuple(event) for event in events) for events in frame.get("funding", ()))
+    marks = _bars(frame.get("marks", []))
+    return Instant(frame["instant"], _bars(frame["bars"]), finer, frame.get("missed", False), marks, funding)
 
 
 def _bars(bars: list[list[int] | None]) -> tuple[Any, ...]:

@@ -117,7 +117,7 @@ class Tables:
     def fee_currencies(self) -> pa.Array:
         """The currency of each fill's fee."""
         fills, instruments = self.run.result.fills, self.run.instruments
-        names = [i.quote for i in instruments] + [i.base for i in instruments]
+        names = [i.currency for i in instruments] + [i.base for i in instruments]
         return arrow.pick(names, fills["pair"] + len(instruments) * (fills["fee_is_base"] != 0))
 
     @cached_property

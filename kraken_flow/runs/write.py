@@ -18,7 +18,7 @@ def full_metrics(tables: Tables, orders_text: str | None = None, ledger_text: st
     texts = order_log(tables) if orders_text is None else orders_text, ledger_text
     ledger = ledger_log(tables) if texts[1] is None else texts[1]
     hashes = Hashes(text_hash(texts[0]), text_hash(ledger), data_hash(tables.run.market))
-    return complete(measure(tables.run), hashes)
+    return complete(tables.run, measure(tables.run), hashes)
 
 
 def write_run(folder: Path, tables: Tables) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kraken_flow.core.orders import Reason
-from tests.bench import graphs, loops, market, paper, plain
+from tests.bench import graphs, loops, market, paper, plain, risk_check
 from tests.engines import ENGINES
 
 BARS = 3000
@@ -33,6 +33,10 @@ def test_every_kind_of_exit_takes_part() -> None:
         result = plain.whole(graphs.protected(*limits), market.single(BARS), "python").result
         reasons |= {Reason(code) for code in result.orders["reason"][result.fills["order"]].tolist()}
     assert {Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP, Reason.EXIT_SIGNAL} <= reasons
+
+
+def test_the_integers_of_a_book_s_risk_are_those_of_floats() -> None:
+    assert all(check.equal for check in risk_check.section(50, 1).checks)
 
 
 def test_limits_far_away_change_nothing() -> None:

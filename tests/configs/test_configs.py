@@ -11,6 +11,7 @@ NEEDS = {
     "pairs=custom": ["pairs.names=[BTC/USD]"],
     "mode=new": ["mode.name=my_idea"],
     "mode=order": ["mode.side=buy", "mode.pair=BTC/USD", "mode.quantity=0.5"],
+    "mode=import": ["mode.source=candles.zip"],
     "mode=compare": ["mode.a=one", "mode.b=other"],
 }
 EVERY = [f"{group}={name}" for group in GROUPS for name in options(group)]

@@ -26,12 +26,18 @@ from kraken_flow.execution.market import MarketOrders
 from kraken_flow.execution.pov import Pov
 from kraken_flow.execution.twap import Twap
 from kraken_flow.execution.vwap import Vwap
+from kraken_flow.features import Covariance, LogReturnStd
+from kraken_flow.portfolio.confidence import ConfidenceSize
+from kraken_flow.portfolio.correlation_limits import CorrelationLimits
 from kraken_flow.portfolio.fixed_fraction import FixedFraction
 from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.portfolio.fixed_risk import FixedRisk
 from kraken_flow.portfolio.inverse_vol import InverseVol
+from kraken_flow.portfolio.kelly import Kelly
+from kraken_flow.portfolio.var_target import VarTarget
 from kraken_flow.portfolio.vol_target import VolTarget
 from kraken_flow.risk.position import PositionLimits, PositionRisk
+from kraken_flow.risk.var import VarRisk
 from tests.engines import GivenForecast, graph_of, spec_of
 
 HOUR = 3600 * SECOND
@@ -177,7 +183,8 @@ def _forgotten(fine: PairColumns, n: int, finer: int, random: np.random.Generato
     lost = np.repeat(random.random(n) < 0.2, finer) & (fine.state != ABSENT)
     state = np.where(lost, SYNTHETIC, fine.state).astype(np.uint8)
     columns = [fine.open.copy(), fine.high.copy(), fine.low.copy(), fine.close.copy(), fine.volume.copy()]
-    for row in np.flatnonzero(lost):
+    # Bars that were missing anyway carry on from what is left, as those of loaded files and of a session do.
+    for row in np.flatnonzero(state == SYNTHETIC):
         for column in columns[:4]:
             column[row] = columns[3][row - 1] if row and state[row - 1] != ABSENT else fine.open[row]
         columns[4][row] = 0
@@ -226,15 +233,55 @@ def _limits(dice: Dice) -> PositionLimits:
     )
 
 
+def _covariance(dice: Dice) -> Covariance:
+    return Covariance(dice.pick(4, 7), dice.pick("equal", "exponential"))
+
+
+INNER: tuple[Callable[[Dice], Any], ...] = (
+    lambda d: FixedFraction(**_sized(d)),
+    lambda d: InverseVol(volatility=LogReturnStd(4), rebalance=d.maybe("5h", "7d"), **_sized(d)),
+    lambda d: ConfidenceSize(volatility=LogReturnStd(4), average=LogReturnStd(8), **_sized(d)),
+    lambda d: VarTarget(covariance=_covariance(d), **_common(d)),
+)
+"""What limits are put around."""
+
 SIZERS: dict[type, Callable[[Dice], Any]] = {
     FixedQuantity: lambda d: FixedQuantity(quantity=d.pick(5.0, 0.3, 12.34, 200.0)),
     FixedFraction: lambda d: FixedFraction(**_sized(d)),
     FixedRisk: lambda d: FixedRisk(risk=d.pick(0.005, 0.02), **_common(d)),
     InverseVol: lambda d: InverseVol(volatility="close", rebalance=d.maybe("5h", "7d"), **_sized(d)),
     VolTarget: lambda d: VolTarget(volatility="close", target=d.pick(0.5, 0.1, 2.0), **_common(d)),
+    VarTarget: lambda d: VarTarget(
+        covariance=_covariance(d), limit=d.pick(0.02, 0.002, 0.5), horizon=d.pick("1d", "4h"), **_common(d)
+    ),
+    Kelly: lambda d: Kelly(fraction=d.pick(0.25, 0.5), memory=d.pick(50, 4), refresh=d.pick(1, 5), **_common(d)),
+    ConfidenceSize: lambda d: ConfidenceSize(
+        volatility=LogReturnStd(d.pick(3, 5)),
+        average=LogReturnStd(d.pick(6, 9)),
+        crowding=d.pick(0.1, 0.0, 0.6),
+        max_positions=d.maybe(1, 2),
+        **_sized(d),
+    ),
+    CorrelationLimits: lambda d: CorrelationLimits(
+        sizer=d.pick(*INNER)(d),
+        covariance=_covariance(d),
+        threshold=d.pick(0.7, 0.0, 0.3),
+        max_cluster=d.maybe(0.5, 0.1, per_cent=70),
+        adjust=d.chance(50),
+        max_var=d.maybe(0.02, 0.005),
+        max_positions=d.maybe(1, 2),
+        band=d.maybe(0.1, 0.0, 0.02),
+    ),
 }
 LIMITERS: dict[type, Callable[[Dice], Any]] = {
     PositionRisk: lambda d: PositionRisk(_limits(d), rearm=d.pick("on_change", "next_bar", "bars:3")),
+    VarRisk: lambda d: VarRisk(
+        volatility=LogReturnStd(d.pick(3, 5)),
+        position=_limits(d),
+        rearm=d.pick("on_change", "next_bar", "bars:3"),
+        max_var=d.pick(0.05, 0.5, 0.01),
+        positions=d.maybe(1, 2),
+    ),
 }
 
 

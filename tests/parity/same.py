@@ -8,7 +8,7 @@ from kraken_flow.core.result import Columns, Result
 
 def assert_same(ours: Result, theirs: Result) -> None:
     """Assert that two results agree in every column, mark, balance and counter; name the first row that differs."""
-    for table in ("orders", "fills", "log", "parents", "children"):
+    for table in ("orders", "fills", "log", "flows", "parents", "children"):
         assert_same_columns(table, getattr(ours, table), getattr(theirs, table))
     for name in ("equity", "cash", "gross"):
         mine, other = getattr(ours, name), getattr(theirs, name)
@@ -16,7 +16,7 @@ def assert_same(ours: Result, theirs: Result) -> None:
         differ = np.flatnonzero(mine.view(np.int64) != other.view(np.int64))
         assert not len(differ), f"{name}[{differ[0]}]: {mine[differ[0]]!r} and {other[differ[0]]!r}"
     assert repr(ours.exposure) == repr(theirs.exposure)
-    assert ours.final_cash == theirs.final_cash
+    assert (ours.final_cash, ours.basis) == (theirs.final_cash, theirs.basis)
     assert ours.final_positions.tolist() == theirs.final_positions.tolist()
     assert ours.tags == theirs.tags
     assert {k: v for k, v in ours.counts.items() if v} == {k: v for k, v in theirs.counts.items() if v}

@@ -16,6 +16,7 @@ from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
 from kraken_flow.core.run import execute
 from kraken_flow.exchange.account import Account
+from kraken_flow.exchange.perpetual import PerpetualExchange
 from kraken_flow.exchange.spot import SpotExchange
 from strategies.scripted import ScriptedOrders
 from tests.engine_checks import check_all
@@ -130,7 +131,7 @@ def test_whole_graphs_trade_the_same_from_features_to_fills() -> None:
         ("portfolio", set(SIZERS)),
         ("risk", set(LIMITERS)),
         ("execution", set(EXECUTORS)),
-        ("exchange", {SpotExchange}),
+        ("exchange", {SpotExchange, PerpetualExchange}),
         ("account", {Account}),
     ],
 )

@@ -5,6 +5,7 @@ from enum import IntEnum
 import pytest
 
 from kraken_flow.core import orders, parents, plan, recorder
+from kraken_flow.core.contract import FlowKind, MarginMode
 from kraken_flow.core.orders import TRANSITIONS, State
 from kraken_flow.core.terms import Slippage
 from tests.engines import RUST, WITHOUT_RUST, native
@@ -24,6 +25,8 @@ ENUMS: list[type[IntEnum]] = [
     Slippage,
     plan.Algo,
     plan.Remainder,
+    MarginMode,
+    FlowKind,
 ]
 
 
@@ -49,4 +52,5 @@ def test_the_fields_of_the_columns() -> None:
         "log": recorder._LOG_FIELDS,
         "parents": parents.PARENT_FIELDS,
         "children": parents.CHILD_FIELDS,
+        "flows": recorder._FLOW_FIELDS,
     }

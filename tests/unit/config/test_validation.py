@@ -25,7 +25,8 @@ def problems(*overrides):
         ),
         (
             "data.path=candles.csv",
-            "data.path=candles.csv: no such key; Sample has seed, max_gap, feed_delay; it is a key of data=files",
+            "data.path=candles.csv: no such key; Sample has seed, max_gap, feed_delay; "
+            "it is a key of data=files, data=store",
         ),
         ("strategy.fast=abc", "strategy.fast=abc: must be a whole number above 0"),
         ("strategy.fast=-1", "strategy.fast=-1: must be a whole number above 0"),
@@ -113,11 +114,11 @@ def test_a_wrong_key_or_value_is_named_with_what_is_allowed(override, says):
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["pairs=[BTC/USD,ETH/EUR]"], "pairs: quoted in EUR and USD; an account holds one quote currency for now"),
+        (["pairs=[BTC/USD,ETH/EUR]"], "pairs: traded in EUR and USD; an account holds one currency for now"),
         (["pairs=[BTC/USD,BTC/USD]"], "pairs: BTC/USD stands there more than once"),
         (["pairs=[BTC-USD]"], "did you mean BTC/USD?"),
         (["pairs=[btcusdt]"], "did you mean BTC/USDT?"),
-        (["pairs=[BTC/USD:USD]"], "derivatives, BASE/QUOTE:SETTLE, are not traded yet"),
+        (["pairs=[BTC/USD:]"], "a perpetual is BASE/QUOTE:SETTLE, as in BTC/USDT:USDT"),
         (["pairs=[]"], "pairs: must be a list of pairs"),
         (["pairs=custom"], "pairs: must be a list of pairs"),
         (["start=2020-01-01", "end=2019-01-01"], "start=2020-01-01: must be before end=2019-01-01"),

@@ -8,7 +8,7 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import REAL
 from kraken_flow.core.times import parse_timeframe
 from kraken_flow.data.files import Files
-from kraken_flow.data.find import find, names_pair, stated_timeframe
+from kraken_flow.data.find import find, names_pair, pair_of, stated_timeframe
 
 HOUR = parse_timeframe("1h")
 
@@ -154,3 +154,40 @@ def test_a_pair_without_detail_falls_back_and_says_so(tmp_path: Path) -> None:
     assert market.detail is not None
     assert not market.detail.pairs[1].state.any()
     assert "ETH/USD: no bars of 15m: the pessimistic path throughout" in market.notes
+
+
+@pytest.mark.parametrize(
+    ("name", "pair"),
+    [
+        ("XBTUSD_1440", "BTC/USD"),
+        ("XDGUSD_60", "DOGE/USD"),
+        ("XXBTZUSD", "BTC/USD"),
+        ("XETHXXBT", "ETH/BTC"),
+        ("XTZUSD_5", "XTZ/USD"),
+        ("USDTUSD_60", "USDT/USD"),
+        ("USDCUSDT_60", "USDC/USDT"),
+        ("BATUSD_60", "BAT/USD"),
+        ("DOTUSD_60", "DOT/USD"),
+        ("BNBUSD", "BNB/USD"),
+        ("SHIBUSD", "SHIB/USD"),
+        ("BTCTUSD", "BTC/TUSD"),
+        ("ETHPYUSD", "ETH/PYUSD"),
+        ("TUSD_60", "T/USD"),
+        ("ETHWETH_60", "ETHW/ETH"),
+        ("1INCHEUR_15", "1INCH/EUR"),
+        ("bitfinex_btcusd_1m", "BTC/USD"),
+        ("binance_xrpeth_1m_201910", "XRP/ETH"),
+        ("BTC-USD", "BTC/USD"),
+        ("SOL_USDT-1h", "SOL/USDT"),
+        ("BTC_USDT_USDT-1h-futures", "BTC/USDT:USDT"),
+    ],
+)
+def test_a_name_spells_its_pair(name, pair):
+    assert pair_of(name, "here") == pair
+    assert ":" in pair or names_pair(name, pair)
+
+
+@pytest.mark.parametrize("name", ["prices", "candles_1h", "2019_60", "btcusd_ethusd"])
+def test_a_name_that_spells_no_pair_or_two_is_refused(name):
+    with pytest.raises(UserError, match=r"^here: its name (says no pair|may be of BTC/USD or ETH/USD); call it"):
+        pair_of(name, "here")

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use kraken_flow_core::engine::codes::{Algo, FillPath, OrderType, Reason, Remainder, Slippage, Tif};
+use kraken_flow_core::engine::contract::{BorrowTerms, MarginMode, MarginTerms};
 use kraken_flow_core::engine::execution::Execution;
+use kraken_flow_core::engine::ledger::Books;
 use kraken_flow_core::engine::order::Request;
 use kraken_flow_core::engine::plan::Plan;
 use kraken_flow_core::engine::portfolio::Portfolio;
@@ -50,6 +52,10 @@ pub(super) struct SpecArguments {
     periods_root: i64,
     first_row: i64,
     aux: Vec<String>,
+    margin: (i64, i64, i64, bool),
+    borrow: (i64, i64, i64),
+    funding_interval_ns: i64,
+    books: Option<(Vec<bool>, Vec<bool>, i64)>,
     scripted: bool,
     requests: Vec<ScriptLine>,
     plan: Option<HashMap<String, i64>>,
@@ -192,6 +198,14 @@ impl SpecArguments {
         if tiers.is_empty() || n == 0 || self.timeframe_ns <= 0 {
             return Err(PyValueError::new_err("a run needs a pair, a fee tier and a timeframe"));
         }
+        let (mode, maintenance, fee, at_bankruptcy) = self.margin;
+        let mode = MarginMode::from_code(mode).ok_or_else(|| unknown("margin mode", mode))?;
+        let (opening, rollover, every_ns) = self.borrow;
+        let books =
+            self.books.map(|(inverse, contracts, leverage)| Books { inverse, contracts, leverage, ..Books::default() });
+        if books.as_ref().is_some_and(|books| books.inverse.len() != n || books.contracts.len() != n) {
+            return Err(PyValueError::new_err("the books do not fit the pairs"));
+        }
         Ok(Spec {
             timeframe_ns: self.timeframe_ns,
             instruments: self
@@ -238,6 +252,10 @@ impl SpecArguments {
             mean_volume,
             plan: self.plan.as_ref().map(plan).transpose()?,
             seed: self.seed,
+            margin: MarginTerms { mode, maintenance, fee, at_bankruptcy },
+            borrow: BorrowTerms { opening, rollover, every_ns },
+            funding_interval_ns: self.funding_interval_ns,
+            books,
             scripted: self.scripted,
             requests,
         })

@@ -3,9 +3,10 @@
 use kraken_flow_core::engine::account::Booking;
 use kraken_flow_core::engine::blotter::Blotter;
 use kraken_flow_core::engine::detail::Finer;
+use kraken_flow_core::engine::funding::Due;
 use kraken_flow_core::engine::market::{Bars, Declared, Detail, PairColumns, Weights};
 use kraken_flow_core::engine::parents::{CHILD_FIELDS, PARENT_FIELDS, Parents};
-use kraken_flow_core::engine::recorder::{self, FILL_FIELDS, Fill, LOG_FIELDS, Line, ORDER_FIELDS};
+use kraken_flow_core::engine::recorder::{self, FILL_FIELDS, FLOW_FIELDS, Fill, Flow, LOG_FIELDS, Line, ORDER_FIELDS};
 use kraken_flow_core::engine::simulator::Simulator;
 use kraken_flow_core::schedule::Schedule;
 use numpy::ndarray::Axis;
@@ -187,6 +188,28 @@ pub(super) fn fills<'py>(py: Python<'py>, rows: &[Fill]) -> PyResult<Table<'py>>
 pub(super) fn parents<'py>(py: Python<'py>, parents: &Parents, sim: &Simulator) -> PyResult<(Table<'py>, Table<'py>)> {
     let rows = table(py, recorder::columns(parents.rows(sim).into_iter()), PARENT_FIELDS.len())?;
     Ok((rows, table(py, recorder::columns(parents.links().iter().copied()), CHILD_FIELDS.len())?))
+}
+
+/// Flows of cash as an int64 table of shape (fields, n).
+pub(super) fn flows<'py>(py: Python<'py>, rows: &[Flow]) -> PyResult<Table<'py>> {
+    table(py, recorder::columns(rows.iter().map(Flow::values)), FLOW_FIELDS.len())
+}
+
+/// Funding events from a table of shape (4, n): row, pair, time, rate; rows ascending, below `rows`.
+pub(super) fn dues(table: &PyReadonlyArray2<'_, i64>, pairs: usize, rows: usize) -> PyResult<Vec<Due>> {
+    let view = table.as_array();
+    if view.nrows() != 4 {
+        return Err(PyValueError::new_err("funding events need the shape (4, n)"));
+    }
+    let due = |event: &[i64]| {
+        let due =
+            Due { row: usize::try_from(event[0])?, pair: usize::try_from(event[1])?, time: event[2], rate: event[3] };
+        if due.pair >= pairs || due.row >= rows {
+            return Err(PyValueError::new_err("a funding event lies outside the run"));
+        }
+        Ok(due)
+    };
+    view.columns().into_iter().map(|column| due(&column.to_vec())).collect()
 }
 
 /// Log lines as an int64 table of shape (fields, n).

@@ -66,7 +66,14 @@ fn as_dict<'py>(py: Python<'py>, engine: state_machine::Engine) -> PyResult<Boun
     let counted = sim.record.counts();
     result.set_item("record", Record { orders: sim.orders, lines: sim.record.lines })?;
     result.set_item("exposure", engine.exposure.mean())?;
-    result.set_item("final_cash", sim.ledger.cash)?;
+    if sim.ledger.tracked() {
+        let basis: Vec<i128> = (0..sim.ledger.position.len()).map(|p| sim.ledger.basis(p)).collect();
+        result.set_item("flows", columns::flows(py, &sim.record.flows)?)?;
+        result.set_item("basis", basis)?;
+        let (cash, gross): (Vec<f64>, Vec<f64>) = sim.record.accounts.iter().copied().unzip();
+        result.set_item("accounts", (cash.into_pyarray(py), gross.into_pyarray(py)))?;
+    }
+    result.set_item("final_cash", sim.ledger.wallet())?;
     result.set_item("final_positions", sim.ledger.position.into_pyarray(py))?;
     let counts = PyDict::new(py);
     for (name, count) in counted {
@@ -83,9 +90,12 @@ fn as_dict<'py>(py: Python<'py>, engine: state_machine::Engine) -> PyResult<Boun
 /// first + every, ...; `detail` is None or (timeframe_ns, per_bar, pairs); `nodes` answers for
 /// nodes without a twin. `equity` is a float64 array that receives one mark per row from the first decision row on.
 /// `quick=False` steps through every row, with the same result. Without `nodes` other Python
-/// threads run meanwhile.
+/// threads run meanwhile. `marks` are mark prices on the same grid, in the form of `pairs`; `funding` is int64 of shape
+/// (4, n): the row in which an event becomes known, pair, time, rate (10^-12).
 #[pyfunction]
-#[pyo3(signature = (spec, times, pairs, forecast, aux, equity, detail=None, nodes=None, quick=true))]
+#[pyo3(signature = (
+    spec, times, pairs, forecast, aux, equity, detail=None, nodes=None, quick=true, marks=None, funding=None
+))]
 #[allow(clippy::too_many_arguments)] // the columns of a run, each its own argument of one Python call
 pub(super) fn run_engine<'py>(
     py: Python<'py>,
@@ -98,6 +108,8 @@ pub(super) fn run_engine<'py>(
     detail: Option<(i64, usize, Vec<PairArrays<'py>>)>,
     nodes: Option<Bound<'py, PyAny>>,
     quick: bool,
+    marks: Option<Vec<PairArrays<'py>>>,
+    funding: Option<PyReadonlyArray2<'py, i64>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (n, rows) = (spec.n_pairs(), times.len());
     if pairs.len() != n || aux.len() != spec.n_aux() || equity.len() != spec.decision_rows(rows) {
@@ -112,7 +124,18 @@ pub(super) fn run_engine<'py>(
         Some(_) => return Err(PyValueError::new_err("the finer columns do not fit the pairs")),
         None => Vec::new(),
     };
+    let marks = marks
+        .iter()
+        .map(|arrays| arrays.iter().map(|pair| pair.slices(rows)).collect::<PyResult<Vec<_>>>())
+        .next()
+        .transpose()?;
+    if marks.as_ref().is_some_and(|marks| marks.len() != n) {
+        return Err(PyValueError::new_err("the marks do not fit the pairs"));
+    }
+    let funding = funding.map(|table| columns::dues(&table, n, rows)).transpose()?.unwrap_or_default();
     let market = Market {
+        marks: marks.as_deref(),
+        funding: &funding,
         times: times.as_slice()?,
         pairs: &coarse,
         detail: detail.as_ref().map(|(timeframe_ns, per_bar, _)| Detail {
@@ -235,9 +258,11 @@ impl Engine {
     }
 
     /// Take one instant. `values` is int64 of shape (7 + n_aux, n_pairs): open, high, low, close, volume, state,
-    /// forecast, then the declared columns; `finer`, of shape (6, n_pairs, per_bar), the bars inside it, open to state.
+    /// forecast, then the declared columns; `finer`, of shape (6, n_pairs, per_bar), the bars inside it, open to state;
+    /// `marks`, of shape (6, n_pairs), the bar of the marks; `funding`, of shape (4, n), the events known in it.
     /// Returns how many fills, orders and log lines wait to be drained.
-    #[pyo3(signature = (row, open_time, values, finer=None))]
+    #[pyo3(signature = (row, open_time, values, finer=None, marks=None, funding=None))]
+    #[allow(clippy::too_many_arguments)] // the columns of an instant, each its own argument of one Python call
     fn step(
         &mut self,
         py: Python<'_>,
@@ -245,6 +270,8 @@ impl Engine {
         open_time: i64,
         values: PyReadonlyArray2<'_, i64>,
         finer: Option<PyReadonlyArray3<'_, i64>>,
+        marks: Option<PyReadonlyArray2<'_, i64>>,
+        funding: Option<PyReadonlyArray2<'_, i64>>,
     ) -> PyResult<(usize, usize, usize)> {
         let n = self.n_pairs;
         if values.shape() != [7 + self.n_aux, n] {
@@ -267,7 +294,15 @@ impl Engine {
             self.engine.sim.record.detail_fallback_bars += lacking as i64;
         }
         let signals = Signals { forecast: &forecast, aux: &aux, at: 0 };
-        let instant = Instant { row, open_time, bars, signals, finer: finer.as_ref(), news: true };
+        if marks.as_ref().is_some_and(|table| table.shape() != [6, n]) {
+            return Err(PyValueError::new_err(format!("marks need the shape (6, {n})")));
+        }
+        let flat_marks = marks.as_ref().map(|table| table.as_slice()).transpose()?;
+        let marked = flat_marks.map(|flat| one_row(flat, &state));
+        let marks = marked.as_ref().map(|pairs| Bars { pairs, at: 0 });
+        let funding = funding.map(|table| columns::dues(&table, n, usize::MAX)).transpose()?.unwrap_or_default();
+        let finer = finer.as_ref();
+        let instant = Instant { row, open_time, bars, signals, finer, marks, funding: &funding, news: true };
         let marks = if let Some(nodes) = &self.nodes {
             let mut nodes = PythonNodes::new(nodes.bind(py).clone());
             let done = self.engine.step(&instant, &mut nodes);
@@ -325,7 +360,7 @@ impl Engine {
     /// Exact cash (10^-16) and positions (10^-8).
     fn balances<'py>(&self, py: Python<'py>) -> (i128, Bound<'py, PyArray1<i64>>) {
         let ledger = &self.engine.sim.ledger;
-        (ledger.cash, PyArray1::from_slice(py, &ledger.position))
+        (ledger.wallet(), PyArray1::from_slice(py, &ledger.position))
     }
 
     /// How many orders work, and per pair whether a protective exit keeps it out of the market.

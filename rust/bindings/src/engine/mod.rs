@@ -1,6 +1,6 @@
 //! Bindings of the engine.
 
-use kraken_flow_core::engine::{codes, parents, recorder};
+use kraken_flow_core::engine::{codes, contract, parents, recorder};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -18,6 +18,7 @@ fn engine_fields(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     fields.set_item("log", recorder::LOG_FIELDS)?;
     fields.set_item("parents", parents::PARENT_FIELDS)?;
     fields.set_item("children", parents::CHILD_FIELDS)?;
+    fields.set_item("flows", recorder::FLOW_FIELDS)?;
     Ok(fields)
 }
 
@@ -37,6 +38,8 @@ fn engine_codes(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("Slippage", codes::Slippage::TABLE),
         ("Algo", codes::Algo::TABLE),
         ("Remainder", codes::Remainder::TABLE),
+        ("MarginMode", contract::MarginMode::TABLE),
+        ("FlowKind", contract::FlowKind::TABLE),
     ];
     let result = PyDict::new(py);
     for (name, members) in tables {

@@ -35,7 +35,8 @@ pub fn run(
     let mut engine = Engine::new(spec);
     engine.sim.expect(equity.len() * market.pairs.len());
     engine.sim.record.detail_fallback_bars = fallback_bars(market, first);
-    let ready = |equity, notes| Run { market, forecast, aux, first, equity, notes, gross: [0.0; BLOCK] };
+    let quick = quick && !engine.sim.ledger.tracked();
+    let ready = |equity, notes| Run { market, forecast, aux, first, equity, notes, gross: [0.0; BLOCK], events: 0 };
     if quick && !drifts(&engine) && worthwhile(market.pairs.len(), equity.len()) {
         let (done, exposure) = beside(market, first, equity, |mut notes| {
             notes.note(first, &engine.sim.ledger);
@@ -71,6 +72,8 @@ pub(super) struct Run<'a> {
     equity: &'a mut [f64],
     /// Where another thread marks the rows.
     notes: Option<Notes>,
+    /// Funding events taken so far.
+    events: usize,
     gross: [f64; BLOCK],
 }
 
@@ -130,7 +133,12 @@ impl<'a> Run<'a> {
         let detail = self.market.detail.as_ref().filter(|_| engine.sim.busy());
         let finer = detail.map(|detail| Finer::of(detail, bars, open_time));
         let signals = self.signals(row);
-        let instant = Instant { row: row as i64, open_time, bars, signals, finer: finer.as_ref(), news };
+        let marks = self.market.marks.map(|pairs| Bars { pairs, at: row });
+        let events = &self.market.funding[self.events..];
+        let funding = &events[..events.iter().take_while(|event| event.row == row).count()];
+        self.events += funding.len();
+        let finer = finer.as_ref();
+        let instant = Instant { row: row as i64, open_time, bars, signals, finer, marks, funding, news };
         if let Some(notes) = &mut self.notes {
             engine.advance_unmarked(&instant, calls);
             notes.note(row, &engine.sim.ledger);

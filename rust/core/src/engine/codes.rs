@@ -30,6 +30,8 @@ macro_rules! codes {
     };
 }
 
+pub(crate) use codes;
+
 codes! {
     /// What makes an order fill.
     OrderType {
@@ -139,6 +141,8 @@ codes! {
         Flatten = "FLATTEN" 9,
         /// A user gave an order.
         Manual = "MANUAL" 10,
+        /// The venue closed what its margin no longer carried.
+        Liquidation = "LIQUIDATION" 19,
         /// Taken back because the target changed.
         TargetChanged = "TARGET_CHANGED" 20,
         /// Its sibling filled.

@@ -2,6 +2,7 @@
 
 use super::callback::{Callbacks, Moment};
 use super::codes::{LogKind, OrderType, Reason, State};
+use super::contract::unit_price;
 use super::control::reduced;
 use super::execution::{Execution, Placement};
 use super::fault::{Fault, raise};
@@ -189,7 +190,7 @@ impl Decider {
             }
         } else {
             self.price.clear();
-            self.price.extend((0..n).map(|p| now.bars.close(p)));
+            self.price.extend((0..n).map(|p| unit_price(sim.ledger.inverse(p), now.bars.close(p))));
             self.volatility.clear();
             if let Some(column) = sim.spec.volatility {
                 self.volatility.extend((0..n).map(|p| now.signals.aux(column, p)));
@@ -215,7 +216,8 @@ impl Decider {
                         self.begin(sim, now, calls);
                         calls.approve(p, asked).unwrap_or_else(|fault| raise(fault))
                     } else {
-                        sim.spec.risk.approve(equity, now.bars.close(p), asked)
+                        let price = unit_price(sim.ledger.inverse(p), now.bars.close(p));
+                        sim.spec.risk.approve(equity, price, asked)
                     };
                     Some(toward_zero(approved, lot))
                 }

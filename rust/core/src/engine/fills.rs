@@ -2,6 +2,7 @@
 
 use super::codes::{Liquidity, Reason, Slippage, State, Tif};
 use super::costs::{Taking, fee_of, moved, slipped};
+use super::margin::Asked;
 use super::market::Bars;
 use super::number::{FIX_NAN, WIDE_UNIT, add, mul, narrow, times, to_lot};
 use super::protection::Paid;
@@ -11,6 +12,10 @@ use super::simulator::Simulator;
 impl Simulator {
     /// Fills as taker at `price`, moved by slippage and latency where `slip`.
     pub fn take(&mut self, bars: Bars<'_>, id: usize, price: i64, slip: bool) {
+        if self.orders[id].reason == Reason::Liquidation {
+            self.close_out(id);
+            return;
+        }
         let paid = if slip { self.slipped(bars, id, price) } else { price };
         self.fill(bars, id, price, paid, Liquidity::Taker);
     }
@@ -105,10 +110,10 @@ impl Simulator {
 
     fn book(&mut self, bars: Bars<'_>, id: usize, qty: i64, deal: Deal) {
         let Deal { printed, price, liquidity, rate } = deal;
-        let order = &mut self.orders[id];
+        let order = &self.orders[id];
         let (p, side) = (order.pair(), order.side());
         let before = self.ledger.position[p];
-        let notional = times(qty, price);
+        let notional = self.ledger.notional(p, qty, price);
         let in_base = self.spec.fee_in_base && side > 0;
         let fee_base = if in_base { narrow(fee_of(i128::from(qty), rate)) } else { 0 };
         let fee = if in_base { 0 } else { fee_of(notional, rate) };
@@ -118,8 +123,12 @@ impl Simulator {
             *signed += is - was;
             *absolute += is.abs() - was.abs();
         }
+        if self.spec.borrow.every_ns > 0 {
+            self.borrowed(p, before, price);
+        }
         self.fees.add(self.time, notional);
         self.cap_left[p] -= qty;
+        let order = &mut self.orders[id];
         order.filled += qty;
         self.touched[p] = true;
         self.record.fills.push(Fill {
@@ -131,7 +140,7 @@ impl Simulator {
             price,
             fee_is_base: in_base,
             fee: if fee_base != 0 { i128::from(fee_base) } else { fee },
-            slip: times((price - printed).abs(), qty),
+            slip: (notional - self.ledger.notional(p, qty, printed)).abs(),
             liquidity,
             order: id as u32,
             ambiguous: self.ambiguous,
@@ -199,7 +208,7 @@ impl Simulator {
                         let (maker, taker) = self.fees.rates(self.time);
                         maker.max(taker)
                     });
-                    let cost = times(growing, order.price());
+                    let cost = self.ledger.notional(p, growing, order.price());
                     notional += cost;
                     fees += fee_of(cost, rate);
                 }
@@ -223,6 +232,9 @@ impl Simulator {
         let order = &self.orders[id];
         let (p, side) = (order.pair(), order.side());
         let (notional, fees) = self.reserved(id);
+        if self.ledger.contract(p) {
+            return self.margin_covers(bars, Asked { id, price, want, rate, held }, (notional, fees));
+        }
         let own = self.ledger.position[p];
         let (mut worth, mut gross) = self.worth(bars);
         if own != 0 {

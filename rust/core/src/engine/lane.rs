@@ -185,7 +185,8 @@ impl Lane {
     fn settle(&self, run: &mut Run<'_>, engine: &mut Engine, calls: &mut dyn Callbacks, row: usize, news: bool) {
         let open_time = run.market.open_time(row, engine.sim.spec.timeframe_ns);
         let (bars, signals) = (Bars { pairs: run.market.pairs, at: row }, run.signals(row));
-        let instant = Instant { row: row as i64, open_time, bars, signals, finer: None, news };
+        let instant =
+            Instant { row: row as i64, open_time, bars, signals, finer: None, marks: None, funding: &[], news };
         let marks = engine.settle(&instant, calls);
         run.write(row, marks.equity);
     }
@@ -234,7 +235,7 @@ impl Lane {
             return true;
         }
         guard.born(sim);
-        sim.finish(bars);
+        sim.finish(bars, bars);
         sim.expire();
         false
     }

@@ -1,5 +1,6 @@
 //! What the engine reads of a market: integer columns of every pair, one row at a time.
 
+use super::funding::Due;
 use super::number::fix;
 use crate::schedule::Schedule;
 
@@ -186,6 +187,10 @@ pub struct Market<'a> {
     pub pairs: &'a [PairColumns<'a>],
     /// Finer bars, where the fill path uses them.
     pub detail: Option<Detail<'a>>,
+    /// Mark prices on the same grid; none where last prices have to do.
+    pub marks: Option<&'a [PairColumns<'a>]>,
+    /// Funding events, by the row in which they become known.
+    pub funding: &'a [Due],
 }
 
 impl Market<'_> {

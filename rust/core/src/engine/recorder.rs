@@ -1,6 +1,7 @@
 //! What the engine writes down while it runs: fills, the order log, counters; integer columns at the end.
 
 use super::codes::{Liquidity, LogKind, Reason};
+use super::contract::FlowKind;
 
 /// Fields of a fill, as `core/recorder.py` names them.
 pub const FILL_FIELDS: [&str; 14] = [
@@ -21,6 +22,8 @@ pub const FILL_FIELDS: [&str; 14] = [
 ];
 /// Fields of a log line.
 pub const LOG_FIELDS: [&str; 5] = ["kind", "order", "time", "qty", "reason"];
+/// Fields of a flow of cash without a fill.
+pub const FLOW_FIELDS: [&str; 9] = ["row", "kind", "pair", "time", "qty", "price", "rate", "amount_hi", "amount_lo"];
 /// Fields of an order.
 pub const ORDER_FIELDS: [&str; 18] = [
     "pair",
@@ -117,6 +120,36 @@ impl Line {
     }
 }
 
+/// Cash that moved without a fill.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// Grid row.
+    pub row: u32,
+    /// Why.
+    pub kind: FlowKind,
+    /// Pair index.
+    pub pair: u32,
+    /// When, ns.
+    pub time: i64,
+    /// The signed position.
+    pub qty: i64,
+    /// Its mark, 0 where none counts.
+    pub price: i64,
+    /// 10^-12.
+    pub rate: i64,
+    /// Cash received, 10^-16, negative where it was paid.
+    pub amount: i128,
+}
+
+impl Flow {
+    /// The flow as a row of [`FLOW_FIELDS`].
+    pub fn values(&self) -> [i64; 9] {
+        let (hi, lo) = split(self.amount);
+        let Flow { row, kind, pair, time, qty, price, rate, .. } = *self;
+        [i64::from(row), kind.code(), i64::from(pair), time, qty, price, rate, hi, lo]
+    }
+}
+
 /// (hi, lo) with value = hi 2^62 + lo and 0 <= lo < 2^62.
 #[inline]
 pub fn split(value: i128) -> (i64, i64) {
@@ -130,6 +163,12 @@ pub struct Recorder {
     pub fills: Vec<Fill>,
     /// Lines of the order log.
     pub lines: Vec<Line>,
+    /// Cash that moved without a fill.
+    pub flows: Vec<Flow>,
+    /// Wallet and gross at each row's close, where fills alone do not tell them.
+    pub accounts: Vec<(f64, f64)>,
+    /// Positions that the venue closed.
+    pub liquidations: i64,
     /// Orders cut because funds did not cover them.
     pub funds_cuts: i64,
     /// Fills whose impact model had no estimate.
@@ -148,6 +187,7 @@ impl Recorder {
             ("impact_without_estimate", self.impact_without_estimate),
             ("detail_fallback_bars", self.detail_fallback_bars),
             ("vwap_without_curve", self.vwap_without_curve),
+            ("liquidations", self.liquidations),
         ];
         all.into_iter().filter(|(_, count)| *count > 0).collect()
     }

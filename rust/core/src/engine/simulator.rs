@@ -60,6 +60,10 @@ pub struct Simulator {
     pub ambiguous: bool,
     /// Quantity that own fills may still take in this bar.
     pub cap_left: Vec<i64>,
+    /// When borrowed coins of a pair are next charged for, ns; 0 where none are borrowed.
+    pub(super) loan_due: Vec<i64>,
+    /// Marks at which the other positions stand while one is judged.
+    pub(super) others: Vec<i64>,
     /// Value of all positions at this bar's opens, signed and absolute, once somebody asked for it.
     pub(super) worth: Option<(i128, i128)>,
     /// Whether an order works that reserves funds while it rests.
@@ -72,7 +76,7 @@ impl Simulator {
     pub fn new(spec: Spec) -> Self {
         let n = spec.instruments.len();
         Simulator {
-            ledger: Ledger::new(spec.cash, n),
+            ledger: Ledger::with_books(spec.cash, n, spec.books.clone()),
             record: Recorder::default(),
             fees: FeeSchedule::new(spec.tiers.clone()),
             orders: Blotter::default(),
@@ -93,6 +97,8 @@ impl Simulator {
             open_phase: true,
             ambiguous: false,
             cap_left: vec![0; n],
+            loan_due: vec![0; n],
+            others: Vec::new(),
             worth: None,
             reserving: false,
             queue: Vec::new(),
@@ -111,13 +117,14 @@ impl Simulator {
         self.record.lines.reserve(fills * (1 + legs));
     }
 
-    /// Whether any order is working.
+    /// Whether any order is working, or a position that a venue may liquidate is held.
     pub fn busy(&self) -> bool {
-        self.live.iter().any(|orders| !orders.is_empty())
+        let held = self.at_risk() && self.ledger.position.iter().any(|&position| position != 0);
+        held || self.live.iter().any(|orders| !orders.is_empty())
     }
 
     /// Runs the phases of one (finer) bar over all pairs; `detailed` tells which pairs have finer bars here.
-    pub fn play(&mut self, bars: Bars<'_>, detailed: Option<&[bool]>) {
+    pub fn play(&mut self, bars: Bars<'_>, marks: Bars<'_>, detailed: Option<&[bool]>) {
         (self.worth, self.reserving) = (None, false);
         for p in 0..self.live.len() {
             if !self.live[p].is_empty() {
@@ -128,19 +135,30 @@ impl Simulator {
         self.open_phase = true;
         self.time = self.open_time;
         self.open(bars, detailed);
-        self.finish(bars);
+        if self.at_risk() {
+            self.judge(|p| marks.open(p));
+        }
+        self.finish(bars, marks);
     }
 
     /// Runs the phases after the open.
-    pub(super) fn finish(&mut self, bars: Bars<'_>) {
+    pub(super) fn finish(&mut self, bars: Bars<'_>, marks: Bars<'_>) {
+        let at_risk = self.at_risk();
         self.open_phase = false;
         self.time = self.close_time;
         for p in 0..self.live.len() {
+            let threat = if at_risk { self.threaten(bars, marks, p) } else { None };
             if !self.live[p].is_empty() && bars.tradable(p) {
                 self.inside(bars, p);
             }
+            if at_risk {
+                self.settle_margin(marks, p, threat);
+            }
         }
         self.trail(bars);
+        if at_risk && self.close_time == self.row_open + self.spec.timeframe_ns {
+            self.judge(|p| marks.close(p));
+        }
         self.clean();
     }
 

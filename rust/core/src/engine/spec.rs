@@ -1,7 +1,9 @@
 //! What the engine needs to know of a graph, as plain integers: the same fields as `core/spec.py`.
 
 use super::codes::{FillPath, Slippage};
+use super::contract::{BorrowTerms, MarginTerms};
 use super::execution::Execution;
+use super::ledger::Books;
 use super::order::Request;
 use super::plan::Plan;
 use super::portfolio::Portfolio;
@@ -111,6 +113,14 @@ pub struct Spec {
     pub plan: Option<Plan>,
     /// What the draws of plans follow from.
     pub seed: u64,
+    /// When the venue liquidates.
+    pub margin: MarginTerms,
+    /// What borrowed coins cost.
+    pub borrow: BorrowTerms,
+    /// How long the rate of a funding event accrues, 0: due at once.
+    pub funding_interval_ns: i64,
+    /// What the ledger keeps besides cash and positions, where it keeps more.
+    pub books: Option<Books>,
     /// Whether orders come from a script.
     pub scripted: bool,
     /// The script: (time, order) in order.

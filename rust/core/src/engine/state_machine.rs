@@ -5,6 +5,7 @@ use super::codes::Control;
 use super::decision::{Decider, Now};
 use super::detail::Finer;
 use super::fault::{Fault, guard};
+use super::funding::{Accrual, Due};
 use super::ledger::{Exposure, Marks};
 use super::market::{Bars, SYNTHETIC, Signals};
 use super::parents::Manual;
@@ -24,6 +25,10 @@ pub struct Instant<'a> {
     pub signals: Signals<'a>,
     /// Finer bars inside it.
     pub finer: Option<&'a Finer>,
+    /// The bar of the marks, where the data has them.
+    pub marks: Option<Bars<'a>>,
+    /// Funding events that become known in it.
+    pub funding: &'a [Due],
     /// Whether the decision has to look at every pair; false where no forecast changed, no rebalance is due and no
     /// script goes on, so that only what happened to positions in this very bar can make it act.
     pub news: bool,
@@ -36,6 +41,8 @@ pub struct Engine {
     pub sim: Simulator,
     /// Portfolio, risk, execution.
     pub decider: Decider,
+    /// Funding that is known and not yet settled.
+    pub accrual: Accrual,
     /// Mean exposure so far.
     pub exposure: Exposure,
     broken: bool,
@@ -45,7 +52,13 @@ impl Engine {
     /// An engine before its first row.
     pub fn new(spec: Spec) -> Self {
         let decider = Decider::new(spec.instruments.len());
-        Engine { sim: Simulator::new(spec), decider, exposure: Exposure::default(), broken: false }
+        Engine {
+            sim: Simulator::new(spec),
+            decider,
+            accrual: Accrual::default(),
+            exposure: Exposure::default(),
+            broken: false,
+        }
     }
 
     /// Does `work` unless a fault ended an earlier one.
@@ -106,17 +119,22 @@ impl Engine {
         let sim = &mut self.sim;
         let close_time = open_time + sim.spec.timeframe_ns;
         (sim.row, sim.row_open) = (row, open_time);
+        if sim.ledger.tracked() {
+            self.accrual.settle(sim, instant.funding, instant.marks.unwrap_or(bars), open_time);
+            sim.roll_over(open_time);
+        }
         if sim.busy() {
             if let Some(finer) = finer {
                 for slot in &finer.slots {
                     let columns = slot.columns();
                     (sim.open_time, sim.close_time) = (slot.start, slot.stop);
-                    sim.play(Bars { pairs: &columns, at: 0 }, Some(&finer.detailed));
+                    let slot = Bars { pairs: &columns, at: 0 };
+                    sim.play(slot, instant.marks.unwrap_or(slot), Some(&finer.detailed));
                     sim.expire();
                 }
             } else {
                 (sim.open_time, sim.close_time) = (open_time, close_time);
-                sim.play(bars, None);
+                sim.play(bars, instant.marks.unwrap_or(bars), None);
                 sim.expire();
             }
         }
@@ -126,6 +144,9 @@ impl Engine {
     pub(crate) fn settle(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Marks {
         let marks = self.sim.ledger.marks(instant.bars);
         self.exposure.add(marks.equity, marks.gross);
+        if self.sim.ledger.tracked() {
+            self.sim.record.accounts.push((marks.cash, marks.gross));
+        }
         self.decide(instant, calls);
         marks
     }

@@ -1,0 +1,101 @@
+"""The tail of a run's returns for `metrics.json` and the summary: value at risk, shortfall, and whether it held."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kraken_flow.analysis import coverage
+from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.analysis.returns import daily_returns
+from kraken_flow.analysis.value_at_risk import METHODS
+from kraken_flow.core.times import DAY
+from kraken_flow.core.units import FloatArray
+
+LEVELS = {"95": 0.95, "99": 0.99}
+"""Confidence levels by the digits that stand in the names of metrics."""
+TESTED = "95"
+"""The level whose forecasts are held to what came."""
+_WORDS = {
+    "historical": "historical",
+    "normal": "normal",
+    "cornish_fisher": "Cornish-Fisher",
+    "ewma": "EWMA",
+    "filtered": "filtered historical",
+}
+
+
+def tail_metrics(run: FinishedRun) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return `value_at_risk` and `var_backtest` as they stand in `metrics.json`, and the reasons of what is null.
+
+    Losses are positive fractions of equity over one UTC day, or over one bar where bars are longer than a day.
+    """
+    equity = run.result.equity
+    if len(equity) == 0 or not bool((equity > 0.0).all()):
+        reason = "no_bars" if len(equity) == 0 else "ruined"
+        return dict.fromkeys(("value_at_risk", "var_backtest")), dict.fromkeys(
+            ("value_at_risk", "var_backtest"), reason
+        )
+    returns = daily_returns(equity, run.start_equity, run.first_close, run.market.timeframe_ns)
+    tails, reasons = _tails(returns)
+    tested, why = _tested(returns)
+    return {"value_at_risk": tails, "var_backtest": tested}, reasons | why
+
+
+def _tails(returns: FloatArray) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    found: dict[str, Any] = {"returns": len(returns)}
+    reasons: dict[str, str] = {}
+    for digits, level in LEVELS.items():
+        for name, method in METHODS.items():
+            tail = method(returns, level)
+            if isinstance(tail, str):
+                found |= dict.fromkeys((f"{name}_{digits}", f"{name}_{digits}_cvar"))
+                reasons[f"value_at_risk.{name}_{digits}"] = tail
+                continue
+            found |= {f"{name}_{digits}": tail.var, f"{name}_{digits}_cvar": tail.cvar}
+            if name == "cornish_fisher":
+                found[f"{name}_{digits}_form"] = tail.form or name
+    if all(value is None for key, value in found.items() if key != "returns"):
+        return None, {"value_at_risk": next(iter(reasons.values()))}
+    return found, reasons
+
+
+def _tested(returns: FloatArray) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    results = coverage.backtest(returns, LEVELS[TESTED])
+    if isinstance(results, str):
+        return None, {"var_backtest": results}
+    known = {name: result for name, result in results.items() if "reason" not in result}
+    reasons = {f"var_backtest.{name}": result["reason"] for name, result in results.items() if name not in known}
+    if not known:
+        return None, {"var_backtest": next(iter(reasons.values()))}
+    return {f"{name}_{key}": value for name, result in known.items() for key, value in result.items()}, reasons
+
+
+def tail_facts(metrics: Mapping[str, Any], timeframe_ns: int) -> Iterator[tuple[str, str]]:
+    """Return the lines of the summary that speak of the tail, from the numbers of `metrics.json`."""
+    tails, span = metrics["value_at_risk"], "1 day" if timeframe_ns <= DAY else "1 bar"
+    if tails is None:
+        yield f"VaR 95 % ({span})", f"undefined ({metrics['null_reasons']['value_at_risk'].replace('_', ' ')})"
+        return
+    for label, suffix in ((f"VaR 95 % ({span})", ""), (f"CVaR 95 % ({span})", "_cvar")):
+        values = {name: tails[f"{name}_{TESTED}{suffix}"] for name in METHODS}
+        yield label, ", ".join(f"{_WORDS[name]} {value:.2%}" for name, value in values.items() if value is not None)
+    if tails.get(f"cornish_fisher_{TESTED}_form") == "historical":
+        yield "", "Cornish-Fisher is no quantile at this skew and kurtosis: it shows the historical one"
+    tested = metrics["var_backtest"]
+    if tested is None:
+        reason = metrics["null_reasons"]["var_backtest"].replace("_", " ")
+        yield "VaR 95 % backtest", f"undefined ({reason}; it takes {coverage.WINDOW + coverage.LEAST})"
+        return
+    for name in METHODS:
+        if f"{name}_days" in tested:
+            yield f"VaR backtest, {_WORDS[name]}", _verdict({k: tested[f"{name}_{k}"] for k in _KEYS})
+
+
+_KEYS = ("violations", "days", "kupiec_p", "independence_p", "coverage")
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    """Say how a method's forecasts did: how often they were exceeded, and whether in clusters."""
+    share = f"{found['violations']} of {found['days']:,} exceeded it ({found['violations'] / found['days']:.1%})"
+    said = "nominal" if found["coverage"] == "nominal" else f"FAILS, {found['coverage'].replace('_', ' ')}"
+    clustered = "; in clusters" if found["independence_p"] < coverage.SIGNIFICANCE else ""
+    return f"{share}: {said} (p {found['kupiec_p']:.3f}){clustered}"

@@ -1,0 +1,132 @@
+"""Mode `stress`: whose book, which prices, and what it refuses."""
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kraken_flow import backtest
+from kraken_flow.app import main
+
+SHORT = ["strategy=hold", "pairs=[BTC/USD,ETH/USD]", "start=2021-02-01", "end=2021-03-01", "timeframe=4h"]
+SMALL = [*SHORT, "risk=none"]
+
+
+@pytest.fixture
+def stressed(tmp_path, monkeypatch, capsys):
+    """Run mode=stress; return exit code, what stands in stress.json, and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        code = main(["mode=stress", "run_dir=out", *words])
+        told = capsys.readouterr()
+        path = tmp_path / "out" / "stress.json"
+        return code, orjson.loads(path.read_bytes())["scenarios"] if path.is_file() else {}, told.err
+
+    return call
+
+
+def test_every_crisis_of_the_specification_is_there(stressed):
+    code, found, _ = stressed(*SMALL)
+    assert code == 0
+    assert {"covid_2020", "may_2021", "luna_2022", "june_2022", "ftx_2022", "yen_2024", "october_2025"} <= set(found)
+    assert all(loss["date"] and loss["source"] and loss["prices"] for loss in found.values())
+    for name in ("covid_2020", "ftx_2022"):
+        assert found[name]["prices"] == "figures"
+        assert found[name]["final"] == pytest.approx(found[name]["equity"] * (1 + found[name]["change"]))
+
+
+def test_the_last_book_is_that_of_the_run(stressed):
+    run = backtest(SMALL)
+    code, found, _ = stressed(*SMALL, "mode.at=last")
+    assert code == 0
+    positions = {pair: float(qty) for pair, qty in run.metrics["final_positions"].items()}
+    closes = dict(zip(("BTC/USD", "ETH/USD"), run.tables.run.last_close / 1e8, strict=True))
+    lost = positions["BTC/USD"] * closes["BTC/USD"] * 0.224 + positions["ETH/USD"] * closes["ETH/USD"] * 0.244
+    loss = found["ftx_2022"]
+    assert loss["equity"] == pytest.approx(float(run.metrics["final_equity"]))
+    assert loss["equity"] - loss["final"] == pytest.approx(lost)
+
+
+def test_the_worst_book_loses_no_less_than_the_last(stressed):
+    worst = stressed(*SMALL)[1]
+    last = stressed(*SMALL, "mode.at=last")[1]
+    assert all(worst[name]["change"] <= last[name]["change"] + 1e-12 for name in last)
+
+
+def test_a_limit_blocks_where_it_is_passed_and_only_there(stressed):
+    code, _, told = stressed(*SMALL, "mode.max_loss=0.3")
+    assert code == 1
+    assert "stress: covid_2020 costs" in told
+    assert "venue_default" not in told
+    assert stressed(*SMALL, "mode.max_loss=0.9")[0] == 0
+
+
+def test_a_book_that_is_liquidated_blocks_unless_that_is_accepted(stressed):
+    lent = [*SMALL, "account.leverage=3", "portfolio.fraction=2.9"]
+    code, found, told = stressed(*lent)
+    assert code == 1
+    assert found["covid_2020"]["liquidated"]
+    assert "covid_2020 liquidates the book" in told
+    assert stressed(*lent, "mode.accept_liquidation=true")[0] == 0
+
+
+def test_a_user_adds_and_drops_scenarios(stressed):
+    mine = "mode.scenarios.mine={date: 2026-11-21, source: me, shocks: {BTC: -0.4}, others: 0.1}"
+    code, found, _ = stressed(*SMALL, mine, "mode.scenarios.depeg=null", "mode.at=last")
+    assert code == 0
+    assert "depeg" not in found
+    assert -0.4 < found["mine"]["change"] < 0
+
+
+def test_a_path_counts_its_lowest_point(stressed):
+    path = "mode.scenarios.mine={date: x, source: me, path: {BTC: [-0.5, 0.1], ETH: [-0.5, 0.1]}}"
+    loss = stressed(*SMALL, path, "mode.at=last")[1]["mine"]
+    assert loss["change"] > 0
+    assert -0.51 < loss["drawdown"] < -0.45
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("mode.scenarios.depeg.shocks.BTC=-3", "mode.scenarios.depeg.shocks.BTC=-3: must be a number at least -1"),
+        ("mode.scenarios.mine={date: x}", "mode.scenarios.mine.source: must be given"),
+        ("mode.scenarios.mine={date: x, source: y, start: 2020-01-01}", "start and end: give both or none"),
+        ("mode.scenarios.mine={date: x, source: y, path: {BTC: [0.1], ETH: [0.1, 0.2]}}", "must be equally long"),
+        ("mode.max_loss=2", "mode.max_loss=2: must be a number above 0 and at most 1"),
+        ("mode.run=nowhere", "mode.run=nowhere"),
+    ],
+)
+def test_wrong_input_is_refused_with_its_key(stressed, word, message):
+    code, _, told = stressed(*([] if "run" in word else SHORT), word)
+    assert code == 2
+    assert message in told
+
+
+def daily(folder, pair, opens, lows, closes):
+    times = [f"2022-11-{day:02}" for day in range(7, 15)]
+    table = {
+        "date": times, "open": opens, "high": [max(o, c) for o, c in zip(opens, closes, strict=True)],
+        "low": lows, "close": closes, "volume": [1.0] * 8,
+    }  # fmt: skip
+    pq.write_table(pa.table(table), folder / f"{pair}_1d.parquet")
+
+
+def test_stored_bars_go_before_figures(stressed, tmp_path):
+    folder = tmp_path / "candles"
+    folder.mkdir()
+    daily(folder, "btcusd", [100] * 8, [100] * 3 + [40] + [100] * 3 + [90], [100] * 7 + [90])
+    loss = stressed(*SMALL, "mode.bars=candles", "mode.at=last")[1]["ftx_2022"]
+    assert loss["prices"] == "stored bars; figures: ETH/USD"
+    whole = stressed(*SMALL, "mode.at=last")[1]["ftx_2022"]
+    assert loss["change"] > whole["change"]
+    assert loss["drawdown"] < loss["change"]
+
+
+def test_the_book_of_a_run_is_that_of_its_folder(stressed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*SMALL, "run_dir=base", "report=none"]) == 0
+    code, of_run, _ = stressed("mode.run=base")
+    assert code == 0
+    assert of_run == stressed(*SMALL)[1]
+    assert stressed("mode.run=base", "strategy=hold")[0] == 2
