@@ -279,7 +279,7 @@ LIMITERS: dict[type, Callable[[Dice], Any]] = {
         volatility=LogReturnStd(d.pick(3, 5)),
         position=_limits(d),
         rearm=d.pick("on_change", "next_bar", "bars:3"),
-        max_var=d.pick(0.05, 0.5, 0.01),
+        max_var=d.pick(0.5, 0.9, 0.05),
         positions=d.maybe(1, 2),
     ),
 }

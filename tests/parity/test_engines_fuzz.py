@@ -110,7 +110,7 @@ def test_whole_graphs_trade_the_same_from_features_to_fills() -> None:
     traded: Counter[type] = Counter()
 
     @seed(SHARDS + 1)
-    @settings(many, max_examples=max(200, RUNS // 2))
+    @settings(many, max_examples=max(400, RUNS))
     @given(graphs())
     def play(drawn: tuple[Graph, Market]) -> None:
         graph, market = drawn
