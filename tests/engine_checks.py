@@ -208,7 +208,9 @@ def one_decision_per_instant(spec: Spec, market: Market, result: Result) -> None
     """A forecasting run sends at most one order per pair and instant, each at a bar's close, in time order."""
     if spec.scripted:
         return
-    sent = [o for o in rows(result.orders) if o["reason"] not in PROTECTIVE]
+    children = set(result.children["order"].tolist()) if result.children else set()
+    own = [o for number, o in enumerate(rows(result.orders)) if number not in children]
+    sent = [o for o in own if o["reason"] not in PROTECTIVE]
     often = Counter((o["time"], o["pair"]) for o in sent)
     assert not often or max(often.values()) == 1, "several decisions in one instant"
     closes = set((market.times + market.timeframe_ns).tolist())
@@ -253,6 +255,48 @@ def _rows_that_arm(spec: Spec, market: Market, p: int, forecast: np.ndarray) -> 
     return armed
 
 
+def parents_keep_to_their_plan(spec: Spec, market: Market, result: Result) -> None:
+    """Children fill at most their parent's quantity, on its side, at no worse price, and none is sent after its end."""
+    if not result.parents:
+        return
+    orders, parents = rows(result.orders), rows(result.parents)
+    children: dict[int, list[int]] = defaultdict(list)
+    for link in rows(result.children):
+        children[link["parent"]].append(link["order"])
+    paid: dict[int, list[int]] = defaultdict(list)
+    for fill in rows(result.fills):
+        paid[fill["order"]].append(fill["price"])
+    for number, parent in enumerate(parents):
+        mine = [orders[n] for n in children[number]]
+        filled = sum(order["filled"] for order in mine)
+        assert parent["filled"] == filled <= parent["qty"], (
+            "children filled something else than their parent's quantity"
+        )
+        assert all((o["pair"], o["side"]) == (parent["pair"], parent["side"]) for o in mine)
+        assert all(o["reduce_only"] == parent["reduce_only"] for o in mine)
+        prices = [price for n in children[number] for price in paid[n]]
+        if parent["limit_price"]:
+            assert all(parent["side"] * (parent["limit_price"] - price) >= 0 for price in prices), "worse than allowed"
+        sent = [int((o["time"] - market.times[0]) // market.timeframe_ns) - 1 for o in mine]
+        assert sent == sorted(sent)
+        assert all(parent["row"] <= row for row in sent)
+        ended, state = parent["end_row"], State(parent["state"])
+        if ended >= 0:
+            assert all(row <= ended for row in sent), "a child was sent after its parent's end"
+            assert (state is State.FILLED) == (filled == parent["qty"]) or spec.latency_ns > 0
+        else:
+            assert state in (State.PENDING, State.ACTIVE)
+        for order, row in zip(mine, sent, strict=True):
+            over = parent["bars"] and row >= parent["row"] + parent["bars"]
+            if spec.plan is not None and spec.plan.max_participation >= 0 and not (over or parent["manual"]):
+                volume = int(market.pairs[parent["pair"]].volume[row])
+                instrument = spec.instruments[parent["pair"]]
+                # What would be left over below the minima goes with the child.
+                dust = max(instrument.qty_min, -(-instrument.cost_min // int(market.pairs[parent["pair"]].low[row])))
+                most = volume * spec.plan.max_participation // UNIT + dust + instrument.lot
+                assert order["qty"] <= most, "more of the volume than allowed"
+
+
 CHECKS: tuple[Check, ...] = (
     fills_come_after_their_decision,
     books_balance,
@@ -263,6 +307,7 @@ CHECKS: tuple[Check, ...] = (
     exposure_stays_affordable,
     one_decision_per_instant,
     limits_hold,
+    parents_keep_to_their_plan,
 )
 """All checks that need nothing but the result."""
 

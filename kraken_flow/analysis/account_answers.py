@@ -15,6 +15,7 @@ from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.limits import Limits
 from kraken_flow.core.market import Market
 from kraken_flow.core.orders import LogKind, Reason, Side
+from kraken_flow.core.plan import Plan
 from kraken_flow.core.result import Result
 from kraken_flow.core.run import execute
 from kraken_flow.core.session import Session
@@ -142,6 +143,9 @@ class _Execution(Execution):
         what = (int(side), qty, int(placed.type), placed.limit_price, int(placed.tif), int(placed.post_only))
         self._write("execution", view.row, pair, hash(what))
         return placed
+
+    def plan(self, timeframe_ns: int) -> Plan | None:
+        return self._inner.plan(timeframe_ns)
 
     def parameters(self) -> dict[str, int]:
         return self._inner.parameters()

@@ -96,6 +96,11 @@ class FinishedRun:
         """Closed round trips."""
         return self.trips if self.trips.closed.all() else self.trips.where(self.trips.closed)
 
+    @property
+    def has_parents(self) -> bool:
+        """Whether it worked parent orders."""
+        return bool(self.result.parents) and len(self.result.parents["pair"]) > 0
+
     @cached_property
     def fees(self) -> Wide:
         """Every fill's fee in the quote currency."""

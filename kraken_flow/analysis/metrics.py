@@ -12,6 +12,7 @@ from kraken_flow.analysis.flows import spent
 from kraken_flow.analysis.returns import Value
 from kraken_flow.analysis.safety import halted_share, killed_at
 from kraken_flow.analysis.tail_report import tail_metrics
+from kraken_flow.analysis.tca import parent_costs, totals
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.times import DAY, YEAR
 from kraken_flow.core.units import cash_text, text
@@ -122,7 +123,9 @@ def measure(run: FinishedRun) -> dict[str, Any]:
 
     The keys, their units and the reasons are described in `docs/reading-a-run.md`.
     """
+    worked = totals(parent_costs(run))
     stats = equity_statistics(run) | trade_statistics(run.trades.pnl)
+    stats |= {"shortfall_bps": worked.shortfall_bps if worked.parents else "no_parents"}
     reasons = {name: value for name, value in stats.items() if isinstance(value, str)}
     shown: dict[str, Any] = {name: None if name in reasons else value for name, value in stats.items()}
     if shown["expectancy"] is not None:
@@ -136,6 +139,7 @@ def measure(run: FinishedRun) -> dict[str, Any]:
         reasons["bars_per_s"] = "not_measured"
     return shown | {
         "trades": len(run.trades),
+        "parents": worked.parents,
         **{name: cash_text(value) for name, value in (costs(run) | spent(run.result)).items()},
         "liquidations": result.counts.get("liquidations", 0),
         "final_equity": cash_text(run.final_equity),
@@ -160,6 +164,7 @@ NAMES = (
     *("expectancy", "trades", "exposure", "turnover", "fees", "slippage", "funding"),
     *("funding_paid", "funding_received", "borrow", "liquidations", "final_equity", "final_cash"),
     *("final_positions", "final_balances", "ambiguous_fills", "bars", "elapsed_s", "bars_per_s", "engine"),
+    *("parents", "shortfall_bps"),
     *("value_at_risk", "var_backtest"),
     *("order_log_sha256", "ledger_sha256", "data_sha256", "halted_share", "killed_at", "null_reasons"),
 )

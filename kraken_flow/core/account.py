@@ -11,6 +11,7 @@ from kraken_flow.core.limits import NO_LIMITS, Limits
 from kraken_flow.core.market import Market
 from kraken_flow.core.node import Node
 from kraken_flow.core.orders import OrderType, Side, Tif
+from kraken_flow.core.plan import Plan
 from kraken_flow.core.terms import Terms
 
 
@@ -141,6 +142,10 @@ class Execution(Node):
     def place(self, view: View, instrument: Instrument, pair: int, side: Side, qty: int, reducing: bool) -> Placement:
         """Return type and prices of an order for `qty` of the pair."""
         raise TypeError(f"{type(self).__name__} has no place(...)")
+
+    def plan(self, timeframe_ns: int) -> Plan | None:
+        """Return how changes of position are worked by children; None: each is the one order that `place` describes."""
+        return None
 
     def parameters(self) -> dict[str, int]:
         """Return the integers that the node's Rust twin takes."""

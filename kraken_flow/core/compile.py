@@ -49,6 +49,8 @@ def compile_graph(graph: Graph, market: Market, instruments: tuple[Instrument, .
         tags=tuple(sorted({"", *(request.tag for _, request in requests)})),
         requests=requests,
         scripted=scripted,
+        plan=None if scripted else execution.plan(timeframe_ns),
+        seed=graph.seed,
         marked=bool(market.marks),
         funded=bool(market.funding),
         limits=risk.limits(),

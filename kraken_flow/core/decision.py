@@ -8,6 +8,7 @@ from kraken_flow.core.contract import unit_price
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import REAL
 from kraken_flow.core.orders import Control, LogKind, OrderRequest, OrderType, Reason, Side, State
+from kraken_flow.core.parents import ManualOrder, Parents
 from kraken_flow.core.simulator import Simulator
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.units import INT64_MAX, TOO_LARGE, UNIT
@@ -33,17 +34,22 @@ class Decider:
     """Whether positions may only be reduced."""
     flattened: list[bool] = field(default_factory=list)
     """Per pair, whether a user closed it: then only a changed forecast arms it again, whatever `risk.rearm` says."""
+    given: list[int] = field(default_factory=list)
+    """Per pair, what users ordered since the strategy last acted on it, signed, 10^-8: no part of the target."""
 
     def __post_init__(self) -> None:
         n = len(self.spec.instruments)
         self.target = [0] * n
         self.forecast = [0] * n
         self.flattened = [False] * n
+        self.given = [0] * n
+        self.parents = Parents(self.spec, self.sim, self.view)
 
     def decide(self, first_row: int) -> None:
         """Take the one decision of this row; the view holds forecast, aux and closes."""
         if self.spec.scripted:
             self._script()
+            self._send(self.parents.step())
             return
         view, sim, state = self.view, self.sim, self.sim.bars.state
         n = len(state)
@@ -77,24 +83,28 @@ class Decider:
                     or (drifts and abs(new - standing) * UNIT > self.spec.band * abs(standing))
                 ):
                     target = new
-            if self.paused:
+            acts = changed[p] or rearmed[p] or due or target != standing or expired[p] or timed[p]
+            if self.paused and (acts or not self.given[p]):
                 target = self._reduced(p, target)
             target = safety.bounded(self, p, target)
-            acts = changed[p] or rearmed[p] or due or target != standing or expired[p] or timed[p]
-            if acts:
+            if acts or target != standing:
                 self._order(p, target, standing, requests, expired[p], timed[p])
-        self._send(requests)
+        self._send(requests + self.parents.step())
 
-    def control(self, what: Control) -> None:
+    def control(self, what: Control, manual: ManualOrder | None = None) -> None:
         """Do what a user says between two decisions, at the time and the closes that the view holds.
 
         Paused, orders that would open or enlarge a position are taken back and no new ones are sent; protection, exits
         and reductions go on, that of an order taken back which was to turn a position included. To flatten takes back
         all but protection, closes every position at the market, and keeps each pair out until its forecast changes. A
-        reset ends what a limit of the account began.
+        reset ends what a limit of the account began. An order is worked by its plan beside the strategy's own, until
+        the strategy next acts on that pair.
         """
         if what is Control.RESET:
             self.sim.watch.reset(self.view.time)
+            return
+        if what is Control.ORDER:
+            self._take(manual)
             return
         self.paused = self.paused if what is Control.FLATTEN else what is Control.PAUSE
         if what is Control.RESUME:
@@ -102,19 +112,30 @@ class Decider:
         requests: list[OrderRequest] = []
         flatten = what is Control.FLATTEN
         for p in range(len(self.target)):
+            self.given[p] = 0 if flatten else self.given[p]
+            wanted = 0 if flatten else self._reduced(p, self.target[p] + self.given[p])
             self.target[p] = 0 if flatten else self._reduced(p, self.target[p])
+            self.parents.cancel(p, Reason.FLATTEN if flatten else Reason.PAUSED, enlarging=not flatten)
             for order in self.sim.live[p]:
                 if order.group is None and order.alive and order.cancel_at < 0 and (flatten or not order.reduce_only):
                     self.sim.cancel(order, Reason.FLATTEN if flatten else Reason.PAUSED, self.view.time)
             if flatten and not self.spec.scripted:
                 self.sim.stopped_row[p], self.flattened[p] = self.view.row, True
             if flatten or not self.spec.scripted:
-                requests += self._reducing(p, flatten)
+                requests += self.reducing(p, wanted, flatten)
         self._send(requests)
 
-    def _reducing(self, p: int, flatten: bool) -> list[OrderRequest]:
-        """Return the market order that reduces a pair's position to its target, where no order under way does."""
-        position, target = self.sim.ledger.position[p], self.target[p]
+    def _take(self, manual: ManualOrder | None) -> None:
+        """Take an order of a user, which is refused where it enlarges a position of a paused session."""
+        if manual is not None:
+            sent = self.parents.give(manual, self.paused)
+            if self.parents.all[-1].alive:
+                self.given[manual.pair] += manual.side * manual.qty
+            self._send(sent)
+
+    def reducing(self, p: int, target: int, flatten: bool) -> list[OrderRequest]:
+        """Return the market order that reduces a pair's position to a target, where no order under way does."""
+        position = self.sim.ledger.position[p]
         under_way = 0 if flatten else self.open_remainder(p, position)
         delta = _toward_zero(target - position - under_way, self.spec.instruments[p].lot)
         if delta * position >= 0:
@@ -177,7 +198,7 @@ class Decider:
 
     def _timed_out(self, p: int) -> bool:
         """Take back own orders that rested longer than the executor's patience; return whether any was."""
-        timeout = self.spec.execution.timeout
+        timeout = None if self.spec.plan else self.spec.execution.timeout
         found = False
         if timeout is not None:
             for order in self._own(p):
@@ -203,7 +224,7 @@ class Decider:
                 signed = max(-held, min(signed, 0)) if held > 0 else min(-held, max(signed, 0))
                 held += signed
             total += signed
-        return total
+        return total + self.parents.open_remainder(p, held)
 
     def _order(
         self, p: int, target: int, standing: int, requests: list[OrderRequest], expired: bool, timed: bool
@@ -211,7 +232,9 @@ class Decider:
         """Bring position plus open remainder to the target."""
         sim, view = self.sim, self.view
         self.target[p] = target
+        self.given[p] = 0
         if target != standing or timed:
+            self.parents.cancel(p, Reason.TARGET_CHANGED)
             for order in self._own(p):
                 sim.cancel(order, Reason.TARGET_CHANGED, view.time)
         position = sim.ledger.position[p]
@@ -228,7 +251,11 @@ class Decider:
             reason = Reason.EXIT_SIGNAL if target == 0 else Reason.REBALANCE
         else:
             reason = Reason.REBALANCE if position * target > 0 else Reason.ENTRY_SIGNAL
-        if expired:
+        plan = self.spec.plan
+        if plan is not None and not expired and not (reducing and plan.exit_market):
+            self.parents.open(p, side, abs(delta), reducing, reason)
+            return
+        if expired or plan is not None:
             request = OrderRequest(pair=p, side=side, qty=abs(delta), reduce_only=reducing, reason=reason)
         else:
             placement = self.spec.execution.place(view, instrument, p, side, abs(delta), reducing)
@@ -248,7 +275,7 @@ class Decider:
     def _send(self, requests: list[OrderRequest]) -> None:
         """Send a decision's orders: reducing first, then by pair name."""
         for request in sorted(requests, key=lambda r: (not r.reduce_only, r.pair)):
-            self.submit(request, own=True)
+            self.parents.adopt(request, self.submit(request, own=True))
 
     def _script(self) -> None:
         """Send the scripted orders that are due, in file order; a pair without a bar keeps its orders waiting."""
@@ -263,7 +290,7 @@ class Decider:
             else:
                 self.waiting.append(request)
 
-    def submit(self, request: OrderRequest, own: bool, refused: bool = False) -> None:
+    def submit(self, request: OrderRequest, own: bool, refused: bool = False) -> Order:
         """Admit an order (lot, tick, minima, price band, no pause) and send it, or record why it was refused."""
         sim, view = self.sim, self.view
         instrument = self.spec.instruments[request.pair]
@@ -294,9 +321,10 @@ class Decider:
         if reason:
             order.move(State.REJECTED)
             order.end_reason = reason
-            return
+            return order
         sim.record.log(LogKind.SUBMIT, order, view.time, qty, request.reason)
         sim.live[request.pair].append(order)
+        return order
 
 
 def _toward_zero(value: int, lot: int) -> int:

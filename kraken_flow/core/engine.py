@@ -15,6 +15,7 @@ from kraken_flow.core.funding import Accrual, by_row
 from kraken_flow.core.ledger import Ledger
 from kraken_flow.core.market import REAL, SYNTHETIC, Market, PairColumns
 from kraken_flow.core.orders import Control
+from kraken_flow.core.parents import ManualOrder
 from kraken_flow.core.recorder import Recorder
 from kraken_flow.core.result import Result, Standing
 from kraken_flow.core.simulator import Bars, Simulator
@@ -113,13 +114,14 @@ class Engine:
         sim.sigma = view.aux.get("sigma", [])
         sim.mean_volume = view.aux.get("mean_volume", [])
         safety.observe(self.decider, equity)
+        self.decider.parents.remember(bars.volume, bars.state)
         if REAL in bars.state:
             self.decider.decide(spec.first_row)
 
-    def control(self, what: Control, time: int) -> None:
+    def control(self, what: Control, time: int, manual: ManualOrder | None = None) -> None:
         """Do what a user says after the newest instant, at `time` ns; see `Decider.control`."""
         self.view.time = time
-        self.decider.control(what)
+        self.decider.control(what, manual)
 
     def standing(self) -> Standing:
         """Return the account as it stands."""
@@ -133,6 +135,7 @@ class Engine:
     def result(self) -> Result:
         """Return everything recorded so far as columns."""
         orders, fills, log = self.record.columns()
+        parents, children = self.decider.parents.columns()
         return Result(
             engine="python",
             fills=fills,
@@ -147,6 +150,8 @@ class Engine:
             tags=self.spec.tags,
             counts=dict(self.record.counts),
             risk=self.sim.watch.columns(),
+            parents=parents,
+            children=children,
         )
 
 
@@ -157,6 +162,9 @@ def run(spec: Spec, market: Market, forecast: Int64Array, aux: Mapping[str, Int6
     what is known at its close and filled from row t+1 on.
     """
     engine = Engine(spec)
+    if spec.plan and spec.plan.lookback:
+        for bars in _rows(market.pairs, 0, spec.first_row):
+            engine.decider.parents.remember(bars.volume, bars.state)
     news = by_row(market.funding, int(market.times[0]), spec.timeframe_ns, market.n_rows, spec.first_row).T.tolist()
     for lo in range(spec.first_row, market.n_rows, _CHUNK):
         hi = min(lo + _CHUNK, market.n_rows)

@@ -82,6 +82,7 @@ class Reason(Word):
     TRAILING_STOP = 7
     TIME_STOP = 8
     FLATTEN = 9
+    MANUAL = 10
     LIQUIDATION = 19
     TARGET_CHANGED = 20
     OCO = 21
@@ -117,6 +118,7 @@ class Control(Word):
     RESUME = 1
     FLATTEN = 2
     RESET = 3
+    ORDER = 4
 
 
 class Liquidity(Word):

@@ -59,6 +59,8 @@ class Result:
         Plain counters: ambiguous_bars, detail_fallback_bars, funds_cuts, impact_without_estimate, ...
     risk
         What the account's limits recorded, a row per trigger: the fields of `core.watch`, int64 and then float64.
+    parents, children
+        int64 columns of parent orders (`core.parents.PARENT_FIELDS`), and which order is the child of which.
     """
 
     engine: str
@@ -71,6 +73,8 @@ class Result:
     final_positions: Int64Array
     tags: tuple[str, ...] = ("",)
     counts: dict[str, int] = field(default_factory=dict)
+    parents: Columns = field(default_factory=dict)
+    children: Columns = field(default_factory=dict)
     flows: Columns = field(default_factory=dict)
     """int64 columns of cash that moved without a fill: row, kind (`FlowKind`), pair, time (ns), qty (the signed
     position), price (its mark, 0 where none counts), rate (10^-12), amount_hi and amount_lo (`split128` of the cash

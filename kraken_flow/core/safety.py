@@ -51,7 +51,14 @@ def _take_back(decider: "Decider", p: int, everything: bool) -> None:
         elif not (order.reduce_only or order.closes_only):
             order.closes_only = True
             sim.record.log(LogKind.AMEND, order, view.time, order.remaining, reason)
+    turning = not everything and any(not parent.reduce_only for parent in decider.parents.of(p))
+    decider.parents.cancel(p, reason, enlarging=not everything)
+    wanted = bounded(decider, p, decider.target[p] + decider.given[p])
+    decider.given[p] = 0 if everything else decider.given[p]
     decider.target[p] = bounded(decider, p, decider.target[p])
+    if turning and not decider.spec.scripted:
+        for request in decider.reducing(p, wanted, flatten=False):
+            decider.submit(request, own=True)
     if everything and not decider.spec.scripted:
         sim.stopped_row[p], decider.flattened[p] = view.row, True
 

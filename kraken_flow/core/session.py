@@ -22,6 +22,7 @@ from kraken_flow.core.funding import Due
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
 from kraken_flow.core.orders import Control
+from kraken_flow.core.parents import ManualOrder
 from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.run import Outcome, notes_of
 from kraken_flow.core.signal import compute
@@ -59,7 +60,10 @@ class Account(Protocol):
     ) -> News | None:
         """Take an instant; return what it brought, None where that is nothing."""
 
-    def control(self, what: Control, time: int) -> News | None:
+    def warm(self, bars: Row) -> None:
+        """Take a row of the warm-up, in which nothing is traded."""
+
+    def control(self, what: Control, time: int, manual: ManualOrder | None = None) -> News | None:
         """Do what a user says, at `time` ns; return what it brought."""
 
     def standing(self) -> Standing:
@@ -137,6 +141,7 @@ class Session:
             floats = self._with_contracts(floats, (marks or bars)[3])
         forecast = self.signals.update(instant.time, floats)
         if row < self.tape.first_row:
+            self.account.warm(bars)
             return None
         aux = {name: fix_column(values) for name, values in self.signals.aux.items()}
         return self.account.step(row, instant.time, bars, fine, fix_column(forecast), aux, marks, funding)
@@ -187,6 +192,7 @@ class Session:
             bars, fine = self._lay(instant, rows[row] if as_streamed else None)
             funding = self._events_due(row, instant)
             if row < self.tape.first_row:
+                self.account.warm(bars)
                 yield None
             else:
                 columns = {name: values[:, row] for name, values in aux.items()}
@@ -213,15 +219,16 @@ class Session:
         """When the newest instant was known, ns UTC: its bar's close and the feed delay."""
         return self.due + self.graph.source.feed_delay_ns
 
-    def control(self, what: Control, time: int) -> News | None:
+    def control(self, what: Control, time: int, manual: ManualOrder | None = None) -> News | None:
         """Do what a user says between two instants, at `time` ns UTC; return what it brought.
 
         Pause sends no order that opens or enlarges a position, resume ends that, flatten closes everything and keeps
-        each pair out until its forecast changes; reset ends what a limit of the account began, a kill too.
+        each pair out until its forecast changes; reset ends what a limit of the account began, a kill too; an order,
+        given with it, is worked by its plan.
         """
         if what in {Control.PAUSE, Control.RESUME}:
             self.paused = what is Control.PAUSE
-        return self.account.control(what, time)
+        return self.account.control(what, time, manual)
 
     def market(self) -> Market:
         """Return the tape so far as a market."""
@@ -259,9 +266,13 @@ class ReferenceAccount:
         self._engine.step(row, time, coarse, forecast.tolist(), columns, finer, detailed)
         return self._news()
 
-    def control(self, what: Control, time: int) -> News | None:
+    def warm(self, bars: Row) -> None:
+        """Take a row of the warm-up."""
+        self._engine.decider.parents.remember(bars[4], bars[5])
+
+    def control(self, what: Control, time: int, manual: ManualOrder | None = None) -> News | None:
         """Do what a user says."""
-        self._engine.control(what, time)
+        self._engine.control(what, time, manual)
         return self._news()
 
     def _news(self) -> News | None:
@@ -302,9 +313,13 @@ class RustAccount:
         waiting = self._stepper.step(row, time, values, finer, mark, events if len(funding) else None)
         return News(*self._stepper.drain()) if any(waiting) else None
 
-    def control(self, what: Control, time: int) -> News | None:
+    def warm(self, bars: Row) -> None:
+        """Take a row of the warm-up."""
+        self._stepper.warm(bars[4], bars[5])
+
+    def control(self, what: Control, time: int, manual: ManualOrder | None = None) -> News | None:
         """Do what a user says."""
-        return News(*self._stepper.drain()) if any(self._stepper.control(int(what), time)) else None
+        return News(*self._stepper.drain()) if any(self._stepper.control(int(what), time, manual)) else None
 
     def standing(self) -> Standing:
         """Return the account as it stands."""

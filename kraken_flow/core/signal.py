@@ -151,10 +151,12 @@ def portfolio_alone(graph: "Graph") -> set[str]:
 
 
 def required_lookback(graph: "Graph") -> int:
-    """Return the decision bars to load before `start` so that every feature is warmed up at `start`."""
+    """Return the decision bars to load before `start` so that every feature and volume curve is warmed up then."""
     timeframe_ns = parse_timeframe(graph.timeframe)
+    plan = graph.execution.plan(timeframe_ns)
     sources = [*account_features(graph).values(), *graph.features.values(), *sources_of(graph.strategy)]
-    return max((s.lookback_at(timeframe_ns) for s in sources if isinstance(s, Feature)), default=0)
+    features = max((s.lookback_at(timeframe_ns) for s in sources if isinstance(s, Feature)), default=0)
+    return max(features, plan.lookback if plan else 0)
 
 
 def sources_of(strategy: Strategy) -> Iterator[Source]:

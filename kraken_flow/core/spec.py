@@ -6,6 +6,7 @@ from kraken_flow.core.account import Execution, Portfolio, Protection, Risk
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.limits import NO_LIMITS, Limits
 from kraken_flow.core.orders import OrderRequest
+from kraken_flow.core.plan import Plan
 from kraken_flow.core.terms import Terms
 
 
@@ -16,7 +17,8 @@ class Spec(Terms):
     Rates are 10^-8, prices and quantities 10^-8, cash 10^-16, times ns. `latency_ns` includes the feed delay. `band` is
     -1 when off, `rebalance_bars` and `rearm_bars` 0, where `rearm_bars` 0 means "armed again when the forecast
     changes". `aux` names the float columns (fix integers) that the nodes read, in the order in which engines receive
-    them. `marked` and `funded` say whether the data has marks and funding events.
+    them. `plan` is how changes of position are worked, None as single orders; `seed` is what its draws follow from.
+    `marked` and `funded` say whether the data has marks and funding events.
     """
 
     timeframe_ns: int
@@ -37,6 +39,8 @@ class Spec(Terms):
     tags: tuple[str, ...] = ("",)
     requests: tuple[tuple[int, OrderRequest], ...] = ()
     scripted: bool = False
+    plan: Plan | None = None
+    seed: int = 0
     marked: bool = False
     funded: bool = False
 

@@ -16,6 +16,8 @@ from kraken_flow.core.funding import by_row
 from kraken_flow.core.limits import Safety, Trigger
 from kraken_flow.core.market import Market, PairColumns
 from kraken_flow.core.orders import OrderRequest, Side
+from kraken_flow.core.parents import ManualOrder
+from kraken_flow.core.plan import Plan
 from kraken_flow.core.result import Columns, Result, Standing
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import YEAR
@@ -125,9 +127,14 @@ class Stepper:
             raise _too_large(error) from None
         return waiting
 
-    def control(self, what: int, time: int) -> tuple[int, int, int]:
+    def warm(self, volume: list[int], state: list[int]) -> None:
+        """Take a row of the warm-up."""
+        self._engine.warm(volume, state)
+
+    def control(self, what: int, time: int, manual: ManualOrder | None = None) -> tuple[int, int, int]:
         """Do what a user says (a `Control`) at `time` ns; return how many orders, fills and log lines wait."""
-        waiting: tuple[int, int, int] = self._engine.control(what, time)
+        order = None if manual is None else (manual.pair, int(manual.side), manual.qty, _plan(manual.plan))
+        waiting: tuple[int, int, int] = self._engine.control(what, time, order)
         return waiting
 
     def drain(self) -> tuple[Columns, Columns, Columns]:
@@ -173,6 +180,8 @@ def _as_result(native: ModuleType, spec: Spec, done: Mapping[str, Any], equity: 
         final_positions=done["final_positions"],
         tags=spec.tags,
         counts=done["counts"],
+        parents=_named(fields["parents"], done["parents"]),
+        children=_named(fields["children"], done["children"]),
         flows=_named(fields["flows"], done["flows"]) if tracked else {},
         basis=tuple(done["basis"]) if any(i.settle for i in spec.instruments) else (),
         risk=_events(_named(fields["risk"], done["risk"])),
@@ -208,7 +217,9 @@ def arguments(spec: Spec) -> dict[str, object]:
         "slippage": int(spec.slippage),
         "path": int(spec.path),
         "drifts": spec.portfolio.drifts,
-        "timeout": -1 if spec.execution.timeout is None else spec.execution.timeout,
+        "timeout": -1 if spec.execution.timeout is None or spec.plan else spec.execution.timeout,
+        "plan": None if spec.plan is None else _plan(spec.plan),
+        "seed": spec.seed % 2**64,
         "periods_root": isqrt(10**18 * YEAR // spec.timeframe_ns),
         "aux": list(spec.aux),
         "requests": [(time, _request(request, tags)) for time, request in spec.requests],
@@ -279,6 +290,11 @@ def _kernel(cls: type) -> str:
 def _node(node: Portfolio | Risk | Execution) -> tuple[str, dict[str, int]]:
     kernel = _kernel(type(node))
     return (kernel, node.parameters()) if kernel else ("", {})
+
+
+def _plan(plan: Plan) -> dict[str, int]:
+    """Return a plan as the plain integers that the extension takes."""
+    return {name: int(value) for name, value in vars(plan).items()}
 
 
 def _arrays(pair: PairColumns) -> tuple[NDArray[Any], ...]:

@@ -40,7 +40,29 @@ def session_in(run: str) -> Path:
     return folder
 
 
-class Order(Mode):
+def running(run: str) -> Path:
+    """Return the folder of a session that runs. Raises `UserError` where none does."""
+    folder = session_in(run)
+    if not is_held(folder):
+        raise UserError(f"mode.run={run}: the session there is not running; its own command continues it")
+    return folder
+
+
+def deliver(run: str, folder: Path, what: Control, content: bytes = b"") -> None:
+    """Leave a request and wait until the session has taken it. Raises `CheckFailed` where it does not."""
+    request = ask(folder, what, content)
+    until = time.monotonic() + _PATIENCE_S
+    while request.exists():
+        time.sleep(0.05)
+        if time.monotonic() > until or not is_held(folder):
+            try:
+                request.unlink()
+            except FileNotFoundError:
+                break  # taken at the last moment
+            raise CheckFailed(f"mode.run={run}: the session ended, or did not take the request in time")
+
+
+class Command(Mode):
     """Base of the modes that tell a running session something."""
 
     needs_graph = False
@@ -49,25 +71,13 @@ class Order(Mode):
 
     def drive(self, call: Call) -> int:
         """Leave the request and wait until the session has taken it."""
-        folder = session_in(self.run)
-        if not is_held(folder):
-            raise UserError(f"mode.run={self.run}: the session there is not running; its own command continues it")
-        request = ask(folder, self.what)
-        until = time.monotonic() + _PATIENCE_S
-        while request.exists():
-            time.sleep(0.05)
-            if time.monotonic() > until or not is_held(folder):
-                try:
-                    request.unlink()
-                except FileNotFoundError:
-                    break  # taken at the last moment
-                raise CheckFailed(f"mode.run={self.run}: the session ended, or did not take the request in time")
+        deliver(self.run, running(self.run), self.what)
         Console(highlight=False).print(f"{self.run}: {_DONE[self.what]}", markup=False, soft_wrap=True)
         return 0
 
 
 @node
-class Pause(Order):
+class Pause(Command):
     """Tell a running session to open and enlarge no position; protection and exits go on."""
 
     what = Control.PAUSE
@@ -76,7 +86,7 @@ class Pause(Order):
 
 
 @node
-class Resume(Order):
+class Resume(Command):
     """Tell a paused session to trade again."""
 
     what = Control.RESUME
@@ -85,7 +95,7 @@ class Resume(Order):
 
 
 @node
-class Flatten(Order):
+class Flatten(Command):
     """Tell a running session to close every position at the market."""
 
     what = Control.FLATTEN
@@ -94,7 +104,7 @@ class Flatten(Order):
 
 
 @node
-class Reset(Order):
+class Reset(Command):
     """Tell a session that a limit of the account stopped, or killed, to trade again; losses count from now on."""
 
     what = Control.RESET

@@ -1,12 +1,17 @@
 """Mode `status`: how a running session stands, from its journal."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import node
+from kraken_flow.core.orders import Side
+from kraken_flow.core.plan import Algo
+from kraken_flow.core.result import Result
 from kraken_flow.core.session import Session
+from kraken_flow.core.units import text
 from kraken_flow.modes import Call, Mode
 from kraken_flow.modes.control import session_in
 from kraken_flow.modes.driver import graph_of_run
@@ -41,7 +46,18 @@ class Status(Mode):
         result = session.account.result()
         head = f"{self.run}: running{', paused' if session.paused else ''}"
         console.print(drawn(session, head, len(result.orders["pair"]), len(result.fills["pair"])))
+        for line in under_way(result, session.tape.pairs):
+            console.print(line, markup=False, soft_wrap=True)
         return 0
+
+
+def under_way(result: Result, pairs: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each parent order that is still worked."""
+    names = ("pair", "side", "qty", "filled", "algo", "manual", "end_row")
+    for pair, side, qty, filled, algo, manual, end in zip(*(result.parents[n].tolist() for n in names), strict=True):
+        if end < 0:
+            whose = "yours" if manual else "the strategy's"
+            yield f"{Side(side).word} {text(qty)} {pairs[pair]} by {Algo(algo).word}, {whose}: {text(filled)} filled"
 
 
 def _folded(folder: Path) -> Session | None:

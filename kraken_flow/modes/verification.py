@@ -19,7 +19,7 @@ from kraken_flow.core.redact import revealed
 from kraken_flow.modes.rerun import Again, again, graph_of
 from kraken_flow.runs.differences import beyond_rounding, by_source, first_difference, metric_changes, version_changes
 from kraken_flow.runs.logs import ledger_log, order_log, text_hash
-from kraken_flow.runs.past import LOGS, TABLES, PastRun
+from kraken_flow.runs.past import LOGS, PastRun
 from kraken_flow.runs.sources import changed_sources, of_program, source_file, versions
 from kraken_flow.runs.tables import Tables
 from kraken_flow.runs.write import full_metrics
@@ -181,7 +181,7 @@ class Verification:
         for change in metric_changes(self.past.metrics, known):
             if change.name.partition(".")[0] in known and beyond_rounding(change):
                 yield f"metrics.json: {change.name} was {change.before}, is {change.now}"
-        for name in TABLES:
+        for name in tables.names:
             if name == "risk" and not (self.past.folder / "risk.parquet").exists() and not len(tables.risk):
                 continue  # the run was made before there were limits to record
             try:

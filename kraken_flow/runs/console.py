@@ -16,6 +16,7 @@ from kraken_flow.analysis.flows import spent as flows_of
 from kraken_flow.analysis.metrics import costs, short_sample
 from kraken_flow.analysis.safety import Kill, first_kill, lines
 from kraken_flow.analysis.tail_report import tail_facts
+from kraken_flow.analysis.tca import parent_costs, totals
 from kraken_flow.core.times import iso, timeframe_name
 from kraken_flow.core.units import CASH_UNIT
 from kraken_flow.runs import summary
@@ -83,6 +84,8 @@ class Report:
         out.print(self._facts("COSTS", self._costs()), "")
         if len(run.result.risk["time"]):
             out.print(self._risk(), "")
+        if run.has_parents:
+            out.print(self._facts("EXECUTION OF PARENT ORDERS", self._execution()), "")
         out.print(self._data(), "")
         for note in [*run.market.notes, *self.notes]:
             out.print(f"note: {note}", markup=False)
@@ -219,6 +222,19 @@ class Report:
         gross = run.final_equity - run.start_cash + sum(spent.values())
         share = f"{sum(spent.values()) / gross:.1%}" if gross > 0 else "undefined (no profit before costs)"
         yield "Costs over profit before costs", share
+
+    def _execution(self) -> Iterable[tuple[str, str]]:
+        worked = totals(parent_costs(self.run))
+        yield "Parents filled / all, children", f"{worked.filled} / {worked.parents}, {worked.children}"
+        yield "Filled share of the value", f"{worked.filled_share:.1%}"
+        for name, value in (
+            ("Execution against the decision", worked.execution),
+            ("Opportunity, what was not filled", worked.opportunity),
+            ("Fees", worked.fees),
+            ("Implementation shortfall", worked.shortfall),
+        ):
+            yield name, f"{self._money(value)} {self.quote}"
+        yield "Shortfall, bps of the value on paper", self._ratio("shortfall_bps", "{:+.2f}")
 
     def _data(self) -> Table:
         market = self.run.market

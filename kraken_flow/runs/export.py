@@ -26,6 +26,7 @@ from kraken_flow.runs import arrow
 from kraken_flow.runs.directory import MADE_BY, write_json
 from kraken_flow.runs.past import TABLES, PastRun
 from kraken_flow.runs.session_journal import SENT, begin, instant_of
+from kraken_flow.runs.tables import PARENTS
 
 NOTE = "export.json"
 """Says which files an export wrote, so that the next one replaces those and no others."""
@@ -52,8 +53,7 @@ def export(past: PastRun, form: str, folder: Path) -> dict[str, Path]:
     Parameters: `form` csv or json. Raises `UserError` before anything is written where a file of that name is there
     that no export wrote, or that was edited since.
     """
-    written = [name for name in TABLES if name != "risk" or (past.folder / "risk.parquet").exists()]
-    sheets = [*(_table(past, name) for name in written), *_journal(past)]
+    sheets = [*(_table(past, name) for name in _tables(past)), *_journal(past)]
     targets = {sheet.name: folder / f"{sheet.name}.{form}" for sheet in sheets}
     known = _written_before(folder)
     taken = [str(path) for path in targets.values() if path.exists() and _foreign(path, known)]
@@ -117,6 +117,12 @@ def _explained(folder: Path) -> Iterator[None]:
         raise UserError(f"{place}: cannot be written ({why}); choose another folder with mode.out=DIR") from error
 
 
+def _tables(past: PastRun) -> tuple[str, ...]:
+    """Return the tables of a run; older runs, and those without parent orders, have none of those."""
+    often = (name for name in ("risk", PARENTS) if (past.folder / f"{name}.parquet").is_file())
+    return (*(name for name in TABLES if name != "risk"), *often)
+
+
 def _table(past: PastRun, name: str) -> Sheet:
     """Return one of the run's tables."""
     path = past.folder / f"{name}.parquet"
@@ -163,7 +169,7 @@ def _journal(past: PastRun) -> Iterator[Sheet]:
     bars = ("time", "timeframe", "pair", *FIELDS, "missed")
     yield Sheet("instants", bars, lambda: _bars(known, contents()))
     yield Sheet("commands", _COMMAND, lambda: _commands(known, contents(), tags))
-    yield Sheet("controls", ("time", "control"), lambda: _controls(contents()))
+    yield Sheet("controls", ("time", "control", "order"), lambda: _controls(contents()))
 
 
 def _bars(tape: Tape, contents: Iterator[dict[str, Any]]) -> Iterator[Row]:
@@ -211,7 +217,18 @@ def _commands(tape: Tape, contents: Iterator[dict[str, Any]], tags: Sequence[str
 
 
 def _controls(contents: Iterator[dict[str, Any]]) -> Iterator[Row]:
-    return ((iso(content["at"]), content["control"]) for content in contents if "control" in content)
+    return (
+        (iso(content["at"]), content["control"], _said(content.get("order")))
+        for content in contents
+        if "control" in content
+    )
+
+
+def _said(order: dict[str, Any] | None) -> str | None:
+    """Write a user's order in words."""
+    if order is None:
+        return None
+    return f"{order['side']} {order['quantity']} {order['pair']} {order['plan']['algo']}"
 
 
 def _tags(past: PastRun) -> list[str]:

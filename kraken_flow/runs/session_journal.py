@@ -5,7 +5,8 @@ the commands that come out have to be those that were written.
 """
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,10 +22,12 @@ from kraken_flow.core.session import News, Session
 from kraken_flow.core.source import Happened
 from kraken_flow.core.tape import Instant, Tape
 from kraken_flow.core.times import iso
-from kraken_flow.runs.control import requests
+from kraken_flow.runs.control import order_of, requests
 from kraken_flow.runs.journal import JOURNAL, Frame, Journal, Reader
 from kraken_flow.runs.record import redacted_paths
 from kraken_flow.runs.write import remove_results
+
+logger = logging.getLogger(__name__)
 
 SENT = (
     *("pair", "side", "type", "tif", "qty", "limit_price", "stop_price", "trail", "trail_rate", "expire_time"),
@@ -86,6 +89,17 @@ def control_frame(what: Control, time: int, name: str) -> dict[str, Any]:
     return {"control": what.word, "at": time, "request": name}
 
 
+def _order_in(request: Path, pairs: Sequence[str]) -> dict[str, Any] | None:
+    """Return the order of a request; None, and a line in the log, where it holds none that the session can work."""
+    try:
+        content: dict[str, Any] = orjson.loads(request.read_bytes())
+        order_of(content, pairs)
+    except (OSError, ValueError, UserError) as error:
+        logger.warning("%s is left out: %s", request, error)
+        return None
+    return content
+
+
 def fold(session: Session, frames: Iterable[Frame], path: Path, at_once: bool = False) -> dict[str, Any] | None:
     """Take the instants and controls of a journal and hold what they command to what stands there.
 
@@ -118,7 +132,9 @@ def fold(session: Session, frames: Iterable[Frame], path: Path, at_once: bool = 
             pending = commands_in(next(taken) if taken else session.take(instant_of(frame.content)))
         elif "control" in frame.content:
             what = Control[frame.content["control"].upper()]
-            pending = commands_in(session.control(what, frame.content["at"]))
+            given = frame.content.get("order")
+            order = None if given is None else order_of(given, session.tape.pairs)
+            pending = commands_in(session.control(what, frame.content["at"], order))
     return pending
 
 
@@ -267,12 +283,22 @@ class JournalledSession:
             if request.name not in self._answered:
                 found = True
                 self._answered.add(request.name)
-                self._write(control_frame(what, time, request.name))
-                commands = commands_in(self.session.control(what, time))
-                if commands is not None:
-                    self._write(commands)
+                self._do(what, time, request)
             request.unlink(missing_ok=True)
         return found
+
+    def _do(self, what: Control, time: int, request: Path) -> None:
+        """Write a request down and do it, unless it is an order that cannot be read."""
+        frame, order = control_frame(what, time, request.name), None
+        if what is Control.ORDER:
+            given = _order_in(request, self.session.tape.pairs)
+            if given is None:
+                return
+            frame["order"], order = given, order_of(given, self.session.tape.pairs)
+        self._write(frame)
+        commands = commands_in(self.session.control(what, time, order))
+        if commands is not None:
+            self._write(commands)
 
     def end(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Write down what the stream counted after the last instant."""

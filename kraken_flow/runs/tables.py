@@ -11,15 +11,20 @@ import pyarrow.compute as pc
 from kraken_flow.analysis.excursion import excursions
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import drawdowns
+from kraken_flow.analysis.tca import parents_of_orders
 from kraken_flow.analysis.trips import base_fees
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.limits import Effect, Safety, Trigger
 from kraken_flow.core.orders import Liquidity, OrderType, Reason, Side, State, Tif
 from kraken_flow.core.units import Int64Array
 from kraken_flow.runs import arrow
+from kraken_flow.runs.parents_table import parents_table
+from kraken_flow.runs.past import TABLES
 
 _ENDINGS = {State.FILLED: "filled", State.CANCELLED: "cancelled", State.REJECTED: "rejected", State.EXPIRED: "expired"}
 _STATUS = [_ENDINGS.get(state, "open") for state in State]
+
+PARENTS = "parents"
 
 SAMPLE = "synthetic sample market"
 """What every table and report of the sample market says."""
@@ -82,7 +87,21 @@ class Tables:
             "order_id": arrow.integers(np.arange(len(orders["pair"]))),
             "client_id": self.client_ids,
         }
+        if self.run.has_parents:
+            parent = parents_of_orders(self.run)
+            some = arrow.booleans(parent >= 0)
+            columns["parent_id"] = pc.if_else(some, arrow.integers(parent), pa.nulls(len(parent), pa.int64()))
         return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tables that the run has: that of parent orders only where it worked some."""
+        return (*TABLES, *((PARENTS,) if self.run.has_parents else ()))
+
+    @cached_property
+    def parents(self) -> pa.Table:
+        """One row per parent order: what it was, what became of it, and what working it cost."""
+        return parents_table(self.run, status(self.run.result.parents))
 
     @cached_property
     def fee_amounts(self) -> pa.Array:

@@ -10,7 +10,7 @@ from kraken_flow.analysis.metrics import Hashes, complete, measure
 from kraken_flow.runs.directory import explained, write_json
 from kraken_flow.runs.logs import data_hash, ledger_log, order_log, text_hash
 from kraken_flow.runs.past import LOGS, TABLES
-from kraken_flow.runs.tables import SAMPLE, Tables
+from kraken_flow.runs.tables import PARENTS, SAMPLE, Tables
 
 
 def full_metrics(tables: Tables, orders_text: str | None = None, ledger_text: str | None = None) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def write_run(folder: Path, tables: Tables) -> dict[str, Any]:
         texts = {"orders.log": order_log(tables), "ledger.log": ledger_log(tables)}
         for name, text in texts.items():
             (folder / name).write_bytes(text.encode())
-        for name in TABLES:
+        for name in tables.names:
             table: pa.Table = getattr(tables, name)
             if tables.run.market.synthetic_sample:
                 table = table.replace_schema_metadata({"market": SAMPLE})
@@ -40,7 +40,7 @@ def write_run(folder: Path, tables: Tables) -> dict[str, Any]:
 def remove_results(folder: Path) -> None:
     """Remove what an interrupted session wrote of its results: it goes on, and they are those of an earlier instant."""
     with explained(folder):
-        for name in ("metrics.json", *LOGS, *(f"{table}.parquet" for table in TABLES)):
+        for name in ("metrics.json", *LOGS, *(f"{table}.parquet" for table in (*TABLES, PARENTS))):
             (folder / name).unlink(missing_ok=True)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from kraken_flow.native import REASON, native
-from tests.bench import indicators, paper, plain, portfolio, process, risk_check, stepping
+from tests.bench import execution, indicators, paper, plain, portfolio, process, risk_check, stepping
 from tests.bench.findings import Section, machine, save, show
 
 
@@ -23,6 +23,7 @@ def suite(bars: int, rounds: int) -> dict[str, Callable[[], Section]]:
         "stepping": lambda: stepping.section(bars // 5, bars // 50, min(rounds, 5)),
         "risk": lambda: risk_check.section(50, rounds),
         "paper": lambda: paper.section(bars // 10, min(rounds, 3)),
+        "orders": lambda: execution.section(bars // 50),
         "process": lambda: process.section(bars, min(rounds, 7)),
     }
 

@@ -76,3 +76,8 @@ def inverse_vol(n_pairs: int) -> Graph:
         "portfolio.band=null",
         "risk=none",
     )
+
+
+def worked(*words: str) -> Graph:
+    """The crossing, its orders worked by an executor."""
+    return _graph(*_CROSS, "risk=none", *words)

@@ -10,6 +10,7 @@ REQUIRED = {"data=files": ["data.path=candles"], "strategy=scripted": ["strategy
 NEEDS = {
     "pairs=custom": ["pairs.names=[BTC/USD]"],
     "mode=new": ["mode.name=my_idea"],
+    "mode=order": ["mode.side=buy", "mode.pair=BTC/USD", "mode.quantity=0.5"],
     "mode=import": ["mode.source=candles.zip"],
     "mode=compare": ["mode.a=one", "mode.b=other"],
     "exchange=binance_perp": ["pairs=[BTC/USD:USD]"],

@@ -21,8 +21,12 @@ from kraken_flow.core.times import DAY, SECOND, parse_time
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, Int64Array
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.spot import SpotExchange
+from kraken_flow.execution.iceberg import Iceberg
 from kraken_flow.execution.limit import LimitOrders
 from kraken_flow.execution.market import MarketOrders
+from kraken_flow.execution.pov import Pov
+from kraken_flow.execution.twap import Twap
+from kraken_flow.execution.vwap import Vwap
 from kraken_flow.features import Covariance, LogReturnStd
 from kraken_flow.portfolio.confidence import ConfidenceSize
 from kraken_flow.portfolio.correlation_limits import CorrelationLimits
@@ -320,13 +324,58 @@ LIMITERS: dict[type, Callable[[Dice], Any]] = {
         positions=d.maybe(1, 2),
     ),
 }
+
+
+def _chase(d: Dice) -> dict[str, Any]:
+    """A chase, or none; it needs a timeout."""
+    if not d.chance(30):
+        return {}
+    rest = d.pick("cross", "cancel")
+    return {"timeout": d.pick(1, 2), "chase": d.pick(1, 3), "chase_bps": d.maybe(0.0, 100.0), "remainder": rest}
+
+
+def _away(d: Dice) -> float | None:
+    return d.maybe(0.0, 60.0, per_cent=40)
+
+
+def _worked(d: Dice, jitter: bool = True) -> dict[str, Any]:
+    """What executors that send children have in common."""
+    sizes = {"size_jitter": d.pick(0.0, 0.2, 0.5)} if jitter else {}
+    return sizes | {
+        "limit_bps": d.maybe(0.0, 50.0, 300.0, per_cent=40),
+        "max_participation": d.pick(None, 0.1, 1.0),
+        "remainder": d.pick("cross", "cancel"),
+        "exit_market": d.chance(25),
+    }
+
+
 EXECUTORS: dict[type, Callable[[Dice], Any]] = {
     MarketOrders: lambda d: MarketOrders(),
     LimitOrders: lambda d: LimitOrders(
         offset_bps=d.pick(0.0, 10.0, 60.0, 150.0),
-        timeout=d.maybe(1, 2, 4, per_cent=75),
+        **({"timeout": d.maybe(1, 2, 4, per_cent=75)} | _chase(d)),
         post_only=d.chance(30),
         exit_market=d.chance(50),
+    ),
+    Twap: lambda d: Twap(
+        bars=d.pick(4, 1, 7), every=d.pick(1, 2, 4), time_jitter=d.pick(0.0, 0.5), passive_bps=_away(d), **_worked(d)
+    ),
+    Vwap: lambda d: Vwap(
+        bars=d.pick(4, 1, 30), every=d.pick(1, 3), past=d.pick(1, 2), passive_bps=_away(d), **_worked(d)
+    ),
+    Pov: lambda d: Pov(
+        participation=d.pick(0.1, 0.5, 0.01),
+        burst=d.pick(2.0, 1.0),
+        bars=d.maybe(3, 9),
+        passive_bps=_away(d),
+        **_worked(d, jitter=False),
+    ),
+    Iceberg: lambda d: Iceberg(
+        display=d.pick(0.25, 1.0, 0.01),
+        offset_bps=d.pick(0.0, 60.0),
+        bars=d.maybe(3, 9),
+        post_only=d.chance(30),
+        **_worked(d),
     ),
 }
 """How each node of the account half is drawn; the tests below compare these tables with the registry."""

@@ -55,7 +55,7 @@ RULES = (
     "F21 both sides in one open",
     "F22 cut to the balance",
 )
-NOT_IN_WHOLE_RUNS = (Reason.NONE, Reason.FLATTEN, Reason.PAUSED, Reason.LIQUIDATION)
+NOT_IN_WHOLE_RUNS = (Reason.NONE, Reason.FLATTEN, Reason.MANUAL, Reason.PAUSED, Reason.LIQUIDATION)
 REASONS = tuple(reason for reason in Reason if reason not in NOT_IN_WHOLE_RUNS)
 
 

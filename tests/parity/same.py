@@ -8,7 +8,7 @@ from kraken_flow.core.result import Columns, Result
 
 def assert_same(ours: Result, theirs: Result) -> None:
     """Assert that two results agree in every column, mark, balance and counter; name the first row that differs."""
-    for table in ("orders", "fills", "log", "flows"):
+    for table in ("orders", "fills", "log", "flows", "parents", "children"):
         assert_same_columns(table, getattr(ours, table), getattr(theirs, table))
     for name in ("equity", "cash", "gross"):
         mine, other = getattr(ours, name), getattr(theirs, name)

@@ -28,7 +28,8 @@ from tests.parity.draw_graphs import graphs
 from tests.parity.same import assert_same
 
 Said = dict[int, Control]
-controls = st.dictionaries(st.integers(0, 59), st.sampled_from(Control), min_size=1, max_size=4)
+SIMPLE = (Control.PAUSE, Control.RESUME, Control.FLATTEN)
+controls = st.dictionaries(st.integers(0, 59), st.sampled_from(SIMPLE), min_size=1, max_size=4)
 
 
 def told(graph: Graph, market: Market, said: Said, engine: str) -> tuple[Result, list[list[int]]]:

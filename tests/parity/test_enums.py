@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import pytest
 
-from kraken_flow.core import limits, orders, recorder, watch
+from kraken_flow.core import limits, orders, parents, plan, recorder, watch
 from kraken_flow.core.contract import FlowKind, MarginMode
 from kraken_flow.core.orders import TRANSITIONS, State
 from kraken_flow.core.terms import Slippage
@@ -23,6 +23,8 @@ ENUMS: list[type[IntEnum]] = [
     orders.LogKind,
     orders.FillPath,
     Slippage,
+    plan.Algo,
+    plan.Remainder,
     MarginMode,
     FlowKind,
     limits.Safety,
@@ -51,6 +53,8 @@ def test_the_fields_of_the_columns() -> None:
         "orders": recorder._ORDER_FIELDS,
         "fills": recorder._FILL_FIELDS,
         "log": recorder._LOG_FIELDS,
+        "parents": parents.PARENT_FIELDS,
+        "children": parents.CHILD_FIELDS,
         "flows": recorder._FLOW_FIELDS,
         "risk": watch.INTEGERS + watch.FLOATS,
     }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use kraken_flow_core::engine::codes::{FillPath, OrderType, Reason, Slippage, Tif};
+use kraken_flow_core::engine::codes::{Algo, FillPath, OrderType, Reason, Remainder, Slippage, Tif};
 use kraken_flow_core::engine::contract::{BorrowTerms, MarginMode, MarginTerms};
 use kraken_flow_core::engine::execution::Execution;
 use kraken_flow_core::engine::ledger::Books;
 use kraken_flow_core::engine::limits::{Effect, Limits};
 use kraken_flow_core::engine::order::Request;
+use kraken_flow_core::engine::plan::Plan;
 use kraken_flow_core::engine::portfolio::Portfolio;
 use kraken_flow_core::engine::risk::Risk;
 use kraken_flow_core::engine::spec::{Instrument, Protection, Spec, Tier};
@@ -101,6 +102,44 @@ pub(super) struct SpecArguments {
     scripted: bool,
     requests: Vec<ScriptLine>,
     limits: LimitArguments,
+    plan: Option<HashMap<String, i64>>,
+    seed: u64,
+}
+
+/// A plan from the integers of its fields.
+pub(super) fn plan(fields: &HashMap<String, i64>) -> PyResult<Plan> {
+    let value = |name: &str| {
+        fields.get(name).copied().ok_or_else(|| PyValueError::new_err(format!("plan: the field {name} is missing")))
+    };
+    let (algo, remainder) = (value("algo")?, value("remainder")?);
+    let plan = Plan {
+        algo: Algo::from_code(algo).ok_or_else(|| unknown("algo", algo))?,
+        bars: value("bars")?,
+        every: value("every")?,
+        time_jitter: value("time_jitter")?,
+        size_jitter: value("size_jitter")?,
+        offset: value("offset")?,
+        limit_rate: value("limit_rate")?,
+        limit_price: value("limit_price")?,
+        max_participation: value("max_participation")?,
+        participation: value("participation")?,
+        burst: value("burst")?,
+        display: value("display")?,
+        period: value("period")?,
+        periods: value("periods")?,
+        remainder: Remainder::from_code(remainder).ok_or_else(|| unknown("remainder", remainder))?,
+        post_only: value("post_only")? != 0,
+        exit_market: value("exit_market")? != 0,
+    };
+    let scheduled = matches!(plan.algo, Algo::Twap | Algo::Vwap | Algo::Chase);
+    if plan.every <= 0
+        || plan.bars < 0
+        || (scheduled && plan.bars == 0)
+        || (plan.algo == Algo::Vwap && plan.period <= 0)
+    {
+        return Err(PyValueError::new_err("plan: a schedule needs bars, and a curve a period"));
+    }
+    Ok(plan)
 }
 
 fn unknown(what: &str, code: i64) -> PyErr {
@@ -158,6 +197,7 @@ fn request(values: [i64; 16]) -> PyResult<Request> {
         bracket_trail,
         reason: Reason::from_code(reason).ok_or_else(|| unknown("reason", reason))?,
         tag,
+        parent: None,
     })
 }
 
@@ -254,6 +294,8 @@ impl SpecArguments {
             volatility,
             sigma,
             mean_volume,
+            plan: self.plan.as_ref().map(plan).transpose()?,
+            seed: self.seed,
             margin: MarginTerms { mode, maintenance, fee, at_bankruptcy },
             borrow: BorrowTerms { opening, rollover, every_ns },
             funding_interval_ns: self.funding_interval_ns,

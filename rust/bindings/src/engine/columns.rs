@@ -5,7 +5,9 @@ use kraken_flow_core::engine::blotter::Blotter;
 use kraken_flow_core::engine::detail::Finer;
 use kraken_flow_core::engine::funding::Due;
 use kraken_flow_core::engine::market::{Bars, Declared, Detail, PairColumns, Weights};
+use kraken_flow_core::engine::parents::{CHILD_FIELDS, PARENT_FIELDS, Parents};
 use kraken_flow_core::engine::recorder::{self, FILL_FIELDS, FLOW_FIELDS, Fill, Flow, LOG_FIELDS, Line, ORDER_FIELDS};
+use kraken_flow_core::engine::simulator::Simulator;
 use kraken_flow_core::engine::watch::{EVENT_FIELDS, Event};
 use kraken_flow_core::schedule::Schedule;
 use numpy::ndarray::Axis;
@@ -181,6 +183,12 @@ pub(super) fn orders<'py>(py: Python<'py>, orders: &Blotter, first: usize) -> Py
 /// Fills as an int64 table of shape (fields, n).
 pub(super) fn fills<'py>(py: Python<'py>, rows: &[Fill]) -> PyResult<Table<'py>> {
     table(py, recorder::columns(rows.iter().map(Fill::values)), FILL_FIELDS.len())
+}
+
+/// Parent orders, and which order is whose child, as int64 tables of shape (fields, n).
+pub(super) fn parents<'py>(py: Python<'py>, parents: &Parents, sim: &Simulator) -> PyResult<(Table<'py>, Table<'py>)> {
+    let rows = table(py, recorder::columns(parents.rows(sim).into_iter()), PARENT_FIELDS.len())?;
+    Ok((rows, table(py, recorder::columns(parents.links().iter().copied()), CHILD_FIELDS.len())?))
 }
 
 /// Flows of cash as an int64 table of shape (fields, n).

@@ -1,5 +1,7 @@
 //! The two ways to drive the engine from Python: whole columns, and one instant at a time.
 
+use std::collections::HashMap;
+
 use kraken_flow_core::engine::account;
 use kraken_flow_core::engine::batch;
 use kraken_flow_core::engine::blotter::Blotter;
@@ -7,6 +9,7 @@ use kraken_flow_core::engine::callback::NoCallbacks;
 use kraken_flow_core::engine::codes::Control;
 use kraken_flow_core::engine::fault::Fault;
 use kraken_flow_core::engine::market::{Bars, Declared, Detail, Market, PairColumns, Signals, Weights};
+use kraken_flow_core::engine::parents::Manual;
 use kraken_flow_core::engine::recorder::Line;
 use kraken_flow_core::engine::state_machine::{self, Instant};
 use kraken_flow_core::schedule::Schedule;
@@ -18,7 +21,7 @@ use pyo3::exceptions::{PyAssertionError, PyOverflowError, PyRuntimeError, PyValu
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::arguments::SpecArguments;
+use super::arguments::{self, SpecArguments};
 use super::callbacks::PythonNodes;
 use super::columns::{self, DeclaredArray, PairArrays, WeightArray};
 
@@ -54,8 +57,11 @@ impl Record {
 }
 
 fn as_dict<'py>(py: Python<'py>, engine: state_machine::Engine) -> PyResult<Bound<'py, PyDict>> {
-    let sim = engine.sim;
     let result = PyDict::new(py);
+    let (parents, children) = columns::parents(py, &engine.decider.parents, &engine.sim)?;
+    result.set_item("parents", parents)?;
+    result.set_item("children", children)?;
+    let sim = engine.sim;
     result.set_item("fills", columns::fills(py, &sim.record.fills)?)?;
     result.set_item("risk", columns::events(py, &sim.watch.events)?)?;
     let counted = sim.record.counts();
@@ -208,7 +214,17 @@ fn one_row<'a>(flat: &'a [i64], state: &'a [u8]) -> Vec<PairColumns<'a>> {
         .collect()
 }
 
+/// A user's order: pair, side, quantity and the fields of its plan.
+type ManualOrder = (usize, i64, i64, HashMap<String, i64>);
+
 impl Engine {
+    fn manual(&self, (pair, side, qty, fields): ManualOrder) -> PyResult<Manual> {
+        if pair >= self.n_pairs || qty <= 0 || side.abs() != 1 {
+            return Err(PyValueError::new_err("an order needs one of the pairs, a side and a quantity"));
+        }
+        Ok(Manual { pair, side, qty, plan: arguments::plan(&fields)? })
+    }
+
     /// How many orders, fills and log lines wait to be drained.
     fn waiting(&self) -> (usize, usize, usize) {
         let sim = &self.engine.sim;
@@ -301,12 +317,26 @@ impl Engine {
         Ok(self.waiting())
     }
 
-    /// Do what a user says, a code of `Control`, after the newest instant, at `time` ns. Returns what `step` does.
-    fn control(&mut self, what: i64, time: i64) -> PyResult<(usize, usize, usize)> {
+    /// Take a row of the warm-up: volume and state of every pair.
+    fn warm(&mut self, volume: Vec<i64>, state: Vec<u8>) -> PyResult<()> {
+        if [volume.len(), state.len()] != [self.n_pairs; 2] {
+            return Err(PyValueError::new_err("a row needs a volume and a state for every pair"));
+        }
+        let row = |p: usize| PairColumns { volume: &volume[p..=p], state: &state[p..=p], ..PairColumns::default() };
+        let pairs: Vec<PairColumns<'_>> = (0..self.n_pairs).map(row).collect();
+        self.engine.warm(Bars { pairs: &pairs, at: 0 });
+        Ok(())
+    }
+
+    /// Do what a user says, a code of `Control`, after the newest instant, at `time` ns, with (pair, side, quantity,
+    /// plan) where it is an order. Returns what `step` does.
+    #[pyo3(signature = (what, time, manual=None))]
+    fn control(&mut self, what: i64, time: i64, manual: Option<ManualOrder>) -> PyResult<(usize, usize, usize)> {
+        let manual = manual.map(|order| self.manual(order)).transpose()?;
         let what = Control::from_code(what).ok_or_else(|| PyValueError::new_err(format!("{what} is no control")))?;
         let state = states(&self.last, self.n_pairs);
         let pairs = one_row(&self.last, &state);
-        let done = self.engine.control(what, time, Bars { pairs: &pairs, at: 0 });
+        let done = self.engine.control(what, time, Bars { pairs: &pairs, at: 0 }, manual);
         done.map_err(|fault| error_of(&fault))?;
         Ok(self.waiting())
     }

@@ -1,6 +1,6 @@
 //! Bindings of the engine.
 
-use kraken_flow_core::engine::{codes, contract, limits, recorder, watch};
+use kraken_flow_core::engine::{codes, contract, limits, parents, recorder, watch};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -16,6 +16,8 @@ fn engine_fields(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     fields.set_item("orders", recorder::ORDER_FIELDS)?;
     fields.set_item("fills", recorder::FILL_FIELDS)?;
     fields.set_item("log", recorder::LOG_FIELDS)?;
+    fields.set_item("parents", parents::PARENT_FIELDS)?;
+    fields.set_item("children", parents::CHILD_FIELDS)?;
     fields.set_item("flows", recorder::FLOW_FIELDS)?;
     fields.set_item("risk", watch::EVENT_FIELDS)?;
     Ok(fields)
@@ -35,6 +37,8 @@ fn engine_codes(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("LogKind", codes::LogKind::TABLE),
         ("FillPath", codes::FillPath::TABLE),
         ("Slippage", codes::Slippage::TABLE),
+        ("Algo", codes::Algo::TABLE),
+        ("Remainder", codes::Remainder::TABLE),
         ("MarginMode", contract::MarginMode::TABLE),
         ("FlowKind", contract::FlowKind::TABLE),
         ("Safety", limits::Safety::TABLE),

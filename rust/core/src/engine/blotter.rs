@@ -127,6 +127,16 @@ impl Blotter {
         (entry.flags & WORKING != 0).then(|| &self.working[entry.at as usize])
     }
 
+    /// Quantity that an order filled, retired or not.
+    pub fn filled(&self, number: usize) -> i64 {
+        self.get(number).map_or(self.entries[number].filled, |order| order.filled)
+    }
+
+    /// Why an order ended unfilled, retired or not.
+    pub fn end_reason(&self, number: usize) -> Reason {
+        self.get(number).map_or(self.entries[number].end_reason, |order| order.end_reason)
+    }
+
     /// An order as a row of [`super::recorder::ORDER_FIELDS`].
     pub fn values(&self, number: usize) -> [i64; 18] {
         let mut entry = self.entries[number];

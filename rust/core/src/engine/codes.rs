@@ -139,6 +139,8 @@ codes! {
         TimeStop = "TIME_STOP" 8,
         /// A user closed everything.
         Flatten = "FLATTEN" 9,
+        /// A user gave an order.
+        Manual = "MANUAL" 10,
         /// The venue closed what its margin no longer carried.
         Liquidation = "LIQUIDATION" 19,
         /// Taken back because the target changed.
@@ -206,6 +208,36 @@ codes! {
         Flatten = "FLATTEN" 2,
         /// End what a limit of the account began.
         Reset = "RESET" 3,
+        /// Work an order.
+        Order = "ORDER" 4,
+    }
+}
+
+codes! {
+    /// The way in which a parent order is cut into children.
+    Algo {
+        /// Equal parts over time.
+        #[default]
+        Twap = "TWAP" 1,
+        /// Parts in proportion to a forecast of the volume.
+        Vwap = "VWAP" 2,
+        /// A share of the volume that was traded.
+        Pov = "POV" 3,
+        /// One limit order after another, of which each shows a part.
+        Iceberg = "ICEBERG" 4,
+        /// The whole as one limit order that follows the price.
+        Chase = "CHASE" 5,
+    }
+}
+
+codes! {
+    /// What becomes of a parent's rest at the end of its plan.
+    Remainder {
+        /// It is left.
+        #[default]
+        Cancel = "CANCEL" 0,
+        /// It is sent at once.
+        Cross = "CROSS" 1,
     }
 }
 

@@ -4,6 +4,7 @@ use super::codes::{Control, Reason};
 use super::decision::{Decider, Now, open_remainder, submit};
 use super::number::{narrow, toward_zero};
 use super::order::Request;
+use super::parents::{Manual, Parents};
 use super::simulator::Simulator;
 
 impl Decider {
@@ -12,9 +13,23 @@ impl Decider {
     /// Paused, orders that would open or enlarge a position are taken back and no new ones are sent; protection, exits
     /// and reductions go on, that of an order taken back which was to turn a position included. To flatten takes back
     /// all but protection, closes every position at the market, and keeps each pair out until its forecast changes.
-    pub fn control(&mut self, sim: &mut Simulator, what: Control, now: Now<'_>) {
+    /// A reset ends what a limit of the account began. An order is worked by its plan beside the strategy's own, until the
+    /// strategy next acts on that pair.
+    pub fn control(&mut self, sim: &mut Simulator, what: Control, now: Now<'_>, manual: Option<Manual>) {
         if what == Control::Reset {
             sim.watch.reset(now.time);
+            return;
+        }
+        if what == Control::Order {
+            if let Some(manual) = manual {
+                let sent = self.parents.give(sim, now, manual, self.paused);
+                if self.parents.newest_lives() {
+                    self.given[manual.pair] += manual.side * manual.qty;
+                }
+                if let Some(request) = sent {
+                    self.send(sim, now, request);
+                }
+            }
             return;
         }
         if what != Control::Flatten {
@@ -27,7 +42,11 @@ impl Decider {
         let reason = if flatten { Reason::Flatten } else { Reason::Paused };
         let mut reducing = Vec::new();
         for p in 0..self.target.len() {
-            self.target[p] = if flatten { 0 } else { reduced(sim.ledger.position[p], self.target[p]) };
+            let position = sim.ledger.position[p];
+            self.given[p] = if flatten { 0 } else { self.given[p] };
+            let wanted = if flatten { 0 } else { reduced(position, self.target[p] + self.given[p]) };
+            self.target[p] = if flatten { 0 } else { reduced(position, self.target[p]) };
+            self.parents.cancel(sim, p, reason, !flatten, now.row);
             for k in 0..sim.live[p].len() {
                 let id = sim.live[p][k];
                 let order = &sim.orders[id];
@@ -39,7 +58,7 @@ impl Decider {
                 (sim.stopped_row[p], self.flattened[p]) = (now.row, true);
             }
             if flatten || !sim.spec.scripted {
-                reducing.extend(reduction(sim, p, self.target[p], flatten));
+                reducing.extend(reduction(sim, &self.parents, p, wanted, flatten));
             }
             sim.touched[p] = true;
         }
@@ -50,9 +69,9 @@ impl Decider {
 }
 
 /// The market order that reduces a pair's position to its target, where no order under way does.
-fn reduction(sim: &Simulator, p: usize, target: i64, flatten: bool) -> Option<Request> {
+pub(super) fn reduction(sim: &Simulator, parents: &Parents, p: usize, target: i64, flatten: bool) -> Option<Request> {
     let position = sim.ledger.position[p];
-    let under_way = if flatten { 0 } else { open_remainder(sim, p, position) };
+    let under_way = if flatten { 0 } else { open_remainder(sim, parents, p, position) };
     let wanted = i128::from(target) - i128::from(position) - i128::from(under_way);
     let delta = toward_zero(narrow(wanted), sim.spec.instruments[p].lot);
     let reason = match (flatten, target) {

@@ -9,6 +9,7 @@ use super::fault::{Fault, raise};
 use super::market::{Bars, Signals};
 use super::number::{WIDE_UNIT, down_to_tick, mul, times, to_lot, toward_zero, up_to_tick};
 use super::order::Request;
+use super::parents::{Parents, Task};
 use super::portfolio::{Portfolio, Sizing};
 use super::quiet::own_clock;
 use super::risk::Risk;
@@ -43,6 +44,10 @@ pub struct Decider {
     pub paused: bool,
     /// Per pair, whether a user closed it: then only a changed forecast arms it again.
     pub flattened: Vec<bool>,
+    /// Per pair, what users ordered since the strategy last acted on it, signed: no part of the target.
+    pub given: Vec<i64>,
+    /// Orders that are worked by children.
+    pub parents: Parents,
     equity: Option<i128>,
     begun: bool,
     flags: Vec<Flags>,
@@ -72,6 +77,7 @@ impl Decider {
             forecast: vec![0; n_pairs],
             flags: vec![Flags::default(); n_pairs],
             flattened: vec![false; n_pairs],
+            given: vec![0; n_pairs],
             ..Decider::default()
         }
     }
@@ -80,6 +86,8 @@ impl Decider {
     pub fn decide(&mut self, sim: &mut Simulator, now: Now<'_>, calls: &mut dyn Callbacks) {
         if sim.spec.scripted {
             self.follow_script(sim, now);
+            self.requests.clear();
+            self.send_all(sim, now);
             return;
         }
         (self.equity, self.begun) = (None, false);
@@ -136,21 +144,34 @@ impl Decider {
                     target = new;
                 }
             }
-            if self.paused {
+            let acts = flags.changed || flags.rearmed || due || target != standing || flags.expired || flags.timed;
+            if self.paused && (acts || self.given[p] == 0) {
                 target = reduced(sim.ledger.position[p], target);
             }
-            target = bounded(sim, p, target);
-            if flags.changed || flags.rearmed || due || target != standing || flags.expired || flags.timed {
+            target = bounded(sim, &self.parents, p, target);
+            if acts || target != standing {
                 sim.touched[p] = true;
                 self.order(sim, now, calls, p, target, standing);
             }
         }
+        self.send_all(sim, now);
+    }
+
+    /// Sends the decision's orders and the children that are due: reducing first, then by pair name.
+    fn send_all(&mut self, sim: &mut Simulator, now: Now<'_>) {
         let mut requests = std::mem::take(&mut self.requests);
-        requests.sort_unstable_by_key(|request| (!request.reduce_only, request.pair));
+        self.parents.step(sim, now, &mut requests);
+        requests.sort_by_key(|request| (!request.reduce_only, request.pair));
         for request in &requests {
-            submit(sim, now, *request, true, false);
+            self.send(sim, now, *request);
         }
         self.requests = requests;
+    }
+
+    /// Sends one order.
+    pub(super) fn send(&mut self, sim: &mut Simulator, now: Now<'_>, request: Request) {
+        let id = submit(sim, now, request, true, false);
+        self.parents.adopt(sim, &request, id);
     }
 
     /// Whether a pair has to act at `row` because of its position or its orders, whatever the forecasts say.
@@ -251,8 +272,9 @@ impl Decider {
         standing: i64,
     ) {
         let Flags { expired, timed, .. } = self.flags[p];
-        self.target[p] = target;
+        (self.target[p], self.given[p]) = (target, 0);
         if target != standing || timed {
+            self.parents.cancel(sim, p, Reason::TargetChanged, false, now.row);
             for k in 0..sim.live[p].len() {
                 let id = sim.live[p][k];
                 if is_own(sim, id) {
@@ -261,7 +283,7 @@ impl Decider {
             }
         }
         let position = sim.ledger.position[p];
-        let open_remainder = open_remainder(sim, p, position);
+        let open_remainder = open_remainder(sim, &self.parents, p, position);
         let instrument = sim.spec.instruments[p];
         let missing = i128::from(target) - i128::from(position) - i128::from(open_remainder);
         let delta = toward_zero(super::number::narrow(missing), instrument.lot);
@@ -279,7 +301,13 @@ impl Decider {
         } else {
             Reason::EntrySignal
         };
-        let placement = if expired {
+        let plan = sim.spec.plan;
+        if !expired && plan.is_some_and(|plan| !(reducing && plan.exit_market)) {
+            let task = Task { pair: p, side, qty, reduce_only: reducing, reason, own_plan: None };
+            self.parents.open(sim, now, task);
+            return;
+        }
+        let placement = if expired || plan.is_some() {
             Placement::default()
         } else if sim.spec.execution == Execution::Callback {
             self.begin(sim, now, calls);
@@ -332,7 +360,7 @@ pub fn is_own(sim: &Simulator, id: usize) -> bool {
 /// Signed quantity that own working orders can still fill; reduce-only ones at most the position.
 ///
 /// A protective order counts once it was triggered: its remainder is a market order under way.
-pub(super) fn open_remainder(sim: &Simulator, p: usize, position: i64) -> i64 {
+pub(super) fn open_remainder(sim: &Simulator, parents: &Parents, p: usize, position: i64) -> i64 {
     let (mut total, mut held) = (0, position);
     for &id in &sim.live[p] {
         let order = &sim.orders[id];
@@ -346,7 +374,7 @@ pub(super) fn open_remainder(sim: &Simulator, p: usize, position: i64) -> i64 {
         }
         total += signed;
     }
-    total
+    total + parents.open_remainder(sim, p, held)
 }
 
 fn beyond_band(new: i64, standing: i64, band: i64) -> bool {
@@ -403,7 +431,7 @@ fn timed_out(sim: &mut Simulator, p: usize, now: Now<'_>) -> bool {
 }
 
 /// Admits an order (lot, tick, minima, price band, no pause) and sends it, or records why it was refused.
-pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: bool, refused: bool) {
+pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: bool, refused: bool) -> usize {
     let p = request.pair;
     let instrument = sim.spec.instruments[p];
     let mut qty = to_lot(request.qty, instrument.lot);
@@ -447,11 +475,12 @@ pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: b
         order.advance(State::Rejected);
         order.end_reason = reason;
         sim.orders.retire(id);
-        return;
+        return id;
     }
     sim.log(LogKind::Submit, id, now.time, qty, request.reason);
     sim.live[p].push(id);
     sim.touched[p] = true;
+    id
 }
 
 /// A price rounded to the tick: up for side +1, down for side -1, never to zero.

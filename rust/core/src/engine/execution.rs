@@ -17,6 +17,8 @@ pub enum Execution {
         /// Whether orders that only reduce go as market orders.
         exit_market: bool,
     },
+    /// Children of parent orders; what goes out beside a plan are market orders.
+    Plan,
     /// A node without a twin.
     Callback,
 }
@@ -39,6 +41,7 @@ impl Execution {
     pub fn named<E>(kernel: &str, parameter: impl Fn(&str) -> Result<i64, E>) -> Result<Option<Self>, E> {
         Ok(Some(match kernel {
             "market" => Execution::Market,
+            "plan" => Execution::Plan,
             "limit" => Execution::Limit {
                 offset: parameter("offset")?,
                 post_only: parameter("post_only")? != 0,

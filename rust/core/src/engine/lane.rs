@@ -55,7 +55,7 @@ impl Lane {
     /// A lane, where nothing that a specification switches on can act on such an order.
     pub fn of(spec: &Spec, market: &Market<'_>) -> Option<Self> {
         let alone = spec.instruments.len() == 1 && market.detail.is_none() && !spec.scripted;
-        let at_once = spec.latency_ns == 0 && spec.execution == Execution::Market;
+        let at_once = spec.latency_ns == 0 && spec.execution == Execution::Market && spec.plan.is_none();
         let as_printed = spec.slippage == Slippage::None && spec.sigma.is_none() && spec.mean_volume.is_none();
         let one_fee = spec.tiers.len() == 1 && !spec.fee_in_base;
         let known = spec.portfolio != Portfolio::Callback && spec.risk != Risk::Callback && spec.volatility.is_none();

@@ -38,6 +38,8 @@ pub struct Request {
     pub reason: Reason,
     /// Index into the run's tags.
     pub tag: i64,
+    /// The parent order that it is a child of.
+    pub parent: Option<u32>,
 }
 
 /// Prices of a reduce-only group, 0 means not set.

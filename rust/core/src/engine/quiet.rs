@@ -141,6 +141,9 @@ fn next_appointment(sim: &Simulator, decider: &Decider, market: &Market<'_>, row
 /// The next row at which a clock of the pair runs out: re-arming, time stop, an executor's patience.
 pub fn own_clock(sim: &Simulator, decider: &Decider, p: usize, row: usize) -> usize {
     let now = row as i64;
+    if decider.parents.any(p) {
+        return row;
+    }
     let mut first = i64::MAX;
     let stopped = sim.stopped_row[p];
     if stopped >= 0 {

@@ -175,6 +175,8 @@ pub struct Recorder {
     pub impact_without_estimate: i64,
     /// Real bars without finer bars inside, where the fill path uses those.
     pub detail_fallback_bars: i64,
+    /// Parents whose volume curve had no past.
+    pub vwap_without_curve: i64,
 }
 
 impl Recorder {
@@ -184,6 +186,7 @@ impl Recorder {
             ("funds_cuts", self.funds_cuts),
             ("impact_without_estimate", self.impact_without_estimate),
             ("detail_fallback_bars", self.detail_fallback_bars),
+            ("vwap_without_curve", self.vwap_without_curve),
             ("liquidations", self.liquidations),
         ];
         all.into_iter().filter(|(_, count)| *count > 0).collect()

@@ -3,12 +3,14 @@
 use super::admission::admit;
 use super::codes::{LogKind, Reason};
 use super::contract::unit_price;
+use super::control::reduction;
 use super::decision::{Decider, Now, open_remainder, submit};
 use super::ledger::Marks;
 use super::limits::{Effect, Safety, Trigger};
 use super::market::Bars;
 use super::number::{UNIT, WIDE_FIX, WIDE_UNIT, floor_div, mul, narrow, times, to_lot};
 use super::order::Request;
+use super::parents::Parents;
 use super::simulator::Simulator;
 use super::watch::Breach;
 
@@ -30,7 +32,7 @@ impl Decider {
                 self.take_back(sim, p, now, effect == Effect::Flatten);
             }
             if effect == Effect::Flatten {
-                close(sim, p, now);
+                close(sim, &self.parents, p, now);
             }
         }
     }
@@ -53,7 +55,17 @@ impl Decider {
                 sim.log(LogKind::Amend, id, now.time, left, reason);
             }
         }
-        self.target[p] = bounded(sim, p, self.target[p]);
+        let turning = !everything && self.parents.enlarges(p);
+        self.parents.cancel(sim, p, reason, !everything, now.row);
+        let wanted = bounded(sim, &self.parents, p, self.target[p] + self.given[p]);
+        self.given[p] = if everything { 0 } else { self.given[p] };
+        self.target[p] = bounded(sim, &self.parents, p, self.target[p]);
+        if turning
+            && !sim.spec.scripted
+            && let Some(request) = reduction(sim, &self.parents, p, wanted, false)
+        {
+            submit(sim, now, request, true, false);
+        }
         if everything && !sim.spec.scripted {
             (sim.stopped_row[p], self.flattened[p]) = (now.row, true);
         }
@@ -62,12 +74,12 @@ impl Decider {
 }
 
 /// Closes a pair's position at the market, where no order under way does and the venue would take one.
-fn close(sim: &mut Simulator, p: usize, now: Now<'_>) {
+fn close(sim: &mut Simulator, parents: &Parents, p: usize, now: Now<'_>) {
     let (instrument, position) = (sim.spec.instruments[p], sim.ledger.position[p]);
     if !now.bars.real(p) && sim.gap[p] > sim.spec.max_gap {
         return;
     }
-    let rest = position + open_remainder(sim, p, position);
+    let rest = position + open_remainder(sim, parents, p, position);
     let qty = rest.abs() / instrument.lot * instrument.lot;
     let small = qty < instrument.qty_min || times(qty, now.bars.close(p)) < instrument.cost_min;
     if qty == 0 || rest.signum() * position.signum() <= 0 || small {
@@ -79,12 +91,12 @@ fn close(sim: &mut Simulator, p: usize, now: Now<'_>) {
 }
 
 /// The target nearest to the one wanted that the state of the account allows.
-pub(super) fn bounded(sim: &Simulator, p: usize, target: i64) -> i64 {
+pub(super) fn bounded(sim: &Simulator, parents: &Parents, p: usize, target: i64) -> i64 {
     let held = sim.ledger.position[p];
     let reach = match sim.watch.effect() {
         Effect::None => return target,
         Effect::Flatten => return 0,
-        Effect::ReduceOnly => held + open_remainder(sim, p, held),
+        Effect::ReduceOnly => held + open_remainder(sim, parents, p, held),
         Effect::Halt => held,
     };
     target.min(reach.max(0)).max(reach.min(0))

@@ -6,6 +6,7 @@ use super::execution::Execution;
 use super::ledger::Books;
 use super::limits::Limits;
 use super::order::Request;
+use super::plan::Plan;
 use super::portfolio::Portfolio;
 use super::risk::Risk;
 
@@ -109,6 +110,10 @@ pub struct Spec {
     pub sigma: Option<usize>,
     /// Column of `aux` that holds the slippage model's mean volume.
     pub mean_volume: Option<usize>,
+    /// How changes of position are worked; none: as single orders.
+    pub plan: Option<Plan>,
+    /// What the draws of plans follow from.
+    pub seed: u64,
     /// When the venue liquidates.
     pub margin: MarginTerms,
     /// What borrowed coins cost.

@@ -9,6 +9,7 @@ use super::funding::{Accrual, Due};
 use super::ledger::{Exposure, Marks};
 use super::limits::Effect;
 use super::market::{Bars, SYNTHETIC, Signals};
+use super::parents::Manual;
 use super::simulator::Simulator;
 use super::spec::Spec;
 
@@ -75,16 +76,22 @@ impl Engine {
     pub fn step(&mut self, instant: &Instant<'_>, calls: &mut dyn Callbacks) -> Result<Marks, Fault> {
         self.guarded(|engine| {
             engine.count_gaps(instant.bars);
+            engine.warm(instant.bars);
             engine.advance(instant, calls)
         })
     }
 
+    /// Takes a row of the warm-up, in which nothing is traded.
+    pub fn warm(&mut self, bars: Bars<'_>) {
+        self.decider.parents.remember(&self.sim, bars);
+    }
+
     /// Does what a user says after the newest instant, whose bars are `bars`, at `time` ns.
-    pub fn control(&mut self, what: Control, time: i64, bars: Bars<'_>) -> Result<(), Fault> {
+    pub fn control(&mut self, what: Control, time: i64, bars: Bars<'_>, manual: Option<Manual>) -> Result<(), Fault> {
         self.guarded(|engine| {
             let signals = Signals { forecast: &[], aux: &[], at: 0 };
             let now = Now { row: engine.sim.row, time, bars, signals };
-            engine.decider.control(&mut engine.sim, what, now);
+            engine.decider.control(&mut engine.sim, what, now, manual);
         })
     }
 
