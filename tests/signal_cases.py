@@ -137,9 +137,9 @@ class Named(Strategy):
 
 def graph(strategy: Strategy, **features: Feature) -> Any:
     """The part of a graph that the signal half reads."""
-    nobody = SimpleNamespace()
+    nobody, at_once = SimpleNamespace(), SimpleNamespace(plan=lambda timeframe_ns: None)
     return SimpleNamespace(
-        strategy=strategy, features=features, portfolio=Portfolio(), exchange=nobody, risk=nobody, execution=nobody,
+        strategy=strategy, features=features, portfolio=Portfolio(), exchange=nobody, risk=nobody, execution=at_once,
         timeframe="1h", pairs=(),
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kraken_flow.core.contract import unit_price
 from kraken_flow.core.limits import Effect, Trigger
+from kraken_flow.core.orders import LogKind, Reason
 from kraken_flow.core.units import UNIT
 
 if TYPE_CHECKING:
@@ -25,26 +26,49 @@ class Admitted(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """How far working orders can move a pair: its position if all buys filled, and if all sells did."""
+    """How far working orders can move a pair: its position if all buys filled, and if all sells did.
+
+    `high` and `low` are where it ends if orders that only reduce come first: those behind them then reach farther.
+    """
 
     up: int
     down: int
+    high: int
+    low: int
     open: int
     """Working orders that may open or enlarge a position."""
 
 
 def reach(sim: "Simulator", p: int) -> Reach:
-    """Return how far a pair can move; orders that only reduce are left out."""
-    up = down = sim.ledger.position[p]
+    """Return how far a pair can move. Risk's own protection disarms the orders that it leaves, and so is left out."""
+    position = sim.ledger.position[p]
+    moves, reductions = {1: 0, -1: 0}, {1: 0, -1: 0}
     count = 0
     for order in sim.live[p]:
         if order.alive and not order.reduce_only and not order.closes_only:
             count += 1
-            if order.side > 0:
-                up += order.remaining
-            else:
-                down -= order.remaining
-    return Reach(up, down, count)
+            moves[order.side] += order.remaining
+        elif order.alive and not (order.group and order.own):
+            reductions[order.side] += order.remaining
+    up, down = position + moves[1], position - moves[-1]
+    high = up + min(reductions[1], max(-position, 0))
+    return Reach(up, down, high, down - min(reductions[-1], max(position, 0)), count)
+
+
+def hold_to_trades(sim: "Simulator", p: int) -> None:
+    """Leave the working orders of a pair that was just closed nothing to open, where the day's trades are used up.
+
+    The rest of an order that had opened the position would open another one.
+    """
+    limits = sim.watch.limits
+    if limits.shadow or not limits.max_trades:
+        return
+    if sim.watch.opened + sum(reach(sim, j).open for j in range(len(sim.live))) <= limits.max_trades:
+        return
+    for order in sim.live[p]:
+        if order.alive and not order.reduce_only and not order.closes_only:
+            order.closes_only = True
+            sim.record.log(LogKind.AMEND, order, sim.close_time, order.remaining, Reason.MAX_TRADES)
 
 
 def admit(sim: "Simulator", order: "Order", qty: int, prices: list[int], equity: int) -> Admitted:
@@ -84,14 +108,14 @@ def admit(sim: "Simulator", order: "Order", qty: int, prices: list[int], equity:
     worth = max(equity, 0)
     answer = Admitted(qty)
     if limits.max_gross >= 0:
-        rest = sum(max(abs(r.up), abs(r.down)) * units[j] for j, r in enumerate(reaches) if j != p)
+        rest = sum(max(abs(r.high), abs(r.low)) * units[j] for j, r in enumerate(reaches) if j != p)
         most = (worth * limits.max_gross // UNIT - rest) // max(units[p], 1)
-        answer = _cut(answer, most - side * (mine.up if side > 0 else mine.down), free, lot, Trigger.MAX_GROSS)
+        answer = _cut(answer, most - side * (mine.high if side > 0 else mine.low), free, lot, Trigger.MAX_GROSS)
         if answer.trigger is Trigger.MAX_GROSS:
-            wanted = rest + abs((mine.up if side > 0 else mine.down) + side * qty) * units[p]
+            wanted = rest + abs((mine.high if side > 0 else mine.low) + side * qty) * units[p]
             answer = answer._replace(value=_multiple(wanted, worth), limit=limits.max_gross / UNIT)
     if limits.max_net >= 0:
-        net = side * sum((r.up if side > 0 else r.down) * units[j] for j, r in enumerate(reaches))
+        net = side * sum((r.high if side > 0 else r.low) * units[j] for j, r in enumerate(reaches))
         most = (worth * limits.max_net // UNIT - net) // max(units[p], 1)
         narrower = _cut(answer, most, free, lot, Trigger.MAX_NET)
         if narrower is not answer:

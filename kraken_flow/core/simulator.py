@@ -7,6 +7,7 @@ Inside the open phase reducing orders go first, then pair name, then order numbe
 from dataclasses import dataclass, field
 
 from kraken_flow.core import borrow, margin
+from kraken_flow.core.admission import hold_to_trades
 from kraken_flow.core.costs import FeeSchedule, fee_of, slipped
 from kraken_flow.core.funding import Due
 from kraken_flow.core.funds import affordable
@@ -350,6 +351,8 @@ class Simulator:
         )
         if order.remaining == 0 and order.allowed == order.qty:
             order.move(State.FILLED)
+        if abs(before) >= lot > abs(self.ledger.position[p]):
+            hold_to_trades(self, p)
         market = self.bars.open[p] if self.open_phase else printed
         after_fill(self, order, qty, market, price, before)
 

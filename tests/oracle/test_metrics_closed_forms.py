@@ -119,6 +119,7 @@ def test_a_flat_run_has_reasons_for_what_is_not_defined():
     assert numbers["cagr"] == 0
     assert numbers["null_reasons"] == {
         "killed_at": "not_killed",
+        "shortfall_bps": "no_parents",
         "sharpe": "zero_variance",
         "sortino": "no_negative_returns",
         "calmar": "no_drawdown",

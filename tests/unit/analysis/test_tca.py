@@ -97,4 +97,4 @@ def test_a_run_without_parents_has_none() -> None:
     run = finished(market(pair_columns("BTC/USD", [(100, 101, 99, 100)])), [])
     assert parent_costs(run) == []
     assert "parent_id" not in Tables(run).orders.column_names
-    assert Tables(run).names == ("orders", "fills", "trades", "equity")
+    assert "parents" not in Tables(run).names

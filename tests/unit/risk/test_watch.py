@@ -6,7 +6,7 @@ import pytest
 
 from kraken_flow.core.limits import Effect, Limits, Safety, Trigger
 from kraken_flow.core.times import DAY, SECOND, parse_time
-from kraken_flow.core.watch import Watch
+from kraken_flow.core.watch import Change, Watch
 
 MINUTE = 60 * SECOND
 LIMITS = Limits(max_loss=2_000_000, max_losses=3, cooldown_ns=60 * MINUTE, max_drawdown=5_000_000)
@@ -19,8 +19,8 @@ def watch(limits: Limits = LIMITS, cash: int = 10_000) -> Watch:
 
 def lose(state: Watch, profit: int) -> None:
     """Open and close a position that makes `profit`."""
-    state.fill(0, 1, 10**8, 1000 * 10**8, 0, 0, 10**8, 1)
-    state.fill(0, -1, 10**8, (1000 + profit) * 10**8, 0, 10**8, 0, 1)
+    state.fill(0, 1, 10**8, 1000 * 10**8, 0, Change(0, 10**8, 1))
+    state.fill(0, -1, 10**8, (1000 + profit) * 10**8, 0, Change(10**8, 0, 1))
 
 
 def see(state: Watch, clock: str, equity: float, day: int = 0) -> Safety:
@@ -111,12 +111,12 @@ def test_a_day_that_begins_between_two_bars_starts_from_the_mark_before() -> Non
 def test_a_reversal_closes_one_trade_and_opens_another_with_its_share_of_the_fee() -> None:
     state = watch(Limits(max_losses=1, cooldown_ns=MINUTE))
     one = 10**8
-    state.fill(0, 1, one, 100 * one, 0, 0, one, 1)
+    state.fill(0, 1, one, 100 * one, 0, Change(0, one, 1))
     # Sells three at 101: the first of them wins 1 less a third of the fee.
-    state.fill(0, -1, 3 * one, 101 * one, 6 * 10**16, one, -2 * one, 1)
+    state.fill(0, -1, 3 * one, 101 * one, 6 * 10**16, Change(one, -2 * one, 1))
     assert (state.streak, state.opened) == (1, 2)
     # The fee's other two thirds and a cover at 98 make 2 x 3 - 4 = 2.
-    state.fill(0, 1, 2 * one, 98 * one, 0, -2 * one, 0, 1)
+    state.fill(0, 1, 2 * one, 98 * one, 0, Change(-2 * one, 0, 1))
     assert (state.streak, state.flow) == (0, [0])
 
 

@@ -1,5 +1,6 @@
 //! How much of an order the account's limits admit: exposure as if every working order had filled.
 
+use super::codes::{LogKind, Reason};
 use super::contract::unit_price;
 use super::limits::{Effect, Trigger};
 use super::market::Bars;
@@ -27,29 +28,60 @@ impl Admitted {
     }
 }
 
-/// How far working orders can move a pair: its position if all buys filled, and if all sells did.
+/// How far working orders can move a pair: its position if all buys filled, and if all sells did. `high` and `low` are
+/// where it ends if orders that only reduce come first: those behind them then reach farther.
 #[derive(Clone, Copy)]
 struct Reach {
     up: i64,
     down: i64,
+    high: i64,
+    low: i64,
     open: i64,
 }
 
+/// Risk's own protection disarms the orders that it leaves, and so is left out.
 fn reach(sim: &Simulator, p: usize) -> Reach {
     let held = sim.ledger.position[p];
-    let mut reach = Reach { up: held, down: held, open: 0 };
+    let mut reach = Reach { up: held, down: held, high: 0, low: 0, open: 0 };
+    let (mut bought, mut sold) = (0, 0);
     for &id in &sim.live[p] {
         let order = &sim.orders[id];
-        if order.alive() && !order.reduce_only && !order.closes_only {
+        let (buys, left) = (order.side() > 0, order.remaining());
+        if !order.alive() {
+            continue;
+        }
+        if !order.reduce_only && !order.closes_only {
             reach.open += 1;
-            if order.side() > 0 {
-                reach.up += order.remaining();
-            } else {
-                reach.down -= order.remaining();
-            }
+            *(if buys { &mut reach.up } else { &mut reach.down }) += if buys { left } else { -left };
+        } else if !(order.group.is_some() && order.own) {
+            *(if buys { &mut bought } else { &mut sold }) += left;
         }
     }
+    reach.high = reach.up + bought.min((-held).max(0));
+    reach.low = reach.down - sold.min(held.max(0));
     reach
+}
+
+/// Leaves the working orders of a pair that was just closed nothing to open, where the day's trades are used up: the rest
+/// of an order that had opened the position would open another one.
+pub fn hold_to_trades(sim: &mut Simulator, p: usize) {
+    let limits = sim.watch.limits;
+    if limits.shadow || limits.max_trades <= 0 {
+        return;
+    }
+    let open: i64 = (0..sim.live.len()).map(|j| reach(sim, j).open).sum();
+    if sim.watch.opened + open <= limits.max_trades {
+        return;
+    }
+    for k in 0..sim.live[p].len() {
+        let id = sim.live[p][k];
+        let order = &mut sim.orders[id];
+        if order.alive() && !order.reduce_only && !order.closes_only {
+            order.closes_only = true;
+            let (time, left) = (sim.close_time, order.remaining());
+            sim.log(LogKind::Amend, id, time, left, Reason::MaxTrades);
+        }
+    }
 }
 
 /// How much of the new order `id`, of `qty` on the lot grid, may go. What reduces a position is always admitted.
@@ -82,8 +114,8 @@ pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
     let (lot, n) = (sim.spec.instruments[p].lot, bars.len());
     let reaches: Vec<Reach> = (0..n).map(|j| reach(sim, j)).collect();
     let mine = reaches[p];
-    let toward = |reach: Reach| if side > 0 { reach.up } else { reach.down };
-    let free = held.min(-side * toward(mine)).max(0);
+    let toward = |reach: Reach| if side > 0 { reach.high } else { reach.low };
+    let free = held.min(-side * if side > 0 { mine.up } else { mine.down }).max(0);
     if qty <= free {
         return Admitted::whole(qty);
     }
@@ -106,7 +138,7 @@ pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
         (allowed < i128::from(answer.qty)).then(|| narrow(allowed.max(0)))
     };
     if limits.max_gross >= 0 {
-        let worst = |reach: &Reach| reach.up.abs().max(reach.down.abs());
+        let worst = |reach: &Reach| reach.high.abs().max(reach.low.abs());
         let rest: i128 = (0..n).filter(|&j| j != p).map(|j| times(worst(&reaches[j]), unit(j))).sum();
         let most = floor_div(share(limits.max_gross) - rest, price.max(1)) - i128::from(side * toward(mine));
         if let Some(qty_cut) = cut(answer, most) {

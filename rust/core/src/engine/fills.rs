@@ -1,5 +1,6 @@
 //! Fills: what an order pays, how much of it fills, and what becomes of the rest.
 
+use super::admission::hold_to_trades;
 use super::codes::{Liquidity, Reason, Slippage, State, Tif};
 use super::costs::{Taking, fee_of, moved, slipped};
 use super::margin::Asked;
@@ -156,6 +157,9 @@ impl Simulator {
             inverse: self.ledger.inverse(p),
         };
         self.watch.fill(p, side, qty, price, fee, change);
+        if before.abs() >= change.lot && change.after.abs() < change.lot {
+            hold_to_trades(self, p);
+        }
         let market = if self.open_phase { bars.open(p) } else { printed };
         self.after_fill(id, qty, Paid { market, price }, before);
     }
