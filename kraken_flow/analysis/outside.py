@@ -4,12 +4,14 @@ Seen in two ways. What Python opens is noted while nodes answer. And they answer
 nothing any more, whatever language would open it: who then fails, or says something else, has read something.
 """
 
+import ast
 import contextlib
 import importlib
 import os
 import resource
 import sys
 import sysconfig
+import traceback
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,13 +35,13 @@ _FOR_STRATEGIES = ("core", "features", "native", "api", "testing", "nearest")
 class Seen:
     """What was noted while nodes answered.
 
-    Parameters: `paths` the first file or connection, by node; `system` the nodes that read files of the system, as of
-    time zones; `imported` the modules that were imported meanwhile; `refused` the user's modules that cannot be
-    imported twice.
+    Parameters: `paths` the first file or connection that was read, by node; `unsure` the nodes that opened what says
+    nothing of the market, files of the system, as of time zones, or logs that they write; `imported` the modules that
+    were imported meanwhile; `refused` the user's modules that cannot be run twice.
     """
 
     paths: dict[str, str] = field(default_factory=dict)
-    system: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
     imported: list[str] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
 
@@ -62,10 +64,10 @@ class Outside:
             self.seen.paths.setdefault(self.node, f"a connection ({event})")
         elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             path = Path(os.fsdecode(arguments[0])).absolute()
-            if arguments[2] & os.O_WRONLY or path.suffix in _CODE:
+            if path.suffix in _CODE:
                 return
-            if _is_of_the_system(path):
-                self.seen.system.add(self.node)
+            if arguments[2] & os.O_WRONLY or _is_of_the_system(path):
+                self.seen.unsure.add(self.node)
             else:
                 here = Path.cwd()
                 shown = path.relative_to(here) if path.is_relative_to(here) else path
@@ -79,45 +81,48 @@ def _is_of_the_system(path: Path) -> bool:
 def read_outside(system: System, market: Market) -> Seen:
     """Return what each node reads besides the market; to be done in a process of its own.
 
-    The user's files are imported once more, for what they read then; after that every node of the signal half answers.
+    The user's files are run once more, for what they read then; after that every node of the signal half answers.
     """
     outside = Outside()
     before = set(sys.modules)
     for name, module in _modules(system):
+        code = _code(module)
         outside.node = name
         try:
-            importlib.reload(module)
-        except Exception:  # noqa: BLE001 - what cannot be imported twice is asked all the same
+            _run(code, module)
+        except Exception:  # noqa: BLE001 - what cannot be run twice is asked all the same
             outside.seen.refused.add(module.__name__)
-    outside.node = None
+        outside.node = None
     system.signals(market, lambda name: setattr(outside, "node", name))
     outside.node = None
-    outside.seen.imported = [name for name in sys.modules if name not in before and not name.startswith("strategies")]
+    outside.seen.imported = [name for name in sys.modules if name not in before]
     return outside.seen
 
 
-def missed(system: System, market: Market, seen: Seen, whole: Answers, unsure: Collection[str]) -> dict[str, str]:
+def missed(system: System, market: Market, seen: Seen, whole: Answers, varies: Collection[str]) -> dict[str, str]:
     """Answer where nothing can be opened any more, in a process of its own; return what each node misses there.
 
-    Parameters: `seen` what was noted where all could be opened; `whole` the answers there; `unsure` nodes that answer
+    Parameters: `seen` what was noted where all could be opened; `whole` the answers there; `varies` nodes that answer
     otherwise each time, of which this shows nothing.
     """
     for name in seen.imported:
         with contextlib.suppress(Exception):  # what was imported for one answer need not be importable by itself
             importlib.import_module(name)
     codes = [(name, module, _code(module)) for name, module in _modules(system)]
+    unsure = seen.unsure | set(varies)
     _close_ours()
     _seal()
     told: dict[str, str] = {}
     for name, module, code in codes:
         try:
-            if code is not None and module.__name__ not in seen.refused:
-                exec(code, vars(module))  # noqa: S102 - the user's own file, as its import would do
-        except Exception as error:  # noqa: BLE001 - a user's own file may raise anything when it is imported
-            told.setdefault(name, _without(error))
+            if module.__name__ not in seen.refused and name not in unsure:
+                _run(code, module)
+        except Exception as error:  # noqa: BLE001 - a user's own file may raise anything when it is run
+            if not _makes_a_lock(error):
+                told.setdefault(name, _without(error))
     for name, answer in system.signals(market).items():
         before = whole[name]
-        if name in unsure or name in seen.system or isinstance(before, Failed):
+        if name in unsure or isinstance(before, Failed):
             continue
         if isinstance(answer, Failed):
             told.setdefault(name, f"more than the market (where it may open nothing, it fails: {answer.text})")
@@ -140,12 +145,27 @@ def _below(module: ModuleType, done: set[str]) -> Iterator[ModuleType]:
     if module.__name__ in done:
         return
     done.add(module.__name__)
-    for value in list(vars(module).values()):
-        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-        other = sys.modules.get(name) if isinstance(name, str) else None
+    for name in _imports(module):
+        other = sys.modules.get(name)
         if other is not None and _is_the_users(other):
             yield from _below(other, done)
     yield module
+
+
+def _imports(module: ModuleType) -> Iterator[str]:
+    """Yield the full names of what a module's text imports, anywhere in it, and of the packages around it."""
+    package = module.__package__ or ""
+    for statement in ast.walk(ast.parse(_text(module))):
+        names: list[str] = []
+        if isinstance(statement, ast.Import):
+            names = [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom):
+            begin = package.rsplit(".", statement.level - 1)[0] if statement.level else ""
+            base = ".".join(part for part in (begin, statement.module) if part)
+            names = [base, *(f"{base}.{alias.name}" for alias in statement.names)]
+        for name in names:
+            yield from (name.rsplit(".", up)[0] for up in range(name.count("."), 0, -1))
+            yield name
 
 
 def _is_the_users(module: ModuleType) -> bool:
@@ -154,9 +174,25 @@ def _is_the_users(module: ModuleType) -> bool:
     return file is not None and not ours and not _is_of_the_system(Path(file)) and Path(file).suffix == ".py"
 
 
-def _code(module: ModuleType) -> CodeType | None:
+def _text(module: ModuleType) -> bytes:
     path = Path(module.__file__ or "")
-    return compile(path.read_bytes(), str(path), "exec") if path.is_file() else None
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _code(module: ModuleType) -> CodeType:
+    return compile(_text(module), module.__file__ or module.__name__, "exec")
+
+
+def _run(code: CodeType, module: ModuleType) -> None:
+    """Run a user's file beside the module that it is: nodes keep the classes that they were made of."""
+    names = ("__name__", "__file__", "__package__", "__spec__", "__loader__", "__path__")
+    exec(code, {name: vars(module)[name] for name in names if name in vars(module)})  # noqa: S102 - as its import would
+
+
+def _makes_a_lock(error: Exception) -> bool:
+    """Return whether a lock between processes could not be made, which opens something and reads nothing."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(Path(frame.filename).parent.name == "multiprocessing" for frame in frames)
 
 
 def _close_ours() -> None:

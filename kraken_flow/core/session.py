@@ -110,6 +110,8 @@ class Session:
         self._rates = [float("nan")] * len(tape.pairs)
         self.paused = False
         """Whether a user has paused it."""
+        self.said = 0
+        """Checksum of what all strategies hold after the newest row."""
 
     @property
     def rows(self) -> int:
@@ -140,6 +142,7 @@ class Session:
         if self.tape.marked or self.tape.funded:
             floats = self._with_contracts(floats, (marks or bars)[3])
         forecast = self.signals.update(instant.time, floats)
+        self.said = self.signals.said
         if row < self.tape.first_row:
             self.account.warm(bars)
             return None
@@ -187,10 +190,11 @@ class Session:
         market = market_of(replace(self.tape, detail_ns=0), streamed, Grid(n_pairs), self._marks, events)
         signals = compute(self.graph, market, self.engine)
         forecast, aux = signals.forecast_fix, signals.aux_fix
-        self.signals.catch_up(market)
+        said = self.signals.catch_up(market)
         for row, instant in enumerate(instants):
             bars, fine = self._lay(instant, rows[row] if as_streamed else None)
             funding = self._events_due(row, instant)
+            self.said = said[row]
             if row < self.tape.first_row:
                 self.account.warm(bars)
                 yield None

@@ -1,7 +1,8 @@
 """The signal half one row at a time: the same forecasts as `signal.compute`, to the bit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import numpy as np
 
@@ -71,6 +72,8 @@ class SignalStream:
             self._said = np.full((len(self._statistics.names), len(self.pairs)), np.nan)
         self.held = None if isinstance(graph.strategy, Scripted) else Held(graph.strategy, self)
         self.time = 0
+        self.said = 0
+        """Checksum of what all strategies hold at the newest row, with how sure they are; 0 before they are asked."""
 
     def update(self, time: int, bars: Sequence[Bar | None]) -> FloatArray:
         """Take one row and return the held forecasts, float64 of shape (n_pairs,).
@@ -94,6 +97,7 @@ class SignalStream:
             return np.zeros(len(self.pairs))
         if self.held is not None:
             self.held.update(live)
+            self.said = self.held.checksum(0)
         forecast = np.zeros(len(self.pairs)) if self.held is None else self.held.value.copy()
         if self._statistics is not None:
             sure = None if self.held is None else self.held.confidence
@@ -102,21 +106,31 @@ class SignalStream:
             self._said = self._state.update(forecast, certain, opens, np.array(live))
         return forecast
 
-    def catch_up(self, market: Market) -> None:
+    def catch_up(self, market: Market) -> list[int]:
         """Take all rows of a market at once, before any other: the state is that after as many calls of `update`.
 
-        Parameters: `market` without anything before its first row. Raises `UserError` as `update` does.
+        Parameters: `market` without anything before its first row. Returns what `said` is after each row. Raises
+        `UserError` as `update` does.
         """
         if not market.n_rows:
-            return
+            return []
         columns = FeatureColumns(market, self._native)
         for stream, frame in zip(self.streams, columns.frames, strict=True):
             stream.catch_up(frame)
         self.time = int(market.times[-1])
-        if self.held is not None and self.time >= self.start:
-            self.held.catch_up(columns)
-        if self._statistics is not None and self.time >= self.start:
+        said = [0] * market.n_rows
+        if self.time < self.start:
+            return said
+        if self.held is not None:
+            first = int(np.searchsorted(market.times, self.start))
+            for tables in self.held.catch_up(columns):
+                said[first:] = [
+                    crc32(row.data, before) for row, before in zip(tables[first:], said[first:], strict=True)
+                ]
+            self.said = said[-1]
+        if self._statistics is not None:
             self._take_statistics(self._statistics, columns)
+        return said
 
     def _take_statistics(self, statistics: SignalStatistics, columns: FeatureColumns) -> None:
         """Take the state of the statistics through the rows that are caught up with."""
@@ -191,18 +205,29 @@ class Held:
                 self.confidence = np.zeros(n_pairs)
             self._hold(self.confidence, certain, live, 0.0)
 
-    def catch_up(self, columns: FeatureColumns) -> None:
-        """Hold what the strategy and its parts say of the newest row, as a backtest asks them."""
+    def checksum(self, before: int) -> int:
+        """Continue a checksum with what is held, parts first."""
         for part in self.parts.values():
-            part.catch_up(columns)
-        row = np.empty(columns.market.n_rows)
-        for pair in range(len(self.value)):
-            sure = held_forecast(self.strategy, columns, pair, self.stream.extra, row)
-            self.value[pair] = row[-1]
-            if sure is not None:
-                if self.confidence is None:
-                    self.confidence = np.zeros(len(self.value))
-                self.confidence[pair] = sure[-1]
+            before = part.checksum(before)
+        before = crc32(self.value.data, before)
+        return before if self.confidence is None else crc32(self.confidence.data, before)
+
+    def catch_up(self, columns: FeatureColumns) -> Iterator[FloatArray]:
+        """Hold what the strategy and its parts say of the newest row, as a backtest asks them.
+
+        Yields what was held at all rows, float64 of shape (n_rows, n_pairs), in the order of `checksum`.
+        """
+        for part in self.parts.values():
+            yield from part.catch_up(columns)
+        table = np.empty((len(self.value), columns.market.n_rows))
+        sure = [held_forecast(self.strategy, columns, p, self.stream.extra, row) for p, row in enumerate(table)]
+        self.value = table[:, -1].copy()
+        yield np.ascontiguousarray(table.T)
+        known = [one for one in sure if one is not None]
+        if known:
+            certain = np.array(known)
+            self.confidence = certain[:, -1].copy()
+            yield np.ascontiguousarray(certain.T)
 
     def _hold(self, held: FloatArray, said: FloatArray, live: Sequence[bool], low: float) -> None:
         new = np.broadcast_to(as_rows(self.strategy, said, len(held)), held.shape)

@@ -46,11 +46,11 @@ def commands_of(news: News) -> dict[str, Any]:
     return {"orders": [list(order) for order in orders], "log": [list(line) for line in lines]}
 
 
-def instant_frame(instant: Instant, counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    """Return an instant as it stands in a journal, with what its stream counted before it."""
+def instant_frame(instant: Instant, counts: Mapping[str, Mapping[str, int]], said: int) -> dict[str, Any]:
+    """Return an instant as it stands in a journal, with what its stream counted and strategies held before it."""
     frame: dict[str, Any] = {"instant": instant.time, "bars": instant.bars}
     more = {"finer": instant.finer, "missed": instant.missed, "marks": instant.marks, "funding": instant.funding}
-    more[COUNTS] = counts
+    more |= {COUNTS: counts, "said": said}
     return frame | {name: value for name, value in more.items() if value}
 
 
@@ -105,7 +105,7 @@ def fold(session: Session, frames: Iterable[Frame], path: Path, at_once: bool = 
 
     Parameters: `frames` after the first; `at_once` asks the signal half about all instants together, as a backtest
     does, which is faster. Returns the last one's commands where the journal ends before them. Raises
-    `CheckFailed` naming the first instant whose commands differ.
+    `CheckFailed` naming the first instant whose commands or forecasts differ.
     """
     pending: dict[str, Any] | None = None
     time = session.tape.first
@@ -113,7 +113,7 @@ def fold(session: Session, frames: Iterable[Frame], path: Path, at_once: bool = 
     if at_once:
         frames = list(frames)
         instants = [instant_of(frame.content) for frame in frames if "instant" in frame.content]
-        taken = session.catch_up(instants)
+        taken = _all_at_once(session, instants)
     for frame in frames:
         commanded = "log" in frame.content
         if commanded != (pending is not None) or (commanded and frame.content != pending):
@@ -129,6 +129,12 @@ def fold(session: Session, frames: Iterable[Frame], path: Path, at_once: bool = 
                     f"{path}: frame {frame.number} holds the instant of {iso(time)}, due is that of "
                     f"{iso(session.due)}: frames are missing; nothing was changed. Restore the file from a copy"
                 )
+            if frame.content.get("said", session.said) != session.said:
+                raise CheckFailed(
+                    f"{path}: strategies do not hold again what they held before the instant of {iso(time)} (frame "
+                    f"{frame.number}); the program or a strategy changed since. Go back to that version, or start anew "
+                    "in another run_dir"
+                )
             pending = commands_in(next(taken) if taken else session.take(instant_of(frame.content)))
         elif "control" in frame.content:
             what = Control[frame.content["control"].upper()]
@@ -136,6 +142,12 @@ def fold(session: Session, frames: Iterable[Frame], path: Path, at_once: bool = 
             order = None if given is None else order_of(given, session.tape.pairs)
             pending = commands_in(session.control(what, frame.content["at"], order))
     return pending
+
+
+def _all_at_once(session: Session, instants: list[Instant]) -> Iterator[News | None]:
+    """Take instants together, the last one by itself: what follows from it stands nowhere yet."""
+    yield from session.catch_up(instants[:-1])
+    yield session.take(instants[-1])
 
 
 @dataclass(frozen=True)
@@ -166,7 +178,7 @@ def recover(session: Session, path: Path) -> Recovered:
         happened = _counted(session, frames)
         try:
             pending = fold(session, frames, path, at_once=True)
-        except (CheckFailed, UserError):
+        except Exception:  # noqa: BLE001 - a strategy may answer bar by bar alone; else the same is raised again
             session = Session(session.graph, session.tape, session.engine)
             pending = fold(session, frames, path)
         return Recovered(session, pending, answered, happened, reader)
@@ -265,7 +277,7 @@ class JournalledSession:
 
         Parameters: `counts` what the stream counted since the instant before.
         """
-        self.journal.append(instant_frame(instant, counts))
+        self.journal.append(instant_frame(instant, counts, self.session.said))
         self.happened.take(instant, counts)
         news = self.session.take(instant)
         commands = commands_in(news)

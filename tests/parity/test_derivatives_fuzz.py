@@ -89,7 +89,7 @@ def test_sessions_trade_as_whole_columns_do_through_a_journal() -> None:
         for engine in ("python", "rust") if RUST else ("python",):
             session = Session(case.graph, tape_of(case.market), engine)
             for instant in instants(case.market):
-                session.take(instant_of(instant_frame(instant, {})))
+                session.take(instant_of(instant_frame(instant, {}, 0)))
             assert_same(whole, session.outcome().result)
             again, halfway = Session(case.graph, tape_of(case.market), engine), case.market.n_rows // 2
             all_ = list(instants(case.market))

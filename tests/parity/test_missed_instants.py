@@ -23,7 +23,7 @@ def taken(engine: str, walk: list[Instant]) -> tuple[list[float], dict[str, list
     session = Session(graph, tape_of(MARKET), engine)
     forecasts = []
     for instant in walk:
-        session.take(instant_of(instant_frame(instant)))
+        session.take(instant_of(instant_frame(instant, {}, 0)))
         forecasts.append(float(session.signals.held.value[0]))
     result = session.outcome().result
     return forecasts, *({n: c.tolist() for n, c in table.items()} for table in (result.log, result.fills))

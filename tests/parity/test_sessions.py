@@ -66,12 +66,16 @@ def test_a_session_that_catches_up_goes_on_as_one_that_never_stopped() -> None:
         tape = list(instants(market))
         stop = round(share * len(tape))
         for engine in ("python", "rust") if RUST else ("python",):
-            steady, _, _ = taken(graph, market, engine)
-            session = Session(graph, tape_of(market), engine)
-            assert sum(1 for _ in session.catch_up(tape[:stop])) == stop
-            for instant in tape[stop:]:
+            steady, session = (Session(graph, tape_of(market), engine) for _ in range(2))
+            said = []
+            for instant in tape:
+                steady.take(instant)
+                said.append(steady.said)
+            assert [session.said for _ in session.catch_up(tape[:stop])] == said[:stop]
+            for instant, expected in zip(tape[stop:], said[stop:], strict=True):
                 session.take(instant)
-            assert_same(steady.result, session.outcome().result)
+                assert session.said == expected
+            assert_same(steady.outcome().result, session.outcome().result)
 
     play()
 

@@ -237,6 +237,70 @@ def test_what_python_does_not_open_is_missed_where_nothing_can_be_opened(program
     assert more in program.err
 
 
+TABLED = {
+    "strategies/{name}_table.py": "from pathlib import Path\nTABLE = dict(a=Path('tomorrow.txt').read_text())\n",
+    "strategies/{name}.py": "from strategies.{name}_table import TABLE\n",
+}
+PACKED = {
+    "strategies/{name}/__init__.py": "from pathlib import Path\nN = len(Path('tomorrow.txt').read_text())\n",
+    "strategies/{name}/idea.py": "from . import N\n",
+}
+
+
+@pytest.mark.parametrize(("name", "files"), [("audit_tabled", TABLED), ("audit_packed", PACKED)])
+def test_what_another_file_reads_is_read_by_the_strategy_that_imports_it(program, name, files):
+    program.write("tomorrow.txt", "up")
+    cls = "".join(map(str.title, name.split("_")))
+    for path, text in files.items():
+        last = path == list(files)[-1]
+        more = HEAD.replace("Portfolio, ", "") + HONEST.format(name=cls, window=5) if last else ""
+        program.write(path.format(name=name), text.format(name=name) + more)
+    module = list(files)[-1].format(name=name).removesuffix(".py").replace("/", ".")
+    program.write(f"conf/strategy/{name}.yaml", f"_target_: {module}.{cls}\n")
+    assert program("mode=audit", f"strategy={name}", *SMALL) == 1
+    assert f"strategy: {cls} reads tomorrow.txt" in program.err
+
+
+SOUND = {
+    "audit_super": """
+import enum
+class Way(enum.Enum):
+    UP = 1
+@node
+class Base(Strategy):
+    way: Way = Way.UP
+    def features(self):
+        return {"close": "close", "mean": Sma("close", 5)}
+    def forecast(self, f):
+        return where(f.close > f.mean, 1.0, -1.0) if isinstance(self, Base) and self.way is Way.UP else f.close * 0
+@node
+class AuditSuper(Base):
+    def forecast(self, f):
+        return super(AuditSuper, self).forecast(f)
+""",
+    "audit_log": """
+import multiprocessing
+LOCK = multiprocessing.Lock()
+@node
+class AuditLog(Strategy):
+    def features(self):
+        return {"close": "close", "mean": Sma("close", 5)}
+    def forecast(self, f):
+        with open("mine.log", "a") as log:
+            log.write("asked")
+        return where(f.close > f.mean, 1.0, -1.0)
+""",
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_files_raise_no_alarm(program, name):
+    program.write(f"strategies/{name}.py", HEAD.replace("Portfolio, ", "") + SOUND[name])
+    cls = "".join(map(str.title, name.split("_")))
+    program.write(f"conf/strategy/{name}.yaml", f"_target_: strategies.{name}.{cls}\n")
+    assert program("mode=audit", f"strategy={name}", *SMALL) == 0, program.err
+
+
 HANDED = """
 from typing import Any
 @node
