@@ -39,8 +39,8 @@ def main(words: Sequence[str] | None = None) -> int:
         with _terminated_as_interrupted():
             code = _run(sys.argv[1:] if words is None else words)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _fail(INTERRUPTED, "interrupted", "")
+    except KeyboardInterrupt as stop:
+        return _fail(INTERRUPTED, str(stop) or "interrupted", "")
     except BrokenPipeError:
         # The reader has gone; Python would complain once more when it flushes stdout on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

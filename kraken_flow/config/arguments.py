@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
-from kraken_flow.config.paths import CONFIG_DIR, GROUPS, SETTINGS, options
-from kraken_flow.nearest import hint
+from kraken_flow.config.paths import CONFIG_DIR, GROUPS, SETTINGS, options, target_of
+from kraken_flow.nearest import hint, nearest
 
 _FLAGS = {"-h": "--help", "-m": "--multirun", "-cd": "--config-dir", "-cn": "--config-name", "-c": "--cfg"}
 _WITH_VALUE = ("--config-dir", "--config-name", "--cfg")
 _ALONE = ("--help", "--version", "--multirun")
 _PLAIN = re.compile(r"[A-Za-z0-9_/.\-+:~@%*?|]*")
+_NO_STEP = re.compile(r"range\((?:[^,()]+,){2}\s*(?:step\s*=\s*)?-?0+(?:\.0*)?\s*\)")
 _PATHS = ("path", "run_dir", "svg", "run", "dir")
 
 
@@ -94,7 +95,7 @@ def read(words: Sequence[str]) -> Arguments:
         os.environ[CONFIG_DIR] = str(Path(folder).resolve())
     seen: set[str] = set()
     for word in rest:
-        _read_override(word, found, seen)
+        _read_override(word, found, seen, rest)
     return found
 
 
@@ -129,7 +130,7 @@ def split(value: str) -> list[str]:
     return [*parts, current]
 
 
-def _read_override(word: str, found: Arguments, seen: set[str]) -> None:
+def _read_override(word: str, found: Arguments, seen: set[str], words: Sequence[str]) -> None:
     typed, equals, value = word.partition("=")
     typed = typed.strip()
     prefix = re.match(r"\+{1,2}|~|", typed)[0]  # type: ignore[index]  # the pattern matches the empty string too
@@ -150,9 +151,10 @@ def _read_override(word: str, found: Arguments, seen: set[str]) -> None:
         return
     if root not in GROUPS and root not in SETTINGS:
         rest = key[len(root) :]
+        chosen = None if rest else _below_a_choice(key, words)
         found.problems.append(
             f"{key}: no such key; there are {', '.join([*GROUPS, *SETTINGS])}"
-            + hint(root, [*GROUPS, *SETTINGS], suffix=rest or "=")
+            + (f"; did you mean {chosen}={value}?" if chosen else hint(root, [*GROUPS, *SETTINGS], suffix=rest or "="))
         )
         return
     if root in SETTINGS and key != root:
@@ -173,6 +175,26 @@ def _read_override(word: str, found: Arguments, seen: set[str]) -> None:
         found.overrides.append(word)
     else:
         _read_value(key, value, found)
+
+
+def _below_a_choice(key: str, words: Sequence[str]) -> str | None:
+    """Return the full path of a key that an option on the command line has, the mode's first; None where none has it.
+
+    A key of the mode may be misspelt, where no group or setting is nearer.
+    """
+    from kraken_flow.config.nodes import node_class  # on the way to an error: these load the libraries of a run
+    from kraken_flow.config.schema import fields_of
+
+    picked = {group: option for group, _, option in (word.partition("=") for word in words) if group in GROUPS}
+    for group in sorted(picked, key=lambda group: group != "mode"):
+        path = options(group).get(picked[group])
+        cls = None if path is None else node_class(target_of(path), group, None, [])
+        fields = [] if cls is None else list(fields_of(cls))
+        if key in fields:
+            return f"{group}.{key}"
+        if group == "mode" and not nearest(key, [*GROUPS, *SETTINGS]) and (near := nearest(key, fields)):
+            return f"{group}.{near}"
+    return None
 
 
 def _read_choice(group: str, value: str, found: Arguments) -> None:
@@ -232,7 +254,9 @@ def _read_value(key: str, value: str, found: Arguments) -> None:
         return
     is_path = "/" in value or key.rpartition(".")[2] in _PATHS
     sweep = len(split(value)) > 1 or re.match(r"\w+\(.*\)$", value)
-    if sweep and found.multirun and key != "run_dir":
+    if sweep and found.multirun and _NO_STEP.fullmatch(value):
+        found.problems.append(f"{key}={value}: its step is 0; write range(START,STOP,STEP), as in range(5,30,5)")
+    elif sweep and found.multirun and key != "run_dir":
         found.overrides.append(f"++{key}={value}")
     elif sweep and not is_path:
         found.problems.append(f"{key}={value} lists several values: add -m to run them all")

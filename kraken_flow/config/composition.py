@@ -234,6 +234,32 @@ def _sentence(error: Exception) -> str:
     if absent:
         return f"{absent[1]}: the configuration has no such group; begin its defaults list with `- config`"
     if isinstance(error, OverrideParseException):
-        return f"{error.override.lstrip('+')}: cannot be read; put the value in quotes"
+        return f"{error.override.lstrip('+')}: {_unreadable(text)}"
     first = " ".join(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("See https"))
     return f"the configuration cannot be composed: {first}"
+
+
+_SWEEPS = {
+    "range": "write range(START,STOP,STEP) in numbers, as in range(5,30,5)",
+    "interval": "write interval(START,END) in numbers, as in interval(0.1,0.5)",
+    "choice": "write the values, as in choice(5,10,20)",
+    "glob": "write a pattern of options, as in glob(*)",
+}
+"""How values that stand for several are written, by their function."""
+_WORDS = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+
+
+def _unreadable(text: str) -> str:
+    """Say what Hydra could not make of a value, from its message."""
+    # "TypeError while evaluating 'range(1,x)': mismatch type argument stop: str is incompatible with ..."
+    failed = re.search(r"while evaluating '(\w+)\(.*\)': (.*)", text)
+    if failed is None:
+        return "cannot be read; put the value in quotes"
+    name, why = failed.groups()
+    if why.startswith("Unknown function"):
+        near = hint(name, _SWEEPS, suffix="(...)")
+        return f"{name} is no function; there are {', '.join(_SWEEPS)}{near or ', and any other text goes in quotes'}"
+    wrong = re.search(r"mismatch type argument (\w+): (\w+) is", why)
+    if wrong:
+        why = f"its {wrong[1]} is {_WORDS.get(wrong[2], wrong[2])}, which it cannot be"
+    return f"{why}; {_SWEEPS.get(name, 'put the value in quotes')}"

@@ -9,9 +9,11 @@ and nothing after it is.
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Literal, Protocol, TypeAlias
+from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias
 
-from kraken_flow.core.node import Node, Positive
+import annotated_types
+
+from kraken_flow.core.node import Node
 from kraken_flow.core.units import FloatArray
 
 Column: TypeAlias = Literal["open", "high", "low", "close", "volume", "funding", "mark"]
@@ -20,6 +22,8 @@ bar closed (NaN before the first), `mark` its mark price there (the close where 
 CONTRACT_COLUMNS: tuple[Column, ...] = ("funding", "mark")
 """Columns that are no part of a bar."""
 
+MOST_BARS = 10_000_000
+"""Longest window: 19 years of minutes, for which a feature's memory is still small."""
 FORGOTTEN = 1e-4
 """Weight of the unknown past below which a recursive filter counts as warmed up."""
 
@@ -184,5 +188,5 @@ def recursive_warmup(alpha: float, first_valid: int) -> int:
     return max(first_valid, math.ceil(math.log(FORGOTTEN) / math.log(1.0 - alpha)))
 
 
-Window = Positive[int]
+Window = Annotated[int, annotated_types.Gt(0), annotated_types.Le(MOST_BARS)]
 """A number of bars."""

@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar, Literal
 
 import annotated_types
 
-from kraken_flow.core.feature import Feature, Source, State
+from kraken_flow.core.feature import MOST_BARS, Feature, Source, State
 from kraken_flow.core.logarithm import ln
 from kraken_flow.core.node import node
 
-Sample = Annotated[int, annotated_types.Ge(2)]
+Sample = Annotated[int, annotated_types.Ge(2), annotated_types.Le(MOST_BARS)]
 """A number of bars from which a spread can be estimated: at least 2."""
 
 ANCHOR_EVERY = 8

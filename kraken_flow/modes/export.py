@@ -28,8 +28,14 @@ class Export(Mode):
         from kraken_flow.runs.export import export
 
         refuse_other(call, ("mode.run", "mode.format", "mode.out"))
-        past = PastRun.at("mode.run", self.run)
+        past = PastRun.at("mode.run", self.run, unfinished=True)
         folder = Path(self.run, "export") if self.out is None else Path(self.out).expanduser()
         for path in export(past, self.format, folder).values():
             Console(highlight=False).print(f"written: {path}", markup=False, soft_wrap=True)
+        if not past.finished:
+            told = (
+                f"{past.name}: the session is not finished: its tables and the tags of its orders are missing; repeat "
+                f"its own command to finish it, or make them as far as it got: mode=replay mode.run={self.run}"
+            )
+            Console(stderr=True, highlight=False).print(told, markup=False, soft_wrap=True)
         return 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shlex
 import signal
 import threading
 import time
@@ -11,6 +12,8 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any, Protocol
+
+from rich.console import Console
 
 from kraken_flow.config.composition import flat, read_yaml
 from kraken_flow.core.errors import UserError
@@ -22,7 +25,7 @@ from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Job, concluded, inputs, load, show, warn_of_fallback, write
 from kraken_flow.modes.finite import Finite
 from kraken_flow.modes.live_console import Watch
-from kraken_flow.runs.directory import check_replaceable, unfinished_session
+from kraken_flow.runs.directory import LOST, check_replaceable, read_manifest, unfinished_session
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.record import Run, recorded
 from kraken_flow.runs.session_journal import JournalledSession, begin
@@ -32,12 +35,16 @@ logger = logging.getLogger(__name__)
 _FREE = ("mode.speed", "run_dir", "report.")
 """Keys in which a restart may differ from the session it continues."""
 _DEFAULT = "the default"
+_CHOICES = "choices"
+"""Key of the manifest under which stand the options chosen, by group."""
+_TOLD = 5
+"""Keys that are named where a configuration differs; the rest is counted."""
 
 
 def drive(call: Call, speed: float | None) -> int:
     """Trade until the tape ends; return the exit code. An interrupt ends it in order, to be continued."""
     job = Job.of(call, "paper")
-    job = job.resuming(lambda folder: _same_configuration(folder, job.declared.config))
+    job = job.resuming(lambda folder: _same_configuration(folder, job.declared.config, call.choices))
     warn_of_fallback(job.engine)
     with asyncio.Runner() as runner:
         stream = runner.run(_opened(job, speed))
@@ -66,11 +73,11 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
     """Trade on an open tape, write the run directory, print the report; return the exit code."""
     quiet = call.choices.get("report") == "json"
     with recorded(job.declared) as record:
-        record.add(inputs(job.graph, job.engine))
+        record.add(inputs(job.graph, job.engine) | {_CHOICES: dict(call.choices)})
         began = time.perf_counter()
         journalled = JournalledSession(Session(job.graph, stream.tape, job.engine), record.folder)
         session = journalled.session
-        _tell_recovery(journalled, record)
+        _tell_recovery(journalled, record, quiet)
         try:
             with Watch(session, stream.rows, quiet, lambda: stream.said(journalled.happened)) as watch:
                 whole = runner.run(trade(journalled, stream, watch))
@@ -79,7 +86,7 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
             record.manifest |= stream.facts(journalled.happened)
             journalled.close()
         if session.rows <= session.tape.first_row:
-            raise KeyboardInterrupt
+            raise _interrupted(session, record, quiet)
         done = concluded(job.graph, session.outcome(), session.market(), time.perf_counter() - began)
         record.manifest["journal"] = written = journalled.journal.facts()
         told = f"journal: {written['bytes'] / 1e6:,.1f} MB, {written['fsyncs']:,} fsyncs in {written['fsync_s']:.1f} s"
@@ -87,8 +94,16 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
         metrics = write(record, job, done)
         show(call, done, metrics, record)
         if not whole:
-            raise KeyboardInterrupt
+            raise _interrupted(session, record, quiet)
     return 0
+
+
+def _interrupted(session: Session, record: Run, quiet: bool) -> KeyboardInterrupt:
+    """Return what ends an interrupted session, with how it goes on for the terminal."""
+    if quiet:
+        return KeyboardInterrupt()
+    where = shlex.quote(f"run_dir={record.folder}")
+    return KeyboardInterrupt(f"interrupted after {session.rows} instants; the same command with {where} goes on")
 
 
 class Trading(Protocol):
@@ -158,36 +173,64 @@ def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
             signal.signal(number, handler)  # the loop leaves the system's own
 
 
-def _same_configuration(folder: Path, config: str) -> None:
-    """Refuse to continue a session under another configuration; name every key that differs."""
+def _same_configuration(folder: Path, config: str, choices: Mapping[str, str | None]) -> None:
+    """Refuse to continue a session under another configuration; name the options and the first keys that differ."""
     path = folder / "config.yaml"
     if not path.is_file():
         if (folder / JOURNAL).exists():
             raise UserError(f"run_dir={folder}: the unfinished session there has lost its config.yaml; bring it back")
         return  # stopped before it was written
-    before, now = flat(read_yaml(path.read_text("utf-8"))), flat(read_yaml(config))
+    old, new = read_yaml(path.read_text("utf-8")), read_yaml(config)
+    before, now = flat(old), flat(new)
     # A key that is not there has its default, which is another thing than null: no stop.
     values = {key: (before.get(key, _DEFAULT), now.get(key, _DEFAULT)) for key in sorted(before.keys() | now.keys())}
-    differ = [
-        f"{key} was {_shown(was)}, is {_shown(is_now)}"
-        for key, (was, is_now) in values.items()
-        if was != is_now and not key.startswith(_FREE)
+    keys = [key for key, (was, is_now) in values.items() if was != is_now and not key.startswith(_FREE)]
+    if not keys:
+        return
+    known = (read_manifest(folder) or {}).get(_CHOICES)
+    # A manifest that is lost, or older than this key: some options have their name among their keys.
+    was_chosen, is_chosen = (known, choices) if isinstance(known, dict) else (_names(old), _names(new))
+    options = {
+        group: (was_chosen[group], is_chosen[group])
+        for group in dict.fromkeys(key.partition(".")[0] for key in keys)
+        if group in was_chosen and group in is_chosen and was_chosen[group] != is_chosen[group]
+    }
+    # What an option changed follows from it: keys that somebody set come first.
+    keys.sort(key=lambda key: key.partition(".")[0] in options)
+    differ = {group: f"{group} was {_shown(was)}, is {_shown(now)}" for group, (was, now) in options.items()}
+    told = [
+        *differ.values(),
+        *(f"{key} was {_shown(values[key][0])}, is {_shown(values[key][1])}" for key in keys[:_TOLD]),
     ]
-    if differ:
-        raise UserError(
-            f"run_dir={folder}: the unfinished session there has another configuration ({'; '.join(differ)}); "
-            "repeat its own command to continue it, or choose another run_dir"
-        )
+    if len(keys) > _TOLD:
+        told.append(f"and {len(keys) - _TOLD} more")
+    raise UserError(
+        f"run_dir={folder}: the unfinished session there has another configuration ({'; '.join(told)}); "
+        "repeat its own command to continue it, or choose another run_dir"
+    )
+
+
+def _names(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the names that options give themselves, by group."""
+    return {group: keys["name"] for group, keys in config.items() if isinstance(keys, Mapping) and "name" in keys}
 
 
 def _shown(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def _tell_recovery(session: JournalledSession, record: Run) -> None:
-    """Write down what was found in the journal."""
-    if record.continues:
-        logger.info("continues after %d instants", session.recovered)
-        if session.torn:
-            logger.warning("a torn tail of %d bytes was cut from the journal", session.torn)
-        record.add({"recovered_instants": session.recovered, "torn_bytes": session.torn})
+def _tell_recovery(session: JournalledSession, record: Run, quiet: bool) -> None:
+    """Write down what was found in the journal, and say it on the terminal unless that is to be `quiet`."""
+    if not record.continues:
+        return
+    told = [(logging.INFO, f"continues after {session.recovered} instants")]
+    if session.torn:
+        told.append((logging.WARNING, f"a torn tail of {session.torn} bytes was cut from the journal"))
+    if record.manifest.get(LOST) == record.manifest["continued"][-1]:
+        lost = "the session's manifest.json was lost or damaged and is written anew; its journal is whole"
+        told.append((logging.WARNING, lost))
+    for level, line in told:
+        logger.log(level, line)
+        if not quiet:
+            Console(stderr=True, highlight=False).print(line, markup=False, soft_wrap=True)
+    record.add({"recovered_instants": session.recovered, "torn_bytes": session.torn})

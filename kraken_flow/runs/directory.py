@@ -17,10 +17,14 @@ from kraken_flow.core.whole import write_whole
 from kraken_flow.runs import lock
 
 MANIFEST = "manifest.json"
+JOURNAL = "journal"
+"""Name of a session's journal."""
+MAGIC = b"KFJRNL1\n"
+"""The first bytes of a journal."""
 MADE_BY = "kraken-flow"
 FILES = (
     *("config.yaml", "overrides.yaml", "metrics.json", "orders.parquet", "fills.parquet", "trades.parquet"),
-    *("equity.parquet", "risk.parquet", "orders.log", "ledger.log", "journal", "report.html"),
+    *("equity.parquet", "risk.parquet", "orders.log", "ledger.log", JOURNAL, "report.html"),
     *("leaderboard.csv", "leaderboard.json"),
     *("audit.json", MANIFEST),
 )
@@ -29,6 +33,8 @@ SESSIONS = ("paper",)
 """Modes whose runs are continued where they stopped."""
 TRADES = ("backtest", "replay", *SESSIONS)
 """Modes whose runs trade: the newest of theirs, or a sweep of them, is the latest run."""
+LOST = "manifest_lost"
+"""Key of the manifest under which stands when it was written anew, because the one before was lost or damaged."""
 STREAMED = "stream"
 """Key of the manifest under which a session on live data says what it met."""
 _LEFT_OVER = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+")
@@ -54,8 +60,10 @@ def damage(folder: Path) -> str | None:
     except OSError as error:
         return f"its {MANIFEST} cannot be read ({os.strerror(error.errno or 0)})"
     except orjson.JSONDecodeError as error:
-        told = str(error).replace(":", ",")
-        return f"its {MANIFEST} is damaged ({told}): put a copy of it back, or make the run anew in another folder"
+        told = f"its {MANIFEST} is damaged ({str(error).replace(':', ',')})"
+        if _outlived(folder):
+            return f"{told}: its journal is there, and its own command with run_dir={folder} goes on and writes it anew"
+        return f"{told}: put a copy of it back, or make the run anew in another folder"
     ours = isinstance(content, dict) and content.get("made_by") == MADE_BY
     return None if ours else f"its {MANIFEST} is not one of ours"
 
@@ -66,10 +74,34 @@ def holds_run(folder: str | Path | None) -> bool:
 
 
 def unfinished_session(folder: Path) -> dict[str, Any] | None:
-    """Return the manifest of a folder that holds a session which can be continued, else None."""
+    """Return the manifest of a folder that holds a session which can be continued, else None.
+
+    A session is its journal and its `config.yaml`: where these lie and the manifest is lost or damaged, one stands for
+    it that says so.
+    """
     manifest = read_manifest(folder)
+    if manifest is None and _outlived(folder):
+        return {"made_by": MADE_BY, "status": "interrupted", "mode": SESSIONS[0], LOST: None}
     can = manifest is not None and manifest.get("mode") in SESSIONS and manifest.get("status") != "finished"
     return manifest if can else None
+
+
+def _outlived(folder: Path) -> bool:
+    """Return whether a session's journal and configuration lie in a folder whose manifest is lost or damaged."""
+    try:
+        with (folder / JOURNAL).open("rb") as file:
+            begun = file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+    if not begun or not (folder / "config.yaml").is_file():
+        return False
+    try:
+        orjson.loads((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def kind_of(manifest: Mapping[str, Any]) -> str:

@@ -50,6 +50,8 @@ class Sheet:
 def export(past: PastRun, form: str, folder: Path) -> dict[str, Path]:
     """Write a run's tables, and its journal where it has one; return the files by table.
 
+    Of a session that is not finished there is the journal alone.
+
     Parameters: `form` csv or json. Raises `UserError` before anything is written where a file of that name is there
     that no export wrote, or that was edited since.
     """
@@ -84,7 +86,8 @@ def export(past: PastRun, form: str, folder: Path) -> dict[str, Path]:
 
 
 def _identity(past: PastRun) -> dict[str, Any]:
-    return {name: past.metrics.get(name) for name in ("order_log_sha256", "ledger_sha256", "data_sha256")}
+    metrics = past.metrics if past.finished else {}
+    return {name: metrics.get(name) for name in ("order_log_sha256", "ledger_sha256", "data_sha256")}
 
 
 def _written_before(folder: Path) -> dict[str, str]:
@@ -119,6 +122,8 @@ def _explained(folder: Path) -> Iterator[None]:
 
 def _tables(past: PastRun) -> tuple[str, ...]:
     """Return the tables of a run; older runs, and those without parent orders, have none of those."""
+    if not past.finished:
+        return ()
     often = (name for name in ("risk", PARENTS) if (past.folder / f"{name}.parquet").is_file())
     return (*(name for name in TABLES if name != "risk"), *often)
 
@@ -159,7 +164,7 @@ def _journal(past: PastRun) -> Iterator[Sheet]:
         return
     tape, _, _ = begin(path)
     if tape is None:
-        raise UserError(f"{past.name}: {path} is missing or empty")
+        raise UserError(f"{past.name}: {path} is missing or empty; there is nothing to export")
     known = tape
     tags = _tags(past)
 

@@ -20,11 +20,12 @@ from zlib import crc32
 import orjson
 
 from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.runs import directory
 from kraken_flow.runs.directory import explained
 
-JOURNAL = "journal"
+JOURNAL = directory.JOURNAL
 """Name of the file in a run's folder."""
-MAGIC = b"KFJRNL1\n"
+MAGIC = directory.MAGIC
 _HEADER = struct.Struct("<III")
 _LENGTH_AND_SUM, _SUM = struct.Struct("<II"), struct.Struct("<I")
 _LARGEST = 1 << 28

@@ -48,10 +48,15 @@ class PastRun:
     name: str
     folder: Path
     manifest: Mapping[str, Any]
+    finished: bool = True
+    """Whether it has results; a session without has a journal."""
 
     @staticmethod
-    def at(key: str, path: str) -> "PastRun":
-        """Read the run that `key=path` names. Raises `UserError` where there is none, or where it is not finished."""
+    def at(key: str, path: str, unfinished: bool = False) -> "PastRun":
+        """Read the run that `key=path` names. Raises `UserError` where there is none, or where it is not finished.
+
+        Parameters: `unfinished` takes a session that is not, of which there is a journal alone.
+        """
         name, folder = f"{key}={path}", Path(path).expanduser()
         if not folder.is_dir():
             raise UserError(f"{name}: there is no such folder{_missing(folder)}")
@@ -69,7 +74,13 @@ class PastRun:
         status = manifest.get("status")
         stopped = status == "interrupted" and manifest.get("mode") in SESSIONS and (folder / "metrics.json").is_file()
         if status != "finished" and not stopped:
-            raise UserError(f"{name}: the run is not finished, its manifest says {status}{_why(manifest)}")
+            run = PastRun(name, folder.absolute(), manifest, finished=False)
+            if unfinished and run.journal is not None and run.journal.is_file():
+                return run
+            told = f"{name}: the run is not finished, its manifest says {status}{_why(manifest)}"
+            raise UserError(
+                told if run.journal is None else f"{told}, or mode=replay mode.run={path} to see it as it is"
+            )
         lacking = [file for file in _NEEDED if not (folder / file).is_file()]
         if lacking:
             raise UserError(f"{name}: the run is not complete: it has no {', '.join(lacking)}")
@@ -190,6 +201,7 @@ def _missing(folder: Path) -> str:
 
 def _why(manifest: Mapping[str, Any]) -> str:
     error = manifest.get("error")
-    if isinstance(error, dict):
-        return f" ({error.get('message')})"
-    return "; repeat its own command to go on with it" if manifest.get("mode") in SESSIONS else "; make it anew"
+    told = f" ({error.get('message')})" if isinstance(error, dict) else ""
+    if manifest.get("mode") in SESSIONS:
+        return f"{told}; repeat its own command to go on with it"
+    return told or "; make it anew"

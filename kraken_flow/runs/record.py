@@ -18,6 +18,7 @@ from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
 from kraken_flow.core.whole import write_whole
 from kraken_flow.runs.directory import (
+    LOST,
     MADE_BY,
     MANIFEST,
     TRADES,
@@ -27,7 +28,7 @@ from kraken_flow.runs.directory import (
     new_folder,
     overwrite_json,
     point_latest,
-    read_manifest,
+    unfinished_session,
     write_json,
 )
 from kraken_flow.runs.log import attached, run_log
@@ -157,8 +158,9 @@ def _first_manifest(declared: Declared) -> dict[str, Any]:
 
 def _continued(folder: Path) -> dict[str, Any]:
     """Return what stays of the manifest of a session that is continued, and when it is."""
-    before = read_manifest(folder) or {}
-    return {"started": before.get("started", _now()), "continued": [*before.get("continued", []), _now()]}
+    before, now = unfinished_session(folder) or {}, _now()
+    lost = {LOST: before[LOST] or now} if LOST in before else {}
+    return {"started": before.get("started", now), "continued": [*before.get("continued", []), now], **lost}
 
 
 def redacted_paths(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

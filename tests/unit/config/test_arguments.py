@@ -90,6 +90,24 @@ def test_what_cannot_be_read_is_said_with_the_nearest_name(word, says):
     assert found.overrides == []
 
 
+@pytest.mark.parametrize(
+    ("words", "guess"),
+    [
+        ("mode=export format=csv", "mode.format=csv"),
+        ("mode=export frmat=csv", "mode.format=csv"),
+        ("out=x mode=export", "mode.out=x"),
+        ("mode=replay run=runs/one", "mode.run=runs/one"),
+        ("mode=paper speed=60x", "mode.speed=60x"),
+        ("strategy=sma_cross fast=3", "strategy.fast=3"),
+        ("mode=paper sed=3", "seed="),
+        ("mode=nothing.known speed=60x", "seed="),
+    ],
+)
+def test_a_key_of_a_chosen_option_is_found_without_its_group(words, guess):
+    problems = [text for text in read(words.split()).problems if "no such key" in text]
+    assert [text.partition("; did you mean ")[2] for text in problems] == [f"{guess}?"]
+
+
 def test_all_problems_are_found_at_once_and_the_rest_is_kept():
     found = read(["exchnge=x", "strategy.fast=3", "timefame=1h", "seed=1", "seed=2"])
     assert found.overrides == ["++strategy.fast=3", "++seed=1"]

@@ -275,3 +275,18 @@ def test_what_is_wrong_for_all_members_is_not_told_twice(program, quick):
     assert program("-m", "strategy.fast=40,50", *FAST) == 2
     assert program.out == ""
     assert len(program.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("range(1,x)", "its stop is text, which it cannot be; write range(START,STOP,STEP) in numbers, as in range(5,"),
+        ("range()", "missing a required argument: 'start'; write range(START,STOP,STEP) in numbers"),
+        ("range(1,9,0)", "its step is 0; write range(START,STOP,STEP)"),
+        ("rnge(1,3)", "rnge is no function; there are range, interval, choice, glob; did you mean range(...)?"),
+    ],
+)
+def test_values_that_cannot_be_swept_are_told(program, value, told):
+    assert program("-m", f"strategy.fast={value}", *FAST) == 2
+    assert program.err.startswith(f"error: strategy.fast={value}: {told}")
+    assert program.err.count("\n") == 1

@@ -1,9 +1,14 @@
 """A session that was interrupted, continued and killed has no results of an earlier instant."""
 
 import json
+import re
+import shutil
 import signal
 
+import pytest
+
 from kraken_flow.runs.past import TABLES
+from kraken_flow.runs.session_journal import begin
 from tests.unit.modes.past_runs import SHIPPED, edit, started, wait_for
 
 RESULTS = {"metrics.json", "orders.log", "ledger.log", *(f"{name}.parquet" for name in TABLES)}
@@ -12,6 +17,20 @@ WORDS = ["mode=paper", *SHIPPED, "mode.speed=36000x", "run_dir=out"]
 
 def results(folder):
     return {path.name for path in folder.iterdir()} & RESULTS
+
+
+def instants_of(folder):
+    return [frame.content for frame in begin(folder / "journal")[1] if "instant" in frame.content]
+
+
+def check_export_of_a_journal(mine, out):
+    """Of a session that was killed there are its instants, commands and controls, and a word about the rest."""
+    assert mine("mode=export", "mode.run=out") == 0, mine.err
+    assert [line.split("/")[-1] for line in mine.out.splitlines()] == ["instants.csv", "commands.csv", "controls.csv"]
+    assert "mode.run=out: the session is not finished: its tables and the tags of its orders are missing" in mine.err
+    assert "mode=replay mode.run=out" in mine.err
+    lines = (out / "export/instants.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * len(instants_of(out))  # two pairs
 
 
 def test_what_was_written_at_the_interrupt_goes_with_the_first_new_instant(mine):
@@ -46,14 +65,101 @@ def test_what_was_written_at_the_interrupt_goes_with_the_first_new_instant(mine)
     assert results(out) == set()
     assert mine("mode=replay", "mode.run=out", "run_dir=again") == 0, mine.err
     assert "out is not finished: nothing to compare with" in mine.out
-    for mode in ("verify", "export"):
-        assert mine(f"mode={mode}", "mode.run=out") == 2
-        assert "its manifest says running; repeat its own command to go on with it" in mine.err
+    assert mine("mode=verify", "mode.run=out") == 2
+    assert "its manifest says running; repeat its own command to go on with it, or mode=replay mode.run=out" in mine.err
+    check_export_of_a_journal(mine, out)
 
+    with (out / "journal").open("ab") as file:
+        file.write(b"torn")
+    taken = len(instants_of(out))
     assert mine(*[word for word in WORDS if not word.startswith("mode.speed")]) == 0, mine.err
+    assert f"continues after {taken} instants\n" in mine.err
+    assert re.search(r"^a torn tail of \d+ bytes was cut from the journal$", mine.err, re.MULTILINE)
     assert results(out) == RESULTS
     assert json.loads((out / "manifest.json").read_text())["status"] == "finished"
     assert mine("mode=verify", "mode.run=out") == 0, mine.err
     assert mine("mode=replay", "mode.run=out", "run_dir=again") == 0, mine.err
     assert "equal to out" in mine.out
     assert mine("mode=export", "mode.run=out") == 0, mine.err
+
+
+def interrupted(mine, monkeypatch, *words, rows=40):
+    """Run a session that somebody interrupts after so many instants."""
+
+    async def stopping(session, stream, watch):
+        async for instant in stream.instants(session.session.rows):
+            watch.show(session.take(instant, stream.counts()))
+            if session.session.rows == rows:
+                return False
+        return True
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kraken_flow.modes.paper.trade", stopping)
+        assert mine("mode=paper", *words) == 130
+
+
+def test_an_interrupted_session_says_how_it_goes_on(mine, monkeypatch):
+    interrupted(mine, monkeypatch, *SHIPPED)
+    folder = (mine.folder / "runs/latest").resolve().relative_to(mine.folder)
+    assert mine.err.endswith(f"interrupted after 40 instants; the same command with run_dir={folder} goes on\n")
+    assert mine("mode=paper", *SHIPPED, f"run_dir={folder}") == 0
+    assert "continues after 40 instants\n" in mine.err
+    interrupted(mine, monkeypatch, *SHIPPED, "report=json", "run_dir=quiet")
+    assert mine.err == "interrupted\n"
+    assert mine("mode=paper", *SHIPPED, "report=json", "run_dir=quiet") == 0
+    assert mine.err == ""
+
+
+@pytest.mark.parametrize("content", [None, b"", b'{"made_by": "kraken-fl', b"\0" * 900])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_session_without_its_manifest_goes_on_from_its_journal(mine, monkeypatch, content, stopped):
+    assert mine("mode=paper", *SHIPPED, "run_dir=whole") == 0
+    if stopped:
+        interrupted(mine, monkeypatch, *SHIPPED, "run_dir=out")
+    else:
+        shutil.copytree("whole", "out")
+    manifest = mine.folder / "out/manifest.json"
+    manifest.unlink() if content is None else manifest.write_bytes(content)
+    if content is not None:
+        for mode in ("verify", "replay", "status", "export"):
+            assert mine(f"mode={mode}", "mode.run=out") == 2
+            assert "its manifest.json is damaged (" in mine.err
+            assert "its journal is there, and its own command with run_dir=" in mine.err
+    assert mine(*SHIPPED, "run_dir=out") == 2  # no backtest takes its place
+    assert "a session there is not finished; continue it with its own command" in mine.err
+    assert mine("mode=paper", *SHIPPED, "strategy.side=both", "run_dir=out") == 2
+    assert "another configuration (strategy.side was" in mine.err
+    assert mine("mode=paper", *SHIPPED, "run_dir=out") == 0, mine.err
+    assert f"continues after {40 if stopped else 300} instants\n" in mine.err
+    assert "the session's manifest.json was lost or damaged and is written anew; its journal is whole\n" in mine.err
+    for log in ("orders.log", "ledger.log"):
+        assert (mine.folder / "out" / log).read_bytes() == (mine.folder / "whole" / log).read_bytes()
+    written = json.loads(manifest.read_text())
+    assert (written["status"], written["manifest_lost"]) == ("finished", written["continued"][-1])
+    assert mine("mode=verify", "mode.run=out") == 0, mine.err
+
+
+def test_a_lost_manifest_is_told_once(mine, monkeypatch):
+    interrupted(mine, monkeypatch, *SHIPPED, "run_dir=out")
+    (mine.folder / "out/manifest.json").write_text("{")
+    interrupted(mine, monkeypatch, *SHIPPED, "run_dir=out", rows=50)
+    assert "is written anew" in mine.err
+    assert mine("mode=paper", *SHIPPED, "run_dir=out") == 0
+    assert "continues after 50 instants" in mine.err
+    assert "is written anew" not in mine.err
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_another_option_is_named_before_the_keys_that_follow_from_it(mine, monkeypatch, known):
+    words = [word for word in SHIPPED if not word.startswith("exchange")]
+    interrupted(mine, monkeypatch, *words, "exchange=kraken", "run_dir=out")
+    if not known:  # as older sessions have it
+        path = mine.folder / "out/manifest.json"
+        path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "choices"}))
+    words = ["strategy.fast=5" if word == "strategy.fast=4" else word for word in words]
+    assert mine("mode=paper", *words, "exchange=bare", "run_dir=out") == 2
+    told = mine.err.partition("another configuration (")[2].partition("); repeat its own")[0].split("; ")
+    assert told[:2] == ["exchange was kraken, is bare", "strategy.fast was 4, is 5"]
+    assert len(told) == 7
+    assert all(line.startswith("exchange.") for line in told[2:6])
+    assert re.fullmatch(r"and \d+ more", told[6])
