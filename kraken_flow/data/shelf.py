@@ -164,7 +164,9 @@ def opened(folder: Path) -> Shelf:
         if content["format"] != _FORMAT:
             raise UserError(f"{path}: is of format {content['format']}; this program reads format {_FORMAT}")
         if known != _digest(content):
-            raise UserError(f"{path} is damaged: its own hash is another one; import its sources again")
+            raise UserError(
+                f"{path} is damaged: its own hash is another one; remove its folder and import its sources again"
+            )
         return Shelf(
             folder,
             exchange=content["exchange"],
@@ -176,7 +178,9 @@ def opened(folder: Path) -> Shelf:
             sources=tuple(Came(**came) for came in content["sources"]),
         )
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({type(error).__name__}: {error}); import its sources again") from None
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}); remove its folder and import its sources again"
+        ) from None
 
 
 def tidy(folder: Path) -> None:

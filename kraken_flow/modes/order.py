@@ -85,14 +85,14 @@ class PlaceOrder(Mode):
         qty = parse(repr(self.quantity), what="mode.quantity")
         if qty % instrument.lot or qty < instrument.qty_min:
             least = f", at least {text(instrument.qty_min)}" if instrument.qty_min else ""
-            raise UserError(f"mode.quantity={self.quantity:g}: must be a multiple of {text(instrument.lot)}{least}")
+            raise UserError(f"mode.quantity={self.quantity}: must be a multiple of {text(instrument.lot)}{least}")
         return ManualOrder(at, Side[self.side.upper()], qty, self._plan(tape, instrument))
 
     def _plan(self, tape: Tape, instrument: Instrument) -> Plan:
         bars = self._bars(tape.timeframe_ns)
         limit = 0 if self.limit is None else parse(repr(self.limit), what="mode.limit")
         if limit % instrument.tick:
-            raise UserError(f"mode.limit={self.limit:g}: must be a multiple of the tick {text(instrument.tick)}")
+            raise UserError(f"mode.limit={self.limit}: must be a multiple of the tick {text(instrument.tick)}")
         if self.algo == "iceberg" and limit == 0:
             raise UserError("mode.algo=iceberg: needs mode.limit, the price at which the parts rest")
         if self.algo == "pov" and self.participation == 0:

@@ -233,7 +233,9 @@ def _said(order: dict[str, Any] | None) -> str | None:
     """Write a user's order in words."""
     if order is None:
         return None
-    return f"{order['side']} {order['quantity']} {order['pair']} {order['plan']['algo']}"
+    plan = order["plan"]
+    at_once = plan["algo"] == "twap" and plan["bars"] <= 1
+    return f"{order['side']} {order['quantity']} {order['pair']} {'market' if at_once else plan['algo']}"
 
 
 def _tags(past: PastRun) -> list[str]:

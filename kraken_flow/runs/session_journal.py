@@ -80,8 +80,9 @@ def tape_from(content: dict[str, Any]) -> Tape:
 
 
 def commands_in(news: News | None) -> dict[str, Any] | None:
-    """Return the commands of an instant, None where there are none."""
-    return None if news is None or len(news.log["kind"]) == 0 else commands_of(news)
+    """Return the commands of an instant, orders that were refused at once included; None where there are none."""
+    silent = news is None or (len(news.log["kind"]) == 0 and len(news.orders["pair"]) == 0)
+    return None if silent or news is None else commands_of(news)
 
 
 def control_frame(what: Control, time: int, name: str) -> dict[str, Any]:
@@ -281,8 +282,10 @@ class JournalledSession:
         self.happened.take(instant, counts)
         news = self.session.take(instant)
         commands = commands_in(news)
-        if commands is not None:
+        if commands is not None and commands["log"]:
             self._write(commands)
+        elif commands is not None:
+            self.journal.append(commands)  # nothing goes out
         return news
 
     def obey(self, time: int) -> bool:

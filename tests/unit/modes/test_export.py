@@ -124,3 +124,16 @@ def test_a_table_that_cannot_be_read_is_told(mine):
     assert mine("mode=export", "mode.run=out") == 2
     assert "fills.parquet cannot be read" in mine.err
     assert not (mine.folder / "out/export").exists()
+
+
+def test_orders_that_were_refused_at_once_stand_in_the_journal_too(mine):
+    """Their numbers are those of the run: what comes after them is named rightly."""
+    poor = ["strategy=combined", "portfolio=confidence", "account.cash=3", "risk=none", "pairs=[BTC/USD,ETH/USD]"]
+    assert mine("mode=paper", *poor, "start=2021-01-01", "end=2021-03-01", "run_dir=out") == 0
+    orders = pq.read_table(mine.folder / "out/orders.parquet").to_pylist()
+    log = [line.split() for line in (mine.folder / "out/orders.log").read_text().splitlines()]
+    assert any(order["status"] == "rejected" for order in orders)
+    assert mine("mode=export", "mode.run=out", "mode.format=json") == 0, mine.err
+    commands = rows(mine.folder / "out/export", "commands", "json")
+    assert [[row["time"], row["pair"]] for row in commands] == [[line[0], line[2]] for line in log]
+    assert mine("mode=replay", "mode.run=out") == 0, mine.err
