@@ -110,6 +110,8 @@ def optimise(returns: FloatArray, problem: Problem, previous: FloatArray | None 
     float64 (n_assets,), from which turnover is counted (None: it costs nothing). Returns float64 (n_assets,), rounded
     to 10^-6. The same input gives the same weights. Of fewer assets than fill the bounds each gets the largest weight.
     """
+    # Sums depend on the order in memory.
+    returns = np.ascontiguousarray(returns)
     n_assets = returns.shape[1]
     if problem.max_weight * n_assets <= 1.0:
         return np.full(n_assets, problem.max_weight)
@@ -138,28 +140,54 @@ def efficient_frontier(returns: FloatArray, problem: Problem, n_points: int) -> 
     From the least variance of all to the largest mean, in equal steps of the mean. Raises `UserError` where there is no
     such portfolio within the bounds of the problem.
     """
-    from skfolio import RiskMeasure
-    from skfolio.optimization import MeanRisk, ObjectiveFunction
+    from skfolio.optimization import ObjectiveFunction
 
+    returns = np.ascontiguousarray(returns)
     scale = float(returns.std(axis=0, ddof=1).mean())
     for tolerance in TOLERANCES if 0.0 < scale < np.inf else ():
-        model = MeanRisk(
-            objective_function=ObjectiveFunction.MINIMIZE_RISK,
-            risk_measure=RiskMeasure.VARIANCE,
-            prior_estimator=_prior(problem.scaled(scale), returns.shape[1]),
-            min_weights=problem.min_weight,
-            max_weights=problem.max_weight,
-            efficient_frontier_size=n_points,
-            solver_params=tolerance,
-        )
-        found = _fitted(model, returns / scale)
-        if found is not None:
-            return rounded(np.atleast_2d(found))
+        points = _frontier(returns / scale, problem.scaled(scale), n_points, tolerance, ObjectiveFunction)
+        if points is not None:
+            return rounded(points)
     raise UserError("mode=frontier: no portfolio meets mode.min_weight and mode.max_weight over these dates")
 
 
+def _frontier(
+    returns: FloatArray, problem: Problem, n_points: int, tolerance: Mapping[str, float] | None, objective: Any
+) -> FloatArray | None:
+    """Return the portfolios unrounded; None where one of them was not found."""
+    from skfolio import RiskMeasure
+    from skfolio.optimization import MeanRisk
+
+    def solved(goal: Any, **more: Any) -> FloatArray | None:
+        model = MeanRisk(
+            objective_function=goal,
+            risk_measure=RiskMeasure.VARIANCE,
+            prior_estimator=_prior(problem, returns.shape[1]),
+            min_weights=problem.min_weight,
+            max_weights=problem.max_weight,
+            solver_params=tolerance,
+            **more,
+        )
+        return _fitted(model, returns)
+
+    least, most = solved(objective.MINIMIZE_RISK), solved(objective.MAXIMIZE_RETURN)
+    if least is None or most is None:
+        return None
+    mean = returns.mean(axis=0)
+    low, high = float(mean @ least), float(mean @ most)
+    points = [least]
+    for k in range(1, n_points):
+        # Short of the last one by what the solver takes for equal.
+        asked = low + (high - low) * k / (n_points - 1) * (1.0 - 1e-8)
+        found = solved(objective.MINIMIZE_RISK, min_return=asked)
+        if found is None:
+            return None
+        points.append(found)
+    return np.array(points)
+
+
 def _fitted(model: Any, returns: FloatArray) -> FloatArray | None:
-    """Fit, and return the weights; None where the problem has no solution or the data is degenerate."""
+    """Fit, and return the weights; None where the problem has no solution."""
     import warnings
 
     import pandas as pd
@@ -171,7 +199,7 @@ def _fitted(model: Any, returns: FloatArray) -> FloatArray | None:
         warnings.simplefilter("ignore")
         try:
             model.fit(pd.DataFrame(returns, columns=[f"x{k}" for k in range(returns.shape[1])]))
-        except (OptimizationError, SolverError, ValueError, np.linalg.LinAlgError):
+        except (OptimizationError, SolverError, np.linalg.LinAlgError):
             return None
     weights: FloatArray = np.asarray(model.weights_, np.float64)
     return weights if np.isfinite(weights).all() else None

@@ -3,11 +3,10 @@
 import csv
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import annotated_types
 import numpy as np
-from pydantic import Field
 from rich.box import SIMPLE
 from rich.table import Table
 
@@ -51,12 +50,13 @@ class Frontier(Mode):
     """Smallest weight of a pair; below 0 it may be sold short."""
     max_weight: Annotated[float, annotated_types.Gt(0), annotated_types.Le(10)] = 1.0
     """Largest weight of a pair."""
-    covariance: Annotated[str, Field(pattern="^(sample|shrunk)$")] = "sample"
+    covariance: Literal["sample", "shrunk"] = "sample"
     """sample: of the returns as they are; shrunk: drawn toward a multiple of the identity, as Ledoit and Wolf do."""
 
     def drive(self, call: Call) -> int:
         """Print the table, and write it as CSV and JSON with a plot. Raises `UserError` without the library."""
         from kraken_flow.core.optimisation import require
+        from kraken_flow.core.whole import write_whole
         from kraken_flow.modes.driver import Job, inputs, load
         from kraken_flow.runs.directory import write_json
         from kraken_flow.runs.frontier_plot import page
@@ -79,8 +79,8 @@ class Frontier(Mode):
         with recorded(job.declared) as record:
             record.add(inputs(job.graph, job.engine))
             write_json(record.folder / "frontier.json", content)
-            (record.folder / "frontier.csv").write_text(_csv([*points, *others], market.names), "utf-8")
-            (record.folder / "frontier.html").write_text(page(title.capitalize(), points, others), "utf-8")
+            write_whole(record.folder / "frontier.csv", _csv([*points, *others], market.names).encode())
+            write_whole(record.folder / "frontier.html", page(title.capitalize(), points, others).encode())
         if call.choices.get("report") == "json":
             print_json(content)
             return 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import annotated_types
 from pydantic import Field
@@ -58,7 +58,7 @@ class Optimised(Portfolio):
     """Largest weight of a pair. Where too few pairs have enough bars to fill the portfolio, the rest stays in cash."""
     risk_aversion: Positive[float] = 3.0
     """Of mean_variance and black_litterman: they maximise mean - risk_aversion / 2 x variance."""
-    covariance: Annotated[str, Field(pattern="^(sample|shrunk)$")] = "sample"
+    covariance: Literal["sample", "shrunk"] = "sample"
     """sample: of the window as it is; shrunk: drawn toward a multiple of the identity, as Ledoit and Wolf do."""
     level: Level = 0.95
     """Of cvar: confidence level of the tail."""
