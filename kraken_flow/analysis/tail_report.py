@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from kraken_flow.analysis import coverage
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import daily_returns
+from kraken_flow.analysis.safety import first_kill
 from kraken_flow.analysis.value_at_risk import METHODS
 from kraken_flow.core.times import DAY
 from kraken_flow.core.units import FloatArray
@@ -26,9 +29,10 @@ _WORDS = {
 def tail_metrics(run: FinishedRun) -> tuple[dict[str, Any], dict[str, str]]:
     """Return `value_at_risk` and `var_backtest` as they stand in `metrics.json`, and the reasons of what is null.
 
-    Losses are positive fractions of equity over one UTC day, or over one bar where bars are longer than a day.
+    Losses are positive fractions of equity over one UTC day, or over one bar where bars are longer than a day. What
+    comes after a kill that nobody reset is left out: nothing is held then, and nothing at risk.
     """
-    equity = run.result.equity
+    equity = run.result.equity[: _traded_rows(run)]
     if len(equity) == 0 or not bool((equity > 0.0).all()):
         reason = "no_bars" if len(equity) == 0 else "ruined"
         return dict.fromkeys(("value_at_risk", "var_backtest")), dict.fromkeys(
@@ -38,6 +42,14 @@ def tail_metrics(run: FinishedRun) -> tuple[dict[str, Any], dict[str, str]]:
     tails, reasons = _tails(returns)
     tested, why = _tested(returns)
     return {"value_at_risk": tails, "var_backtest": tested}, reasons | why
+
+
+def _traded_rows(run: FinishedRun) -> int:
+    """Return the rows until a kill has closed everything, all rows where trading went on."""
+    kill = first_kill(run)
+    if kill is None or kill.shadow or kill.reset:
+        return len(run.closes)
+    return int(np.searchsorted(run.closes, kill.time)) + 2
 
 
 def _tails(returns: FloatArray) -> tuple[dict[str, Any] | None, dict[str, str]]:

@@ -62,7 +62,9 @@ class Cost:
 
 def graph() -> Graph:
     """The combined strategy on a few pairs."""
-    return build(compose(["mode=paper", "strategy=combined", f"pairs=[{','.join(PAIRS)}]", "timeframe=1m"]))
+    return build(
+        compose(["mode=paper", "strategy=combined", "risk=research", f"pairs=[{','.join(PAIRS)}]", "timeframe=1m"])
+    )
 
 
 def bare(system: Graph, market: Market) -> Cost:

@@ -29,7 +29,7 @@ def graph_over(data: Path, start: str, end: str, strategy: str):
     overrides = [
         f"strategy={strategy}", "data=files", f"data.path={data}/ohlcv/binance_perp_1h", "exchange=binance_perp",
         f"data.funding={data}/funding", f"data.mark={data}/ohlcv/binance_perp_mark_1h",
-        "pairs=[BTC/USDT:USDT,ETH/USDT:USDT]", f"start={start}", f"end={end}", "account.leverage=3",
+        "pairs=[BTC/USDT:USDT,ETH/USDT:USDT]", f"start={start}", f"end={end}", "account.leverage=3", "risk=research",
     ]  # fmt: skip
     return build(compose(overrides))
 

@@ -314,7 +314,7 @@ def _tiers(dice: Dice) -> dict[str, Any]:
         max_gross=dice.maybe(0.8, 0.3, 0.1, per_cent=35),
         max_net=dice.maybe(0.5, 0.2, 0.05, per_cent=35),
         max_positions=dice.maybe(1, 2, per_cent=55),
-        black_swan_sigma=dice.maybe(2.0, 1.5, 3.0, per_cent=30),
+        black_swan_sigma=dice.maybe(2.0, 1.5, 3.0, per_cent=55),
         stale_after=dice.maybe("1h", "3h", "2d", per_cent=50),
         price_band=dice.maybe(0.02, 0.005, per_cent=20),
         effect=dice.pick("flatten", *effects),
