@@ -123,10 +123,11 @@ def _counts_stay_within(spec: Spec, market: Market, result: Result) -> None:
     limits = spec.limits
     held = [0] * len(spec.instruments)
     opened: dict[int, int] = {}
-    for fill, _, before, _, after in _changes(spec, result):
+    for fill, _, before, traded, after in _changes(spec, result):
         pair, lot = fill["pair"], spec.instruments[fill["pair"]].lot
         held[pair] = after
-        if abs(after) >= lot and (abs(before) < lot or before * after < 0):
+        # What a rebate in base leaves after an exit was not opened by an order.
+        if abs(traded) >= lot and (abs(before) < lot or before * traded < 0):
             day = int(market.times[fill["row"]]) // DAY
             opened[day] = opened.get(day, 0) + 1
         if limits.max_positions:

@@ -1,12 +1,13 @@
 """What portfolio, risk and execution answer at every decision, and what orders come of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kraken_flow.core.account import Execution, Placement, Portfolio, Protection, Risk, View
+from kraken_flow.core.allocation import Allocation
 from kraken_flow.core.counterfactual import SignalStatistics
 from kraken_flow.core.feature import Source
 from kraken_flow.core.feature_grid import pick_native
@@ -92,6 +93,9 @@ class _Portfolio(Portfolio):
 
     def statistics(self) -> SignalStatistics | None:
         return self._inner.statistics()
+
+    def allocation(self, pairs: Sequence[str], timeframe_ns: int) -> Allocation | None:
+        return self._inner.allocation(pairs, timeframe_ns)
 
     def targets(self, view: View) -> list[int | None]:
         wanted = self._inner.targets(view)

@@ -1,9 +1,10 @@
 """The account half's protocols: what a portfolio, a risk rule, an executor and an exchange are asked, in integers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from kraken_flow.core.allocation import Allocation
 from kraken_flow.core.counterfactual import SignalStatistics
 from kraken_flow.core.feature import Source
 from kraken_flow.core.instrument import Instrument
@@ -91,6 +92,10 @@ class Portfolio(Node):
 
     def statistics(self) -> SignalStatistics | None:
         """Return the columns read that follow from the forecasts themselves; none unless overridden."""
+        return None
+
+    def allocation(self, pairs: Sequence[str], timeframe_ns: int) -> Allocation | None:
+        """Return how the weights that the node finds as the column `weight` are made; none unless overridden."""
         return None
 
     def targets(self, view: View) -> list[int | None]:

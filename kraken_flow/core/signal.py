@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from kraken_flow.core.allocation import WEIGHT, Allocation, weight_column
 from kraken_flow.core.ask import as_rows, ask
 from kraken_flow.core.counterfactual import signal_columns
 from kraken_flow.core.errors import UserError
@@ -114,6 +115,9 @@ def compute(graph: "Graph", market: Market, engine: str = "auto", scheduled: ran
     aux = {name: features.table(name, source, rows.get(name)) for name, source in account_features(graph).items()}
     if statistics is not None and confidence is not None:
         aux |= signal_columns(statistics, graph, market, forecast, confidence)
+    allocation = allocation_of(graph)
+    if allocation is not None:
+        aux[WEIGHT] = weight_column(allocation, market)
     return Signals(market, forecast, aux, features, rows)
 
 
@@ -139,7 +143,13 @@ def account_features(graph: "Graph") -> dict[str, Source]:
 def account_columns(graph: "Graph") -> tuple[str, ...]:
     """Return the names of all columns that the account half reads, in the order in which engines receive them."""
     statistics = graph.portfolio.statistics()
-    return (*account_features(graph), *(() if statistics is None else statistics.names))
+    weights = () if allocation_of(graph) is None else (WEIGHT,)
+    return (*account_features(graph), *(() if statistics is None else statistics.names), *weights)
+
+
+def allocation_of(graph: "Graph") -> Allocation | None:
+    """Return how the portfolio's weights are made, if it has any."""
+    return graph.portfolio.allocation(graph.pairs, parse_timeframe(graph.timeframe))
 
 
 def portfolio_alone(graph: "Graph") -> set[str]:
@@ -156,7 +166,8 @@ def required_lookback(graph: "Graph") -> int:
     plan = graph.execution.plan(timeframe_ns)
     sources = [*account_features(graph).values(), *graph.features.values(), *sources_of(graph.strategy)]
     features = max((s.lookback_at(timeframe_ns) for s in sources if isinstance(s, Feature)), default=0)
-    return max(features, plan.lookback if plan else 0)
+    allocation = allocation_of(graph)
+    return max(features, plan.lookback if plan else 0, allocation.lookback if allocation else 0)
 
 
 def sources_of(strategy: Strategy) -> Iterator[Source]:

@@ -6,16 +6,18 @@ from zlib import crc32
 
 import numpy as np
 
+from kraken_flow.core.allocation import WEIGHT, Weights
 from kraken_flow.core.ask import as_rows, ask
 from kraken_flow.core.counterfactual import SignalStatistics, fresh_state, taken
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.feature import CrossSection, Feature, Source
 from kraken_flow.core.feature_grid import FeatureColumns, pick_native
-from kraken_flow.core.feature_stream import Bar, PairStream
+from kraken_flow.core.feature_stream import NAN, Bar, PairStream
 from kraken_flow.core.market import Market
 from kraken_flow.core.signal import (
     Given,
     account_features,
+    allocation_of,
     held_forecast,
     out_of_range,
     rows_of,
@@ -70,6 +72,8 @@ class SignalStream:
         if self._statistics is not None:
             self._state = fresh_state(self._statistics, graph, len(self.pairs), timeframe_ns)
             self._said = np.full((len(self._statistics.names), len(self.pairs)), np.nan)
+        allocation = allocation_of(graph)
+        self._weights = None if allocation is None else Weights(allocation, len(self.pairs))
         self.held = None if isinstance(graph.strategy, Scripted) else Held(graph.strategy, self)
         self.time = 0
         self.said = 0
@@ -93,6 +97,8 @@ class SignalStream:
             else:
                 for stream in running:
                     stream.run(step)
+        if self._weights is not None:
+            self._weights.update(np.array([NAN if bar is None else bar[3] for bar in bars]), time >= self.start)
         if time < self.start:
             return np.zeros(len(self.pairs))
         if self.held is not None:
@@ -118,6 +124,8 @@ class SignalStream:
         for stream, frame in zip(self.streams, columns.frames, strict=True):
             stream.catch_up(frame)
         self.time = int(market.times[-1])
+        if self._weights is not None:
+            self._weights.catch_up(market, int(np.searchsorted(market.times, self.start)))
         said = [0] * market.n_rows
         if self.time < self.start:
             return said
@@ -171,6 +179,8 @@ class SignalStream:
         found = {name: self.read(*place)[0] for name, place in self._aux.items()}
         if self._statistics is not None:
             found |= dict(zip(self._statistics.names, self._said, strict=True))
+        if self._weights is not None:
+            found[WEIGHT] = self._weights.value
         return found
 
 

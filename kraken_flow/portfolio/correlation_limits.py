@@ -1,12 +1,13 @@
 """Limits on what moves together, around any other portfolio."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isqrt
 from typing import Annotated
 
 import annotated_types
 
 from kraken_flow.core.account import Portfolio, View
+from kraken_flow.core.allocation import Allocation
 from kraken_flow.core.book_risk import Level, Matrix, book_variance, clusters, covariance_matrix, toward_zero, weight_of
 from kraken_flow.core.counterfactual import SignalStatistics
 from kraken_flow.core.feature import Source
@@ -76,6 +77,10 @@ class CorrelationLimits(Portfolio):
     def statistics(self) -> SignalStatistics | None:
         """Return what the portfolio inside reads."""
         return self.sizer.statistics()
+
+    def allocation(self, pairs: Sequence[str], timeframe_ns: int) -> Allocation | None:
+        """Return what the portfolio inside reads."""
+        return self.sizer.allocation(pairs, timeframe_ns)
 
     def rebalance_bars(self, timeframe_ns: int) -> int:
         """Return the schedule of the portfolio inside."""

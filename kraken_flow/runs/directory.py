@@ -25,7 +25,8 @@ MADE_BY = "kraken-flow"
 FILES = (
     *("config.yaml", "overrides.yaml", "metrics.json", "orders.parquet", "fills.parquet", "trades.parquet"),
     *("equity.parquet", "risk.parquet", "orders.log", "ledger.log", JOURNAL, "report.html"),
-    *("leaderboard.csv", "leaderboard.json"),
+    *("leaderboard.csv", "leaderboard.json", "stress.json"),
+    *("frontier.csv", "frontier.json", "frontier.html"),
     *("audit.json", MANIFEST),
 )
 """What we may have written into a folder, besides `run.log` with its rotations and the numbered members of a sweep."""

@@ -35,6 +35,7 @@ from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.portfolio.fixed_risk import FixedRisk
 from kraken_flow.portfolio.inverse_vol import InverseVol
 from kraken_flow.portfolio.kelly import Kelly
+from kraken_flow.portfolio.optimised import Optimised
 from kraken_flow.portfolio.var_target import VarTarget
 from kraken_flow.portfolio.vol_target import VolTarget
 from kraken_flow.risk.position import PositionLimits
@@ -239,11 +240,26 @@ def _covariance(dice: Dice) -> Covariance:
     return Covariance(dice.pick(4, 7), dice.pick("equal", "exponential"))
 
 
+def _optimised(dice: Dice) -> dict[str, Any]:
+    """Short windows, the quick objectives often; those of a solver now and then."""
+    dice.fresh()
+    objective = dice.pick("hrp", "hrp", "min_variance", "cvar")
+    return {
+        "objective": objective,
+        "window": dice.pick(10, 14),
+        "purge": dice.pick(0, 3),
+        "rebalance": dice.pick("7h", "1d"),
+        "min_weight": dice.pick(0.0, 0.1) if objective == "hrp" else dice.pick(0.0, -0.5),
+        "max_weight": dice.pick(1.0, 0.4),
+    }
+
+
 INNER: tuple[Callable[[Dice], Any], ...] = (
     lambda d: FixedFraction(**_sized(d)),
     lambda d: InverseVol(volatility=LogReturnStd(4), rebalance=d.maybe("5h", "7d"), **_sized(d)),
     lambda d: ConfidenceSize(volatility=LogReturnStd(4), average=LogReturnStd(8), **_sized(d)),
     lambda d: VarTarget(covariance=_covariance(d), **_common(d)),
+    lambda d: Optimised(**_optimised(d), **_sized(d)),
 )
 """What limits are put around."""
 
@@ -274,6 +290,7 @@ SIZERS: dict[type, Callable[[Dice], Any]] = {
         max_positions=d.maybe(1, 2),
         band=d.maybe(0.1, 0.0, 0.02),
     ),
+    Optimised: lambda d: Optimised(**_optimised(d), **_sized(d)),
 }
 
 
@@ -511,6 +528,7 @@ def columns_read(spec: Spec, market: Market, random: np.random.Generator) -> dic
     result = {}
     for name in spec.aux:
         low, high = (20 * FIX, 2000 * FIX) if name == "mean_volume" else (FIX // 1000, FIX // 20)
+        low, high = (-FIX // 2, FIX) if name == "weight" else (low, high)
         column = random.integers(low, high, (len(market.pairs), market.n_rows))
         column[:, : int(random.integers(0, 6))] = FIX_NAN
         column[random.random(column.shape) < 0.02] = FIX_NAN
