@@ -89,7 +89,7 @@ def show(call: Call, done: Done, metrics: dict[str, Any], record: Run) -> None:
     if call.choices.get("report") == "json":
         print_json(metrics)
         return
-    report = Report(done.finished, metrics, done.notes, record.manifest["audit"]["why"])
+    report = Report(done.finished, metrics, done.notes, record.manifest["audit"]["why"], record.manifest["mode"])
     report.show()
     report.say(f"run: {record.folder}")
 
