@@ -7,7 +7,7 @@ import pytest
 
 from kraken_flow.app import main
 from kraken_flow.config.paths import CONF, CONFIG_DIR
-from tests.unit.modes.past_runs import ENV, ROOT, project
+from tests.unit.modes.past_runs import ENV, IMPORT, ROOT, project
 
 
 class Program:
@@ -36,6 +36,14 @@ def mine(tmp_path, monkeypatch, capsys):
     for name in (CONF, CONFIG_DIR, "LOG_LEVEL", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     return Program(folder, capsys)
+
+
+@pytest.fixture
+def filled(mine):
+    """The program in a project whose candles are in its data store."""
+    assert mine(*IMPORT) == 0, mine.err
+    assert mine.out == "store: files read 2, imported before 0; bars added 600, there already 0\n"
+    return mine
 
 
 @pytest.fixture

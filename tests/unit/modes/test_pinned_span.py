@@ -5,8 +5,7 @@ import shutil
 
 import pytest
 
-from tests.unit.modes.past_runs import SHIPPED, candles, edit
-from tests.unit.modes.test_catalogue import IMPORT, SYSTEM, filled  # noqa: F401 - a fixture
+from tests.unit.modes.past_runs import IMPORT, SHIPPED, SYSTEM, candles, edit
 from tests.unit.modes.test_continued import interrupted
 
 SOURCES = {"store": (*SYSTEM, "data=store"), "files": tuple(SHIPPED)}
@@ -31,7 +30,7 @@ def other_candle(mine, source):
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("mode", ["backtest", "paper"])
-def test_a_run_without_end_is_verified_after_later_candles_and_names_another_one(filled, source, mode):  # noqa: F811
+def test_a_run_without_end_is_verified_after_later_candles_and_names_another_one(filled, source, mode):
     assert filled(f"mode={mode}", *SOURCES[source], "run_dir=out") == 0, filled.err
     read = json.loads((filled.folder / "out/manifest.json").read_text())["read"]
     assert (read["start"], read["end"]) == ("2024-01-01T00:00:00Z", "2024-01-13T12:00:00Z")
@@ -45,7 +44,7 @@ def test_a_run_without_end_is_verified_after_later_candles_and_names_another_one
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_killed_session_goes_on_after_later_candles_as_the_undisturbed_one(filled, source, monkeypatch):  # noqa: F811
+def test_a_killed_session_goes_on_after_later_candles_as_the_undisturbed_one(filled, source, monkeypatch):
     words = SOURCES[source]
     assert filled("mode=paper", *words, "run_dir=whole") == 0, filled.err
     interrupted(filled, monkeypatch, *words, "run_dir=out", rows=120)

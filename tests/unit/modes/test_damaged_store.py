@@ -15,8 +15,7 @@ from kraken_flow.core.hashes import file_hash
 from kraken_flow.data import store
 from kraken_flow.data.store import Store
 from tests.dumps import rows, text
-from tests.unit.modes.conftest import mine  # noqa: F401 - a fixture
-from tests.unit.modes.test_catalogue import IMPORT, SYSTEM, filled  # noqa: F401 - a fixture
+from tests.unit.modes.past_runs import IMPORT, SYSTEM
 
 RUN = (*SYSTEM, "data=store", "run_dir=out")
 
@@ -66,7 +65,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_a_damaged_manifest_is_named_and_costs_no_other_series(filled, how):  # noqa: F811
+def test_a_damaged_manifest_is_named_and_costs_no_other_series(filled, how):
     (path,) = (filled.folder / "store/kraken/BTC-USD").rglob("manifest.json")
     outside = filled.folder / "secret.parquet"
     outside.write_bytes(b"mine")
@@ -93,7 +92,7 @@ PARQUET = {
 
 
 @pytest.mark.parametrize("how", PARQUET)
-def test_a_damaged_file_is_named_with_what_to_do(filled, how):  # noqa: F811
+def test_a_damaged_file_is_named_with_what_to_do(filled, how):
     (path,) = (filled.folder / "store/kraken/BTC-USD").rglob("*.parquet")
     PARQUET[how](path)
     assert filled(*RUN) == 2
@@ -110,7 +109,7 @@ def test_a_damaged_file_is_named_with_what_to_do(filled, how):  # noqa: F811
     assert filled(*RUN) == 0
 
 
-def test_a_parquet_file_that_is_no_series_is_refused_though_the_manifest_names_it(filled):  # noqa: F811
+def test_a_parquet_file_that_is_no_series_is_refused_though_the_manifest_names_it(filled):
     (path,) = (filled.folder / "store/kraken/BTC-USD").rglob("*.parquet")
     pq.write_table(pa.table({"ts_ns": ["soon"], "price": [1.0]}), path)
     manifest = path.with_name("manifest.json")
@@ -120,7 +119,7 @@ def test_a_parquet_file_that_is_no_series_is_refused_though_the_manifest_names_i
 
 
 @pytest.mark.parametrize(("number", "code"), [(errno.EROFS, 2), (errno.EACCES, 2), (errno.ENOSPC, 1)])
-def test_a_folder_that_takes_no_file_and_a_full_disk_are_told(filled, monkeypatch, number, code):  # noqa: F811
+def test_a_folder_that_takes_no_file_and_a_full_disk_are_told(filled, monkeypatch, number, code):
     (filled.folder / "candles/ltcusd_60.csv").write_text(text(rows(3, 3_600, 30)))
     before = {path: path.read_bytes() for path in (filled.folder / "store").rglob("*") if path.is_file()}
 
@@ -139,7 +138,7 @@ def test_a_folder_that_takes_no_file_and_a_full_disk_are_told(filled, monkeypatc
     assert filled("mode=data") == 0
 
 
-def test_a_file_that_may_not_be_read_is_told(filled, monkeypatch):  # noqa: F811
+def test_a_file_that_may_not_be_read_is_told(filled, monkeypatch):
     (path,) = (filled.folder / "store/kraken/BTC-USD").rglob("*.parquet")
 
     def forbidden(where, **_):
