@@ -59,7 +59,7 @@ def reach(sim: "Simulator", p: int, also: "Iterable[Order]" = ()) -> Reach:
 
     No sequence of their fills moves it farther, and none widens this: an order that opens moves the position by what it
     has left less to fill; one that only reduces moves it toward flat, where `high` and `low` see it already. Risk's own
-    protection disarms the orders that it leaves, and so is left out, save of a script's, which it does not disarm.
+    protection disarms the orders that it leaves, and so is left out.
     """
     position = sim.ledger.position[p]
     moves, reductions = {1: 0, -1: 0}, {1: 0, -1: 0}
@@ -68,7 +68,7 @@ def reach(sim: "Simulator", p: int, also: "Iterable[Order]" = ()) -> Reach:
         if may_open(order):
             count += 1
             moves[order.side] += order.remaining
-        elif order.alive and (sim.spec.scripted or not (order.group and order.own)):
+        elif order.alive and not (order.group and order.own):
             reductions[order.side] += order.remaining
     up, down = position + moves[1], position - moves[-1]
     high = up + min(reductions[1], max(-position, 0))

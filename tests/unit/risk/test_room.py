@@ -4,16 +4,10 @@ from typing import Any
 
 import pytest
 
-from kraken_flow.core.graph import Graph
 from kraken_flow.core.limits import Trigger
 from kraken_flow.core.market import Market
-from kraken_flow.core.orders import Control, LogKind, Reason, Side, State
-from kraken_flow.core.parents import ManualOrder
-from kraken_flow.core.plan import Algo, Plan, Remainder
+from kraken_flow.core.orders import LogKind, Reason, State
 from kraken_flow.core.result import Result
-from kraken_flow.core.session import Session
-from kraken_flow.core.tape import instants, tape_of
-from kraken_flow.core.units import UNIT
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.spot import SpotExchange
 from kraken_flow.risk.position import PositionLimits
@@ -42,22 +36,8 @@ def play(
     **terms: Any,
 ) -> Result:
     """Send orders on a venue without costs, where equity stays 10000."""
-    graph = scripted(orders, system, market=market, trades=trades, least=least, **terms)
-    return run_engine(engine, spec_of(graph, market), market)
-
-
-def scripted(
-    orders: list[dict[str, Any]],
-    system: dict[str, Any],
-    *,
-    market: Market,
-    trades: int | None = None,
-    least: float = 0.1,
-    stop: float | None = None,
-    **terms: Any,
-) -> Graph:
     risk = TieredRisk(
-        PositionLimits(stop_loss=stop, take_profit=None, max_fraction=None),
+        PositionLimits(stop_loss=None, take_profit=None, max_fraction=None),
         day=DayLimits(max_loss=None, max_trades=trades, effect="reduce_only"),
         system=SystemLimits(max_drawdown=None, **system),
     )
@@ -67,7 +47,8 @@ def scripted(
         name="bare", **{"participation_cap": None, "instruments_table": table, "fees": free, **terms}
     )
     sent = [(T0 + HOUR * (1 + order.get("at", 0)), request(order, order.get("pair", 0))) for order in orders]
-    return graph_of(market, sent, risk=risk, exchange=exchange, account=Account(cash=10_000.0, leverage=20.0))
+    graph = graph_of(market, sent, risk=risk, exchange=exchange, account=Account(cash=10_000.0, leverage=20.0))
+    return run_engine(engine, spec_of(graph, market), market)
 
 
 def units(result: Result) -> list[float]:
@@ -146,22 +127,6 @@ def test_an_order_that_others_may_overtake_only_closes(engine: str) -> None:
     assert units(result) == [0.0, 10.0]
     assert Reason(result.orders["end_reason"][3]) is Reason.REDUCE_ONLY
     assert units(play(engine, orders, {"max_net": 0.15}, market=FALLS)) == [5.0, 10.0]
-
-
-@pytest.mark.parametrize("stop", [0.05, None])
-def test_a_stop_that_protects_a_users_order_counts_among_a_scripts_orders(engine: str, stop: float | None) -> None:
-    """The stop closes the 5 that the script's sale of 15 had counted on, and disarms orders of its own side alone."""
-    market = market_of(columns_of(" | ".join([ONE] * 5 + ["100/100/90/100", "100/120/100/100", ONE])))
-    orders = [{"at": 3, "side": "sell", "qty": 15, "type": "limit", "limit_price": "110"}]
-    session = Session(scripted(orders, {"max_gross": 0.1}, market=market, stop=stop), tape_of(market), engine)
-    for row, instant in enumerate(instants(market)):
-        session.take(instant)
-        if row == 1:
-            by_hand = ManualOrder(0, Side.BUY, 5 * UNIT, Plan(Algo.TWAP, bars=1, remainder=Remainder.CROSS))
-            session.control(Control.ORDER, session.known, by_hand)
-    result = session.outcome().result
-    assert [qty / UNIT for qty in result.fills["qty"].tolist()] == ([5, 5, 10] if stop else [5, 15])
-    assert units(result) == [-10.0]
 
 
 def test_prices_alone_cut_nothing(engine: str) -> None:

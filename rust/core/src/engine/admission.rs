@@ -61,7 +61,7 @@ pub(super) fn may_open(order: &Order) -> bool {
 ///
 /// No sequence of their fills moves it farther, and none widens this: an order that opens moves the position by what it
 /// has left less to fill; one that only reduces moves it toward flat, where `high` and `low` see it already. Risk's own
-/// protection disarms the orders that it leaves, and so is left out, save of a script's, which it does not disarm.
+/// protection disarms the orders that it leaves, and so is left out.
 pub(super) fn reach(sim: &Simulator, p: usize, also: Option<usize>) -> Reach {
     let held = sim.ledger.position[p];
     let mut reach = Reach { up: held, down: held, high: 0, low: 0, open: 0 };
@@ -75,7 +75,7 @@ pub(super) fn reach(sim: &Simulator, p: usize, also: Option<usize>) -> Reach {
         if may_open(order) {
             reach.open += 1;
             *(if buys { &mut reach.up } else { &mut reach.down }) += if buys { left } else { -left };
-        } else if sim.spec.scripted || !(order.group.is_some() && order.own) {
+        } else if !(order.group.is_some() && order.own) {
             *(if buys { &mut bought } else { &mut sold }) += left;
         }
     }
