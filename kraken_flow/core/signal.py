@@ -137,6 +137,7 @@ def account_features(graph: "Graph") -> dict[str, Source]:
     found: dict[str, Source] = dict(graph.portfolio.pair_features(len(graph.pairs)))
     for declaring in (graph.portfolio, graph.exchange, graph.risk, graph.execution):
         found.update(getattr(declaring, "features", dict)())
+    found.update(graph.risk.pair_features(len(graph.pairs)))
     return found
 
 

@@ -6,6 +6,7 @@ use super::limits::{Effect, Trigger};
 use super::market::Bars;
 use super::number::{UNIT, WIDE_UNIT, floor_div, mul, narrow, times};
 use super::simulator::Simulator;
+use super::var_limit::{Asking, admissible};
 
 /// An answer: the quantity that may go (0 refuses), which limit cut it, and the numbers.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +32,11 @@ impl Admitted {
 /// How far working orders can move a pair: its position if all buys filled, and if all sells did. `high` and `low` are
 /// where it ends if orders that only reduce come first: those behind them then reach farther.
 #[derive(Clone, Copy)]
-struct Reach {
+pub(super) struct Reach {
     up: i64,
     down: i64,
-    high: i64,
-    low: i64,
+    pub(super) high: i64,
+    pub(super) low: i64,
     open: i64,
 }
 
@@ -154,6 +155,13 @@ pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
             let wanted = net + times(qty, unit(p));
             let limit = limits.max_net as f64 / UNIT as f64;
             answer = of(qty_cut, Trigger::MaxNet, false, multiple(wanted, worth), limit);
+        }
+    }
+    if limits.max_var >= 0 {
+        let asking = Asking { p, side, qty: answer.qty, asked: qty };
+        let (most, value) = admissible(sim, asking, &reaches, unit, worth);
+        if let Some(qty_cut) = cut(answer, i128::from(most)) {
+            answer = of(qty_cut, Trigger::MaxVar, false, value, limits.max_var as f64 / UNIT as f64);
         }
     }
     answer
