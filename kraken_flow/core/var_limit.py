@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kraken_flow.core.decision import Decider
     from kraken_flow.core.simulator import Simulator
 
+Span = tuple[int, int]
+"""A weight, from low to high."""
 COLUMN = "risk_covariance"
 """Columns `risk_covariance_0`, ...: covariances with each pair."""
 MOST_WEIGHT = 10**12
@@ -64,18 +66,18 @@ def share_at_risk(variance: int | None, scale: int) -> float:
     return 0.0 if variance is None else float(isqrt(variance)) * float(scale) / 1e21
 
 
-def worst_product(a: tuple[int, int], b: tuple[int, int], covariance: int, roots: int) -> int:
+def worst_product(a: Span, b: Span, covariance: int, variances: tuple[int, int]) -> int:
     """Return the largest product of two weights, each anywhere from low to high, and their covariance.
 
-    Parameters: `roots` the product of both deviations, which counts where the covariance is not known.
+    Where that is not known, both count as moving together for the worse, as far as their variances tell.
     """
     corners = (a[0] * b[0], a[0] * b[1], a[1] * b[0], a[1] * b[1])
     if covariance == FIX_NAN:
-        return ceil_div(max(map(abs, corners)) * roots, GRAIN)
+        return ceil_div(max(map(abs, corners)) * (isqrt(variances[0] * variances[1]) + 1), GRAIN)
     return ceil_div((max(corners) if covariance > 0 else min(corners)) * covariance, GRAIN)
 
 
-def worst_variance(spans: Sequence[tuple[int, int]], covariance: Matrix) -> int | None:
+def worst_variance(spans: Sequence[Span], covariance: Matrix) -> int | None:
     """Return an upper bound of a book's variance, each weight being anywhere from low to high.
 
     It is the variance itself where no weight is open, and where no two open ones hedge each other. None where something
@@ -85,14 +87,13 @@ def worst_variance(spans: Sequence[tuple[int, int]], covariance: Matrix) -> int 
     for i in held:
         if covariance[i][i] == FIX_NAN or max(-spans[i][0], spans[i][1]) > MOST_WEIGHT:
             return None
-    root = {i: isqrt(covariance[i][i]) + 1 for i in held}
     total = 0
     for at, i in enumerate(held):
         span, row = spans[i], covariance[i]
         most = max(-span[0], span[1])
         total += ceil_div(most * most * row[i], GRAIN)
         for k in held[:at]:
-            total += 2 * worst_product(span, spans[k], row[k], root[i] * root[k])
+            total += 2 * worst_product(span, spans[k], row[k], (row[i], covariance[k][k]))
     return max(total, 0)
 
 
@@ -102,15 +103,11 @@ class Room:
     Parameters: `spans` the weight of every pair, from low to high, if all sells or all buys under way filled.
     """
 
-    def __init__(self, spans: Sequence[tuple[int, int]], p: int, covariance: Matrix) -> None:
+    def __init__(self, spans: Sequence[Span], p: int, covariance: Matrix) -> None:
         self.own = covariance[p][p]
         self.rest = worst_variance([(0, 0) if j == p else span for j, span in enumerate(spans)], covariance)
         others = [j for j, (low, high) in enumerate(spans) if j != p and (low or high)]
-        root = 0 if self.own == FIX_NAN else isqrt(self.own) + 1
-        self.others = [
-            (spans[j], covariance[p][j], 0 if self.rest is None else root * (isqrt(covariance[j][j]) + 1))
-            for j in others
-        ]
+        self.others = [(spans[j], covariance[p][j], covariance[j][j]) for j in others]
 
     def at(self, *ends: int) -> int | None:
         """Return the worst variance with the pair's own weight at one of `ends`; None where it is not known."""
@@ -120,7 +117,7 @@ class Room:
 
     def _end(self, weight: int) -> int:
         span = (weight, weight)
-        cross = sum(worst_product(span, other, known, roots) for other, known, roots in self.others)
+        cross = sum(worst_product(span, other, known, (self.own, own)) for other, known, own in self.others)
         return ceil_div(weight * weight * self.own, GRAIN) + 2 * cross
 
 
@@ -189,16 +186,18 @@ def cut_targets(decider: "Decider", given: list[int | None], units: Sequence[int
         if worth and not out[p]:
             weights[p] = weight_of(standing if target is None else target, units[p], worth)
     scale, whole = horizon_scale(limits, sim.periods_root), worst_variance([(w, w) for w in weights], covariance)
+    most = most_variance(limits, scale)
     if whole is None:
         for p, target in free.items():
             given[p] = _no_larger(target, held[p])
-    elif whole > (most := most_variance(limits, scale)):
+    elif whole > most:
         share = _share(weights, free, whole, most, covariance)
         for p in free:
             target, lot = given[p] or 0, decider.spec.instruments[p].lot
             given[p] = (1 if target > 0 else -1) * (abs(target) * share // FIX // lot * lot)
-    changed = any(given[p] != target for p, target in free.items())
-    return share_at_risk(whole, scale) if changed else None
+    if all(given[p] == target for p, target in free.items()):
+        return None
+    return share_at_risk(whole if whole is not None and whole > most else None, scale)
 
 
 def _share(weights: Sequence[int], free: Collection[int], whole: int, most: int, covariance: Matrix) -> int:

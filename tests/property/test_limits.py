@@ -7,14 +7,16 @@ within its limits whatever is sent.
 
 from typing import Any
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kraken_flow.core.market import Market
 from kraken_flow.core.orders import OrderRequest, OrderType, Reason, Side
-from kraken_flow.core.units import UNIT
+from kraken_flow.core.units import UNIT, fix_column
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.spot import SpotExchange
+from kraken_flow.features import Covariance
 from kraken_flow.risk.position import PositionLimits
 from kraken_flow.risk.tiers import DayLimits, SystemLimits, TieredRisk
 from tests.engines import RUST, graph_of, run_engine, spec_of
@@ -86,6 +88,47 @@ def test_exposure_and_counts_stay_within_their_limits(drawn: Any, gross: Any, ne
         # To close a position is always allowed, and may leave more of the other side than there was.
         if net is not None and not reduced:
             assert abs(sum(held)) * 100 <= net * equity
+
+
+loadings = st.lists(st.integers(-3, 3), min_size=6, max_size=6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(orders, loadings, st.sampled_from((0.001, 0.004, 0.02)), st.booleans())
+def test_the_value_at_risk_of_the_book_stays_within_its_limit(drawn: Any, numbers: Any, limit: Any, known: bool) -> None:
+    """Any factors that pairs share, hedges among them; measured with floats from what is held after every fill."""
+    factors = np.array(numbers, float).reshape(3, 2)
+    covariance = factors @ factors.T
+    if not known:
+        covariance[0, 1] = covariance[1, 0] = np.nan
+    risk = TieredRisk(
+        PositionLimits(stop_loss=None, take_profit=None, max_fraction=None),
+        day=DayLimits(max_loss=None),
+        system=SystemLimits(max_drawdown=None, max_var=limit, var_horizon="4h"),
+        covariance=Covariance(4),
+    )
+    free = {"maker_bps": 0.0, "taker_bps": 0.0}
+    exchange = SpotExchange(name="bare", tick=0.01, participation_cap=None, fees=free)
+    account = Account(cash=float(CASH), leverage=100.0)
+    graph = graph_of(MARKET, sent(drawn), risk=risk, exchange=exchange, account=account)
+    spec = spec_of(graph, MARKET)
+    table = fix_column(covariance)
+    aux = {name: np.repeat(table[:, k : k + 1], ROWS, axis=1) for k, name in enumerate(spec.aux)}
+    result = run_engine("python", spec, MARKET, None, aux)
+    if RUST:
+        assert_same(result, run_engine("rust", spec, MARKET, None, aux))
+    limits_hold(spec, MARKET, result)
+    held, reduced = np.zeros(len(PAIRS)), any(order.reduce_only for _, order in spec.requests)
+    worst = np.where(np.isnan(covariance), np.sqrt(np.outer(covariance.diagonal(), covariance.diagonal())), covariance)
+    for fill, _, before, after, _ in _changes(spec, result):
+        held[fill["pair"]] = after / UNIT
+        # To close a position is always allowed, and may leave a book without its hedge.
+        reduced |= abs(after) < abs(before) or before * after < 0
+        weights = held * 100 / CASH
+        signs = np.where(np.isnan(covariance), np.sign(np.outer(held, held)), 1.0)
+        at_risk = 1.6448536269514722 * 2 * np.sqrt(max(weights @ (worst * signs) @ weights, 0.0)) / 100
+        if not reduced:
+            assert at_risk <= limit * (1 + 1e-6) + 2e-8
 
 
 @settings(max_examples=200, deadline=None)

@@ -34,9 +34,21 @@ impl Matrix<'_> {
         self.values[i * self.n + k]
     }
 
-    /// A pair's deviation, rounded up.
-    fn root(&self, i: usize) -> i128 {
-        i128::from(self.at(i, i).isqrt()) + 1
+    /// What the covariance of two pairs is at most, as far as their variances tell.
+    fn bound(&self, i: usize, k: usize) -> i128 {
+        times(self.at(i, i), self.at(k, k)).isqrt() + 1
+    }
+
+    /// The largest product of the weights of two pairs, each anywhere from low to high, and their covariance. Where that
+    /// is not known, both count as moving together for the worse.
+    fn worst_product(&self, (i, a): (usize, Span), (k, b): (usize, Span)) -> i128 {
+        let corners = [a.0 * b.0, a.0 * b.1, a.1 * b.0, a.1 * b.1];
+        let fold = |of: fn(i128, i128) -> i128| corners[1..].iter().fold(corners[0], |best, &next| of(best, next));
+        let (most, least, known) = (fold(i128::max), fold(i128::min), self.at(i, k));
+        if known == FIX_NAN {
+            return ceil_div(mul(most.max(-least), self.bound(i, k)), GRAIN);
+        }
+        ceil_div(mul(if known > 0 { most } else { least }, i128::from(known)), GRAIN)
     }
 }
 
@@ -89,17 +101,6 @@ fn weight_of(qty: i64, price: i64, equity: i128) -> i128 {
     value.signum() * whole
 }
 
-/// The largest product of two weights, each anywhere from low to high, and their covariance.
-fn worst_product(a: Span, b: Span, covariance: i64, roots: i128) -> i128 {
-    let corners = [a.0 * b.0, a.0 * b.1, a.1 * b.0, a.1 * b.1];
-    let fold = |of: fn(i128, i128) -> i128| corners[1..].iter().fold(corners[0], |best, &next| of(best, next));
-    let (most, least) = (fold(i128::max), fold(i128::min));
-    if covariance == FIX_NAN {
-        return ceil_div(mul(most.max(-least), roots), GRAIN);
-    }
-    ceil_div(mul(if covariance > 0 { most } else { least }, i128::from(covariance)), GRAIN)
-}
-
 fn open(span: Span) -> bool {
     span != (0, 0)
 }
@@ -118,9 +119,7 @@ fn worst_variance(spans: &[Span], matrix: Matrix<'_>) -> Option<i128> {
     for (i, &span) in spans.iter().enumerate().filter(|(_, span)| open(**span)) {
         total = add(total, ceil_div(mul(size(span) * size(span), i128::from(matrix.at(i, i))), GRAIN));
         for (k, &other) in spans[..i].iter().enumerate().filter(|(_, span)| open(**span)) {
-            let known = matrix.at(i, k);
-            let roots = if known == FIX_NAN { matrix.root(i) * matrix.root(k) } else { 0 };
-            total = add(total, 2 * worst_product(span, other, known, roots));
+            total = add(total, 2 * matrix.worst_product((i, span), (k, other)));
         }
     }
     Some(total.max(0))
@@ -148,9 +147,7 @@ impl Room<'_> {
         let (matrix, p) = (self.matrix, self.p);
         let mut cross = 0;
         for (j, &span) in self.spans.iter().enumerate().filter(|(j, span)| *j != p && open(**span)) {
-            let known = matrix.at(p, j);
-            let roots = if known == FIX_NAN { matrix.root(p) * matrix.root(j) } else { 0 };
-            cross = add(cross, worst_product((weight, weight), span, known, roots));
+            cross = add(cross, matrix.worst_product((p, (weight, weight)), (j, span)));
         }
         add(ceil_div(mul(weight * weight, i128::from(matrix.at(p, p))), GRAIN), 2 * cross)
     }
@@ -254,7 +251,7 @@ pub(super) fn cut_targets(
         }
         Some(_) => {}
     }
-    (given != wanted).then(|| share_at_risk(whole, scale))
+    (given != wanted).then(|| share_at_risk(whole.filter(|whole| *whole > most), scale))
 }
 
 /// The variance of the weights that are meant; the others are nothing.
