@@ -11,7 +11,7 @@ from math import isqrt
 from typing import TYPE_CHECKING
 
 from kraken_flow.core.book_risk import Matrix, covariance_matrix, toward_zero, weight_of
-from kraken_flow.core.limits import Limits, Trigger
+from kraken_flow.core.limits import Limits
 from kraken_flow.core.units import FIX, FIX_NAN, ceil_div
 
 if TYPE_CHECKING:
@@ -182,9 +182,9 @@ def cut_targets(decider: "Decider", given: list[int | None], units: Sequence[int
         if covariance[p][p] == FIX_NAN or worth == 0:
             given[p] = _no_larger(target, held[p])
     weights = [0] * len(given)
-    for p, (target, standing) in enumerate(zip(given, decider.target, strict=True)):
+    for p, (new, standing) in enumerate(zip(given, decider.target, strict=True)):
         if worth and not out[p]:
-            weights[p] = weight_of(standing if target is None else target, units[p], worth)
+            weights[p] = weight_of(standing if new is None else new, units[p], worth)
     scale, whole = horizon_scale(limits, sim.periods_root), worst_variance([(w, w) for w in weights], covariance)
     most = most_variance(limits, scale)
     if whole is None:
@@ -193,8 +193,8 @@ def cut_targets(decider: "Decider", given: list[int | None], units: Sequence[int
     elif whole > most:
         share = _share(weights, free, whole, most, covariance)
         for p in free:
-            target, lot = given[p] or 0, decider.spec.instruments[p].lot
-            given[p] = (1 if target > 0 else -1) * (abs(target) * share // FIX // lot * lot)
+            size, lot = given[p] or 0, decider.spec.instruments[p].lot
+            given[p] = (1 if size > 0 else -1) * (abs(size) * share // FIX // lot * lot)
     if all(given[p] == target for p, target in free.items()):
         return None
     return share_at_risk(whole if whole is not None and whole > most else None, scale)

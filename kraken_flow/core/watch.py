@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from kraken_flow.core.contract import cost, value
 from kraken_flow.core.limits import Effect, Limits, Safety, Trigger
-from kraken_flow.core.times import DAY
 from kraken_flow.core.throttle import drawdown_share, halved
+from kraken_flow.core.times import DAY
 from kraken_flow.core.units import CASH_UNIT, FIX, UNIT
 
 INTEGERS = ("time", "trigger", "before", "after", "effect", "shadow", "pair", "order", "until")

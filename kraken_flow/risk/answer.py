@@ -140,7 +140,7 @@ def _standing(risk: Risk, names: list[str], cash: float) -> Simulator:
 
 
 def _amount(value: float, what: str, above: bool = False, decimals: int = PRICE_DECIMALS) -> int:
-    """Return a number in units of 10^-decimals; a `UserError` where it is none, or not above 0 although it has to be."""
+    """Return a number in units of 10^-decimals; a `UserError` where it is none, or has to be above 0 and is not."""
     _finite(value, what)
     units = parse(repr(float(value)), decimals, what)
     if above and units <= 0:
@@ -148,7 +148,7 @@ def _amount(value: float, what: str, above: bool = False, decimals: int = PRICE_
     return units
 
 
-def _finite(value: float, what: str) -> None:
+def _finite(value: object, what: str) -> None:
     if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
         raise UserError(f"{what}={value!r}: must be a finite number")
 

@@ -94,8 +94,8 @@ class TieredRisk(PositionRisk):
         self.limits()
         if self.system.max_var is not None and self.covariance is None:
             raise UserError(
-                f"risk.system.max_var={self.system.max_var:g}: needs risk.covariance, which is how pairs are measured to "
-                "move together: take risk=default, or {_target_: kraken_flow.features.Covariance, window: 168}"
+                f"risk.system.max_var={self.system.max_var:g}: needs risk.covariance, by which it measures, as in "
+                "{_target_: kraken_flow.features.Covariance, window: 168}"
             )
         self._check_throttle()
         lost = self._position_loss()
@@ -122,8 +122,8 @@ class TieredRisk(PositionRisk):
             )
         if start is not None and end is not None and start >= end:
             raise UserError(
-                f"risk.system.throttle_from={start:g} is not below risk.system.max_drawdown={end:g}: lower the former or "
-                "raise the latter"
+                f"risk.system.throttle_from={start:g} is not below risk.system.max_drawdown={end:g}: lower the former "
+                "or raise the latter"
             )
 
     def pair_features(self, n_pairs: int) -> Mapping[str, Source]:

@@ -20,7 +20,6 @@ from kraken_flow.portfolio.correlation_limits import CorrelationLimits
 from kraken_flow.portfolio.fixed_fraction import FixedFraction
 from kraken_flow.portfolio.kelly import LEAST_TRADES, Kelly, KellyState, KellyStatistics
 from kraken_flow.portfolio.var_target import VarTarget, book_value_at_risk
-from kraken_flow.risk.position import PositionLimits
 
 COVARIANCE = Covariance()
 EQUITY = 1_000_000.0

@@ -53,9 +53,11 @@ def test_only_what_enlarges_is_smaller(pairs: list[tuple[int, int]], share: int,
     wanted: list[int | None] = [target // lot * lot for target, _ in pairs]
     held = [position for _, position in pairs]
     for target, position, given_ in zip(wanted, held, held_back(wanted, held, share, [lot] * len(held)), strict=True):
-        assert target is not None and given_ is not None
+        assert target is not None
+        assert given_ is not None
         assert given_ % lot == 0
-        assert given_ * target >= 0 and abs(given_) <= abs(target)
+        assert given_ * target >= 0
+        assert abs(given_) <= abs(target)
         same = target * position >= 0
         if same and abs(target) <= abs(position):
             assert abs(given_) > abs(target) - lot
@@ -100,7 +102,8 @@ def test_losses_throttle_on_the_way_to_the_cool_down_and_a_win_ends_it() -> None
     assert states[5][0] is Safety.COOLDOWN
     assert see(state, "02:00", 10_000.0) is Safety.NORMAL
     assert state.share == FIX
-    assert [(e.trigger, e.value, e.limit) for e in state.events][0] == (Trigger.LOSS_THROTTLE, 2.0, 1.5)
+    first = state.events[0]
+    assert (first.trigger, first.value, first.limit) == (Trigger.LOSS_THROTTLE, 2.0, 1.5)
 
 
 def test_both_throttles_multiply_and_stale_prices_go_before_them() -> None:
@@ -179,7 +182,10 @@ def test_a_loss_on_the_way_to_the_cool_down_halves_the_next(engine: str, throttl
     market = market_of(flat(100, 100, 99, 99, 99, 99, 110, 110, 110, 110, 110, 110))
     result = traded(market, [forecast], risk, engine)
     assert sizes(result) == [10.0, -10.0, third, -third, 10.0]
-    marks = [(Trigger.LOSS_THROTTLE, Safety.NORMAL, Safety.THROTTLED), (Trigger.WITHIN, Safety.THROTTLED, Safety.NORMAL)]
+    marks = [
+        (Trigger.LOSS_THROTTLE, Safety.NORMAL, Safety.THROTTLED),
+        (Trigger.WITHIN, Safety.THROTTLED, Safety.NORMAL),
+    ]
     assert told(result) == (marks if throttle else [])
 
 
@@ -198,7 +204,10 @@ def test_orders_with_a_quantity_of_their_own_keep_it(engine: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["risk.system.throttle_from=0.05"], "risk.system.throttle_from=0.05 is not below risk.system.max_drawdown=0.05"),
+        (
+            ["risk.system.throttle_from=0.05"],
+            "risk.system.throttle_from=0.05 is not below risk.system.max_drawdown=0.05",
+        ),
         (["risk=none", "risk.system.throttle_from=0.05"], "risk.system.max_drawdown, which is null"),
         (["risk.system.throttle_from=1.5"], "risk.system.throttle_from=1.5"),
         (["risk.day.loss_throttle=maybe"], "risk.day.loss_throttle"),
