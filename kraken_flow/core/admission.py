@@ -7,6 +7,7 @@ from kraken_flow.core.contract import unit_price
 from kraken_flow.core.limits import Effect, Trigger
 from kraken_flow.core.orders import LogKind, Reason
 from kraken_flow.core.units import UNIT
+from kraken_flow.core.var_limit import admissible
 
 if TYPE_CHECKING:
     from kraken_flow.core.simulator import Simulator
@@ -144,6 +145,11 @@ def admit(sim: "Simulator", order: "Order", qty: int, prices: list[int], equity:
         if narrower is not answer:
             value = multiple(net + qty * units[p], worth)
             answer = narrower._replace(value=value, limit=limits.max_net / UNIT)
+    if limits.max_var >= 0:
+        most, value = admissible(sim, p, side, answer.qty, qty, reaches, units, worth)
+        narrower = _cut(answer, most, free, lot, Trigger.MAX_VAR)
+        if narrower is not answer:
+            answer = narrower._replace(value=value, limit=limits.max_var / UNIT)
     if answer.qty < behind:
         # Others may close the position first: then it is to open none.
         answer = answer._replace(qty=behind, closes=True)

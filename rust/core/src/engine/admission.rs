@@ -7,6 +7,7 @@ use super::market::Bars;
 use super::number::{UNIT, WIDE_UNIT, floor_div, mul, narrow, times, to_lot};
 use super::order::Order;
 use super::simulator::Simulator;
+use super::var_limit::{Asking, admissible};
 
 /// An answer: the quantity that may go (0 refuses), which limit cut it, and the numbers.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +36,8 @@ impl Admitted {
 pub(super) struct Reach {
     up: i64,
     down: i64,
-    high: i64,
-    low: i64,
+    pub(super) high: i64,
+    pub(super) low: i64,
     pub(super) open: i64,
 }
 
@@ -178,6 +179,13 @@ pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
             let wanted = net + times(qty, unit(p));
             let limit = limits.max_net as f64 / UNIT as f64;
             answer = of(qty_cut, Trigger::MaxNet, false, multiple(wanted, worth), limit);
+        }
+    }
+    if limits.max_var >= 0 {
+        let asking = Asking { p, side, qty: answer.qty, asked: qty };
+        let (most, value) = admissible(sim, asking, &reaches, unit, worth);
+        if let Some(qty_cut) = cut(answer, i128::from(most)) {
+            answer = of(qty_cut, Trigger::MaxVar, false, value, limits.max_var as f64 / UNIT as f64);
         }
     }
     if answer.qty < behind {

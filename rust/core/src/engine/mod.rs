@@ -45,6 +45,8 @@ mod safety;
 pub mod simulator;
 pub mod spec;
 pub mod state_machine;
+mod throttle;
+mod var_limit;
 pub mod watch;
 
 #[cfg(test)]

@@ -126,6 +126,8 @@ pub struct Spec {
     pub sigma: Option<usize>,
     /// Column of `aux` that holds the slippage model's mean volume.
     pub mean_volume: Option<usize>,
+    /// First of the columns of `aux` that hold the covariances with each pair.
+    pub covariance: Option<usize>,
     /// How changes of position are worked; none: as single orders.
     pub plan: Option<Plan>,
     /// What the draws of plans follow from.
