@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kraken_flow.api import BacktestResult, backtest
+    from kraken_flow.api import BacktestResult, LoadedRun, backtest, load_run
 
 __version__ = "0.1.0"
-__all__ = ["BacktestResult", "__version__", "backtest"]
+__all__ = ["BacktestResult", "LoadedRun", "__version__", "backtest", "load_run"]
 
-_LIBRARY = frozenset({"BacktestResult", "backtest"})
+_LIBRARY = frozenset({"BacktestResult", "LoadedRun", "backtest", "load_run"})
 
 
 def __getattr__(name: str) -> object:

@@ -11,6 +11,7 @@ from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import currency_of
+from kraken_flow.core.report import TARGET
 from kraken_flow.core.times import parse_time, parse_timeframe
 from kraken_flow.nearest import hint
 
@@ -76,8 +77,7 @@ def _check(cfg: Mapping[str, Any]) -> Checked:
         if made is not FAILED:
             check_declarations(made, problems)
     features = _features(cfg.get("features") or {}, problems)
-    for key, value in (cfg.get("report") or {}).items():
-        problems.append(f"report.{key}={value}: no such key; report=none has no keys")
+    build_node({"_target_": TARGET, **(cfg.get("report") or {})}, "report", "report", problems)
     if not problems:
         _across(nodes, pairs, problems)
     if problems:
