@@ -208,8 +208,8 @@ def check(run: RunView) -> Check:
     book, metrics = _portfolio(run, replay), run.metrics
     tolerance = replay.largest * (_CLOSE + _ROUNDING * replay.n_fills)
     why = (
-        f"64-bit floats over {replay.n_fills:,} fills, and {_CLOSE:g} within which vectorbt takes two amounts for equal, "
-        f"of {replay.largest:,.2f}, the largest amount"
+        f"64-bit floats over {replay.n_fills:,} fills, and {_CLOSE:g} within which vectorbt takes two amounts for "
+        f"equal, of {replay.largest:,.2f}, the largest amount"
     )
     moved = -sum(float(metrics.get(name) or 0) for name in ("funding", "borrow"))
     unchecked = []
