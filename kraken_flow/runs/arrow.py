@@ -90,6 +90,11 @@ def units(exact: pa.ChunkedArray) -> Int64Array:
     return low
 
 
+def nearest_floats(exact: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return decimals as the floats that are nearest to them; Arrow's own cast is off by the last bit of some."""
+    return exact.cast(pa.string()).cast(pa.float64())
+
+
 def times(ns: Int64Array) -> pa.Array:
     """Return ns as timestamp[ns, UTC]."""
     return column(ns, UTC_NS)

@@ -189,7 +189,7 @@ def _as_floats(table: pa.Table) -> pa.Table:
     """Replace exact decimals by floats."""
     for place, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
-            table = table.set_column(place, field.name, table.column(place).cast(pa.float64()))
+            table = table.set_column(place, field.name, arrow.nearest_floats(table.column(place)))
     return table
 
 
