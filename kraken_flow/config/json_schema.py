@@ -12,7 +12,6 @@ from kraken_flow.config.nodes import node_class
 from kraken_flow.config.paths import GROUPS, SETTINGS, options, target_of
 from kraken_flow.config.schema import dataclass_in, fields_of, mapped
 from kraken_flow.config.validation import ENGINES, NODES
-from kraken_flow.core.report import TARGET, Report
 
 Schema = dict[str, Any]
 
@@ -38,11 +37,10 @@ def json_schema() -> Schema:
     from the shipped configuration. A key that is left out is never an error: Hydra may take it from elsewhere.
     """
     definitions: dict[str, Schema] = {}
-    by_group = {group: dict(_nodes_of(group)) for group in ("mode", *NODES)}
+    by_group = {group: dict(_nodes_of(group)) for group in ("mode", *NODES, "report")}
     features = dict(_features())
     for target, cls in (features | {t: c for known in by_group.values() for t, c in known.items()}).items():
         definitions[target] = _node(cls, target, definitions)
-    definitions[TARGET] = _node(Report, TARGET, definitions)
     # Filled in place, for features read features.
     definitions["feature"] = _one_of(features)
     for group, known in by_group.items():
@@ -72,8 +70,6 @@ def _keys(by_group: Mapping[str, Any]) -> dict[str, Schema]:
             kinds.append({"$ref": f"#/definitions/{group}"})
         elif group == "pairs":
             kinds += [_NAMES, {"type": "object", "properties": {"names": _NAMES}, "additionalProperties": False}]
-        elif group == "report":
-            kinds.append({"$ref": f"#/definitions/{TARGET}"})
         elif group == "features":
             kinds.append({"type": "object", "additionalProperties": {"$ref": "#/definitions/feature"}})
         found[group] = {"description": about, "anyOf": kinds}

@@ -11,13 +11,14 @@ from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import currency_of
-from kraken_flow.core.report import TARGET
 from kraken_flow.core.times import parse_time, parse_timeframe
 from kraken_flow.nearest import hint
 
 ENGINES = ("auto", "rust", "python")
 NODES = ("data", "exchange", "account", "strategy", "portfolio", "risk", "execution")
 """The groups that hold exactly one node."""
+REPORT = "kraken_flow.runs.options.Report"
+"""The node of the group `report`, for the configurations of runs that were made before it was one."""
 _PAIR = re.compile(r"[A-Z0-9][A-Z0-9.]*/[A-Z0-9.]+(:[A-Z0-9.]+)?")
 
 
@@ -77,7 +78,7 @@ def _check(cfg: Mapping[str, Any]) -> Checked:
         if made is not FAILED:
             check_declarations(made, problems)
     features = _features(cfg.get("features") or {}, problems)
-    build_node({"_target_": TARGET, **(cfg.get("report") or {})}, "report", "report", problems)
+    build_node({"_target_": REPORT} | dict(cfg.get("report") or {}), "report", "report", problems)
     if not problems:
         _across(nodes, pairs, problems)
     if problems:

@@ -15,10 +15,10 @@ from kraken_flow.config.schema import REQUIRED, fields_of, written
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import node
 from kraken_flow.core.redact import redact
-from kraken_flow.core.report import Report
 from kraken_flow.modes import Call, Mode
 from kraken_flow.modes.diagram import SIGNATURE, boxes, svg, terminal
 from kraken_flow.runs.console import wide_console
+from kraken_flow.runs.options import report_of
 
 _NODES = {"data": "source"}
 _WIDE = 150
@@ -117,7 +117,7 @@ def _rows(group: str, call: Call) -> Iterator[Row]:
         for name, feature in (call.graph.features if call.graph else {}).items():
             yield from _node(f"features.{name}", feature, call)
     elif group == "report":
-        yield from _node(group, Report(**(call.cfg.get(group) or {})), call)
+        yield from _node(group, report_of(call.cfg), call)
     elif group in call.cfg and group not in {"mode", "experiment"}:
         yield from _node(group, getattr(call.graph, _NODES.get(group, group)), call)
 

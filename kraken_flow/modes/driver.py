@@ -25,6 +25,7 @@ from kraken_flow.modes.terms import notes_on
 from kraken_flow.runs.certificate import standing
 from kraken_flow.runs.console import Report, print_json
 from kraken_flow.runs.crosscheck import crosscheck, show_crosscheck
+from kraken_flow.runs.options import report_of
 from kraken_flow.runs.record import Declared, Run, redacted_paths
 from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.vectorbt_replay import require
@@ -56,7 +57,7 @@ class Job:
         strategy = call.choices.get("strategy") or type(graph.strategy).__name__
         config = Composition(dict(call.cfg), dict(call.choices), dict(call.origins)).yaml() + "\n"
         declared = Declared(mode, strategy, config, call.overrides, call.cfg.get("run_dir"))
-        crosscheck = (call.cfg.get("report") or {}).get("crosscheck") is not None
+        crosscheck = report_of(call.cfg).crosscheck is not None
         if crosscheck:
             require("report.crosscheck=vectorbt")
         return Job(graph, str(call.cfg.get("engine", "auto")), strategy, declared, crosscheck)

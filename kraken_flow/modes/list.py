@@ -13,7 +13,6 @@ from kraken_flow.config.paths import GROUPS, options, summary, target_of
 from kraken_flow.config.schema import REQUIRED, allowed, dataclass_in, fields_of, is_mapping, written
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import node
-from kraken_flow.core.report import TARGET
 from kraken_flow.modes import Call, Mode
 from kraken_flow.nearest import hint
 
@@ -46,8 +45,7 @@ class List(Mode):
             for name, path in known.items():
                 console.print(f"  {name:<{width}}  {summary(path)}", markup=False)
             if self.group is not None:
-                targets = [TARGET] if group == "report" else map(target_of, known.values())
-                for target in dict.fromkeys(filter(None, targets)):
+                for target in dict.fromkeys(filter(None, map(target_of, known.values()))):
                     for line in _keys(group, target):
                         console.print(line, markup=False)
         return 0

@@ -7,6 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+import quantstats
 
 from kraken_flow import LoadedRun, backtest, load_run
 from kraken_flow.core.errors import UserError
@@ -101,7 +102,6 @@ def test_returns_of_weekly_bars_are_one_a_bar():
 
 
 def test_quantstats_takes_the_returns(made):
-    quantstats = pytest.importorskip("quantstats")
     returns = made.returns()
     for name, value in (("sharpe", "sharpe"), ("sortino", "sortino")):
         assert getattr(quantstats.stats, name)(returns, periods=365) == pytest.approx(made.metrics[value], rel=1e-9)
