@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from kraken_flow.config.nodes import build_node
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market
-from kraken_flow.modes.driver import configuration_from, load
-from kraken_flow.modes.rerun import graph_of
+from kraken_flow.modes.driver import READ, configuration_from, load
+from kraken_flow.modes.rerun import graph_of, pin_from
 from kraken_flow.runs.logs import data_hash
 from kraken_flow.runs.past import PastRun
 from kraken_flow.runs.views import RunView
@@ -75,7 +75,7 @@ class LoadedRun(RunView):
     def market(self) -> Market:
         """The candles the run was made on, read anew. Raises `UserError` where they are not those any more."""
         with self.past.at_home():
-            market = load(graph_of(self.past))
+            market = load(graph_of(self.past), pin_from(self.past.manifest.get(READ)))
         if data_hash(market) != self.past.metrics.get("data_sha256"):
             raise UserError(f"{self.past.name}: its candles are others today; mode=verify names what changed")
         return market
