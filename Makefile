@@ -98,9 +98,10 @@ lock: ## compile the requirement files anew (UPGRADE=1 takes newer versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 2; }
 	$(call compile,core,pyproject.toml)
 	$(call compile,build,--group build)
-	$(call compile,dev,-c requirements/core.txt -c requirements/build.txt --group dev --extra live --extra optimise pyproject.toml)
-	$(call compile,bench,-c requirements/dev.txt --group bench --extra live --extra optimise pyproject.toml)
+	$(call compile,dev,-c requirements/core.txt -c requirements/build.txt --group dev $(EXTRAS) pyproject.toml)
+	$(call compile,bench,-c requirements/dev.txt --group bench $(EXTRAS) pyproject.toml)
 
+EXTRAS = --extra index --extra live --extra optimise --extra vectorbt
 compile = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) $(2) -o requirements/$(1).txt
 

@@ -25,8 +25,12 @@ from kraken_flow.modes import Call
 from kraken_flow.modes.terms import notes_on
 from kraken_flow.runs.certificate import standing
 from kraken_flow.runs.console import Report, print_json
+from kraken_flow.runs.crosscheck import crosscheck, show_crosscheck
+from kraken_flow.runs.options import report_of
 from kraken_flow.runs.record import Declared, Run, redacted_paths
 from kraken_flow.runs.tables import SAMPLE, Tables
+from kraken_flow.runs.vectorbt_replay import require
+from kraken_flow.runs.views import MadeRun
 from kraken_flow.runs.write import write_run
 
 READ = "read"
@@ -45,6 +49,8 @@ class Job:
     engine: str
     strategy: str
     declared: Declared
+    crosscheck: bool = False
+    """Whether vectorbt is given the fills too."""
 
     @staticmethod
     def of(call: Call, mode: str) -> "Job":
@@ -55,7 +61,10 @@ class Job:
         strategy = call.choices.get("strategy") or type(graph.strategy).__name__
         config = Composition(dict(call.cfg), dict(call.choices), dict(call.origins)).yaml() + "\n"
         declared = Declared(mode, strategy, config, call.overrides, call.cfg.get("run_dir"))
-        return Job(graph, str(call.cfg.get("engine", "auto")), strategy, declared)
+        crosscheck = report_of(call.cfg).crosscheck is not None
+        if crosscheck:
+            require("report.crosscheck=vectorbt")
+        return Job(graph, str(call.cfg.get("engine", "auto")), strategy, declared, crosscheck)
 
     def resuming(self, check: Callable[[Path], None]) -> "Job":
         """Return the job of a session that continues what its folder holds, unless `check` raises."""
@@ -91,6 +100,8 @@ def show(call: Call, done: Done, metrics: dict[str, Any], record: Run) -> None:
         return
     report = Report(done.finished, metrics, done.notes, record.manifest["audit"]["why"], record.manifest["mode"])
     report.show()
+    if (checked := record.manifest.get("crosscheck")) is not None:
+        show_crosscheck(report.console, checked)
     report.say(f"run: {record.folder}")
 
 
@@ -200,4 +211,8 @@ def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> D
 def write(record: Run, job: Job, done: Done) -> dict[str, Any]:
     """Write a run's files, and into its manifest what it was made of; return its metrics."""
     record.manifest |= outputs(job.graph, done)
-    return write_run(record.folder, Tables(done.finished, job.strategy))
+    tables = Tables(done.finished, job.strategy)
+    metrics = write_run(record.folder, tables)
+    if job.crosscheck:
+        record.manifest["crosscheck"] = crosscheck(record.folder, MadeRun(tables, metrics))
+    return metrics

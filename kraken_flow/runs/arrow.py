@@ -80,6 +80,21 @@ def decimals(units: Int64Array, *, zero_is_null: bool = False) -> pa.Array:
     return exact
 
 
+def units(exact: pa.ChunkedArray) -> Int64Array:
+    """Return decimals of eight places as the int64 units that they were made from; the inverse of `decimals`."""
+    if len(exact) == 0:
+        return np.zeros(0, np.int64)
+    whole = exact.combine_chunks()
+    limbs = np.frombuffer(whole.buffers()[1], "<i8")
+    low: Int64Array = limbs[2 * whole.offset : 2 * (whole.offset + len(whole)) : 2].astype(np.int64)
+    return low
+
+
+def nearest_floats(exact: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return decimals as the floats that are nearest to them; Arrow's own cast is off by the last bit of some."""
+    return exact.cast(pa.string()).cast(pa.float64())
+
+
 def times(ns: Int64Array) -> pa.Array:
     """Return ns as timestamp[ns, UTC]."""
     return column(ns, UTC_NS)
