@@ -19,11 +19,13 @@ from kraken_flow.core.market import Market
 from kraken_flow.core.redact import revealed
 from kraken_flow.core.run import Outcome
 from kraken_flow.core.signal import required_lookback
+from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import iso
 from kraken_flow.modes import Call
 from kraken_flow.modes.terms import notes_on
 from kraken_flow.runs.certificate import standing
 from kraken_flow.runs.console import Report, print_json
+from kraken_flow.runs.options import report_of
 from kraken_flow.runs.record import Declared, Run, redacted_paths
 from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.write import write_run
@@ -85,7 +87,7 @@ def show(call: Call, done: Done, metrics: dict[str, Any], record: Run) -> None:
     if call.choices.get("report") == "json":
         print_json(metrics)
         return
-    report = Report(done.finished, metrics, done.notes, record.manifest["audit"]["why"])
+    report = Report(done.finished, metrics, done.notes, record.manifest["audit"]["why"], report_of(call.cfg))
     report.show()
     report.say(f"run: {record.folder}")
 
@@ -183,11 +185,13 @@ def graph_of_run(folder: Path) -> Graph:
 
 def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> Done:
     """Put together what a run made. `elapsed_s` is the time of signals and engine."""
-    finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s)
+    spread = ran.spec.slippage is Slippage.HALF_SPREAD
+    finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s, spread)
     return Done(finished, (*ran.notes, *notes_on(graph, finished)), ran.callbacks)
 
 
 def write(record: Run, job: Job, done: Done) -> dict[str, Any]:
     """Write a run's files, and into its manifest what it was made of; return its metrics."""
     record.manifest |= outputs(job.graph, done)
-    return write_run(record.folder, Tables(done.finished, job.strategy))
+    audit = record.manifest["audit"]
+    return write_run(record.folder, Tables(done.finished, job.strategy), "" if audit["audited"] else audit["why"])
