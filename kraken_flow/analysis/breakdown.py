@@ -81,11 +81,15 @@ class TradeColumns:
         """Read trips; an open one is held until the last close."""
         profit = trips.pnl.floats(CASH_UNIT)
         price, qty = to_floats(trips.entry_price), to_floats(trips.qty)
-        value = np.where(run.inverse[trips.pair], qty / price, qty * price)
+        value = qty * price
+        if run.inverse.any():
+            value = np.where(run.inverse[trips.pair], np.divide(qty, price, out=value.copy(), where=price > 0), value)
         ends = run.fill_times[trips.last]
         if len(run.closes):
             ends = np.where(trips.closed, ends, run.closes[-1])
-        return TradeColumns(profit, profit / value, ends - run.fill_times[trips.first])
+        # A trip that began with what an earlier one left of a lot was entered at no cost: it has no return.
+        gain = np.divide(profit, value, out=np.zeros(len(profit)), where=value > 0)
+        return TradeColumns(profit, gain, ends - run.fill_times[trips.first])
 
 
 def lines(run: FinishedRun, trips: Trips, codes: Int64Array, names: Sequence[str]) -> list[Line]:

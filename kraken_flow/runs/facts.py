@@ -31,11 +31,11 @@ _HELD = (
     ("Turnover (two-sided, per year)", "turnover", "{:,.1f}"),
 )
 _AGAINST = (
-    ("Return", "total_return", "{:+.2%}"),
+    ("Return", "total_return", "{:+,.2%}"),
     ("CAGR %", "cagr", "{:+.2%}"),
     ("Sharpe (daily, 365)", "sharpe", "{:.3f}"),
     ("Max drawdown", "max_drawdown", "{:.2%}"),
-    ("Our return less its", "excess_return", "{:+.2%}"),
+    ("Our return less its", "excess_return", "{:+,.2%}"),
     ("Beta", "beta", "{:.3f}"),
     ("Alpha, a year", "alpha", "{:+.2%}"),
     ("Correlation", "correlation", "{:.3f}"),

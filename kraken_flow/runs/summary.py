@@ -91,7 +91,7 @@ def summary(words: Words, audit: str) -> Facts:
         yield "Avg. daily profit", words.money((run.final_equity - run.start_cash) / CASH_UNIT / days)
     yield from _trades(words)
     yield from _curve(words)
-    yield "Market change", words.number("benchmark.total_return", "{:+.2%}")
+    yield "Market change", words.number("benchmark.total_return", "{:+,.2%}")
 
 
 def _span(run: FinishedRun, audit: str) -> Facts:

@@ -87,4 +87,3 @@ def test_json_prints_the_metrics_alone():
 )
 def test_durations(seconds, text):
     assert summary.duration(seconds * 1e9) == text
-
