@@ -149,4 +149,7 @@ def _of_the_benchmark(metrics: Mapping[str, Any]) -> Iterator[Caution]:
     held = metrics["benchmark"]["total_return"]
     excess = metrics["benchmark"]["excess_return"]
     if excess is not None and excess < 0 and metrics["trades"]:
-        yield Caution("worse_than_hold", f"Holding the same pairs made {held:+,.1%}; the run fell short of it by {-excess:,.1%} of the start.")
+        yield Caution(
+            "worse_than_hold",
+            f"Holding the same pairs made {held:+,.1%}: the run fell short of it by {-excess:,.1%} of the start.",
+        )

@@ -92,7 +92,7 @@ class Report:
         lines_of = list(summary(words, self.audit))
         out.print(self._facts("SUMMARY METRICS", [*([killed] if killed else []), *lines_of]), "")
         if self.metrics["intervals"]["sharpe"]:
-            self.say("[a to b]: 90 % of the runs that these returns could have been drawn to lie between.")
+            self.say("[a to b]: where 90 % of the results lie when these returns are drawn again.")
             self.say("")
         out.print(self._facts("MORE METRICS", facts.more_metrics(words)), "")
         out.print(self._facts("BENCHMARK: HOLD", facts.benchmark_facts(words)), "")
