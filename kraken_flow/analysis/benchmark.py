@@ -70,10 +70,11 @@ def capture(own: FloatArray, other: FloatArray, up: bool) -> Value:
     return float(own[chosen].mean()) / float(other[chosen].mean())
 
 
-def against_hold(run: FinishedRun, own: FloatArray, per_year: float) -> dict[str, Value]:
+def against_hold(run: FinishedRun, own: FloatArray | None, per_year: float) -> dict[str, Value]:
     """Return the numbers of the benchmark and of the run against it, on the periods of the run's own ratios.
 
-    Parameters: `own` the run's returns between UTC-day closes; `per_year` how many of them are in a year.
+    Parameters: `own` the run's returns between UTC-day closes, None where its equity did not last; `per_year` how many
+    of them are in a year.
     """
     equity, step = hold_equity(run), run.market.timeframe_ns
     # Positions of contracts settled in their base can lose more than all.
@@ -90,7 +91,11 @@ def against_hold(run: FinishedRun, own: FloatArray, per_year: float) -> dict[str
         "volatility": ratios.volatility(other, per_year),
         "sharpe": returns.sharpe(other, per_year),
         "max_drawdown": depth,
-        "excess_return": float(run.final_equity / run.start_cash) - 1.0 - total,
+        "excess_return": run.final_equity / run.start_cash - 1.0 - total,
+    }
+    if own is None:
+        return found | dict.fromkeys(AGAINST, "ruined")
+    return found | {
         "beta": beta(own, other),
         "alpha": alpha(own, other, per_year),
         "correlation": correlation(own, other),
@@ -98,11 +103,9 @@ def against_hold(run: FinishedRun, own: FloatArray, per_year: float) -> dict[str
         "up_capture": capture(own, other, up=True),
         "down_capture": capture(own, other, up=False),
     }
-    return found
 
 
-NUMBERS = (
-    *("total_return", "cagr", "volatility", "sharpe", "max_drawdown", "excess_return", "beta", "alpha"),
-    *("correlation", "information_ratio", "up_capture", "down_capture"),
-)
+AGAINST = ("beta", "alpha", "correlation", "information_ratio", "up_capture", "down_capture")
+"""The numbers that compare returns."""
+NUMBERS = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown", "excess_return", *AGAINST)
 """The numbers of `benchmark` in `metrics.json`."""

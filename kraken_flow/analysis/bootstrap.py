@@ -55,11 +55,19 @@ class Draws:
         """Draw blocks of geometric length with the mean `block_length(n)`; the last of a resample is cut to fit."""
         random = np.random.Generator(np.random.PCG64(seed))
         chance = 1.0 / block_length(n)
+
+        def edges() -> Int64Array:
+            """Return where blocks end: sums of geometric lengths, which are exponential ones cut down to whole rows."""
+            if chance == 1.0:
+                return np.tile(np.arange(1, width + 1), (resamples, 1))
+            drawn = random.standard_exponential((resamples, width)) / -math.log1p(-chance)
+            lengths: Int64Array = drawn.astype(np.int64) + 1
+            return lengths.cumsum(axis=1)
+
         width = int(n * chance + 6.0 * math.sqrt(n * chance)) + 4
-        ends = random.geometric(chance, (resamples, width)).cumsum(axis=1)
+        ends = edges()
         while int(ends[:, -1].min()) < n:
-            more = random.geometric(chance, (resamples, width)).cumsum(axis=1)
-            ends = np.concatenate((ends, ends[:, -1:] + more), axis=1)
+            ends = np.concatenate((ends, ends[:, -1:] + edges()), axis=1)
         ends = np.minimum(ends, n)
         lengths = np.diff(ends, axis=1, prepend=0)
         used = lengths > 0

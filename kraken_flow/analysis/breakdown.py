@@ -147,7 +147,9 @@ def exit_reasons(run: FinishedRun) -> Int64Array:
 
 def reason_words(run: FinishedRun) -> list[str]:
     """Return each closed trade's exit reason."""
-    return [Reason(code).word for code in exit_reasons(run).tolist()]
+    codes = exit_reasons(run)
+    words = {code: Reason(code).word for code in np.unique(codes).tolist()}
+    return [words[code] for code in codes.tolist()]
 
 
 def tag_words(run: FinishedRun) -> list[str]:

@@ -63,7 +63,7 @@ def statement(run: FinishedRun) -> tuple[dict[str, Any], dict[str, str]]:
     found |= {"ambiguity": band(run).numbers(run), "breakdown": breakdowns(run)}
     for name, (values_of, why) in {
         "intervals": _intervals(run, own, ruined, profit),
-        "benchmark": _benchmark(run, own, ruined),
+        "benchmark": _benchmark(run, own),
     }.items():
         found[name] = values_of
         reasons |= {f"{name}.{key}": reason for key, reason in why.items()}
@@ -232,10 +232,6 @@ def _intervals(
     return found, why
 
 
-def _benchmark(run: FinishedRun, own: FloatArray | None, ruined: str) -> tuple[dict[str, Any], dict[str, str]]:
-    values: dict[str, Value] = {}
-    values |= (
-        dict.fromkeys(benchmark.NUMBERS, ruined) if own is None else benchmark.against_hold(run, own, _per_year(run))
-    )
-    found, why = _known(values)
+def _benchmark(run: FinishedRun, own: FloatArray | None) -> tuple[dict[str, Any], dict[str, str]]:
+    found, why = _known(benchmark.against_hold(run, own, _per_year(run)))
     return {"name": benchmark.NAME, "pairs": len(run.market.pairs)} | found, why
