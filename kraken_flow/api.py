@@ -154,7 +154,8 @@ def backtest(
         done = perform(graph, engine, loaded)
         record.manifest |= outputs(graph, done)
         tables = Tables(done.finished, name)
-        metrics = write_run(record.folder, tables)
+        audit = record.manifest["audit"]
+        metrics = write_run(record.folder, tables, "" if audit["audited"] else audit["why"])
     return BacktestResult(tables, _notes(done), record.folder, metrics)
 
 

@@ -20,6 +20,7 @@ from kraken_flow.core.pin import Pin
 from kraken_flow.core.redact import revealed
 from kraken_flow.core.run import Outcome
 from kraken_flow.core.signal import required_lookback
+from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import iso
 from kraken_flow.modes import Call
 from kraken_flow.modes.terms import notes_on
@@ -98,7 +99,8 @@ def show(call: Call, done: Done, metrics: dict[str, Any], record: Run) -> None:
     if call.choices.get("report") == "json":
         print_json(metrics)
         return
-    report = Report(done.finished, metrics, done.notes, record.manifest["audit"]["why"], record.manifest["mode"])
+    why, mode = record.manifest["audit"]["why"], record.manifest["mode"]
+    report = Report(done.finished, metrics, done.notes, why, report_of(call.cfg), mode)
     report.show()
     if (checked := record.manifest.get("crosscheck")) is not None:
         show_crosscheck(report.console, checked)
@@ -204,15 +206,16 @@ def graph_of_run(folder: Path) -> Graph:
 
 def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> Done:
     """Put together what a run made. `elapsed_s` is the time of signals and engine."""
-    finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s)
+    spread = ran.spec.slippage is Slippage.HALF_SPREAD
+    finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s, spread)
     return Done(finished, (*ran.notes, *notes_on(graph, finished)), ran.callbacks)
 
 
 def write(record: Run, job: Job, done: Done) -> dict[str, Any]:
     """Write a run's files, and into its manifest what it was made of; return its metrics."""
     record.manifest |= outputs(job.graph, done)
-    tables = Tables(done.finished, job.strategy)
-    metrics = write_run(record.folder, tables)
+    tables, audit = Tables(done.finished, job.strategy), record.manifest["audit"]
+    metrics = write_run(record.folder, tables, "" if audit["audited"] else audit["why"])
     if job.crosscheck:
         record.manifest["crosscheck"] = crosscheck(record.folder, MadeRun(tables, metrics))
     return metrics

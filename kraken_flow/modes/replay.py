@@ -18,6 +18,7 @@ from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Done, Job, concluded, configuration_of, inputs, load, show, warn_of_fallback, write
 from kraken_flow.runs.directory import damage, kind_of, read_manifest
 from kraken_flow.runs.journal import JOURNAL
+from kraken_flow.runs.progress import Work
 from kraken_flow.runs.record import recorded
 from kraken_flow.runs.session_journal import begin, fold
 
@@ -45,9 +46,18 @@ def _history(job: Job) -> Done:
     market = load(job.graph)
     session = Session(job.graph, tape_of(market), job.engine)
     began = time.perf_counter()
-    for instant in instants(market):
-        session.take(instant)
-    return concluded(job.graph, session.outcome(), market, time.perf_counter() - began)
+    with Work() as work:
+        work.now("replaying", market.n_rows)
+        for row, instant in enumerate(instants(market)):
+            session.take(instant)
+            if row % _TOLD == 0:
+                work.done(row)
+        outcome = session.outcome()
+    return concluded(job.graph, outcome, market, time.perf_counter() - began)
+
+
+_TOLD = 256
+"""Instants between two looks at how far a replay is."""
 
 
 _OWN = frozenset({"mode", "mode.run", "run_dir", "report", "engine"})

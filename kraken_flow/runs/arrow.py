@@ -35,6 +35,11 @@ def floats(values: FloatArray) -> pa.Array:
     return column(values, pa.float64())
 
 
+def known_floats(values: FloatArray) -> pa.Array:
+    """Return float64, null where a value is NaN."""
+    return pa.array(values, pa.float64(), from_pandas=True)
+
+
 def booleans(values: NDArray[np.bool_]) -> pa.Array:
     """Return bool."""
     return column(values.view(np.uint8), pa.uint8()).cast(pa.bool_())

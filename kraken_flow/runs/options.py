@@ -1,9 +1,13 @@
 """What the group `report` sets beside which report is made."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from kraken_flow.core.node import Node, node
+
+Period = Literal["day", "week", "month", "year", "weekday"]
 
 
 @node
@@ -14,6 +18,8 @@ class Report(Node):
 
     crosscheck: Literal["vectorbt"] | None = None
     """A library that is given the run's fills and whose account is compared with ours: vectorbt (an extra), or null."""
+    breakdown: Annotated[tuple[Period, ...], Field(max_length=5)] = ("year",)
+    """By what time the console breaks trades down, a table each; [] for none."""
 
 
 def report_of(cfg: Mapping[str, Any]) -> Report:
