@@ -359,14 +359,12 @@ class Simulator:
         order.filled += qty
         slip = abs(notional - self.ledger.notional(p, qty, printed))
         self.record.fill(self, order, qty, price, fee, fee_base, slip, liquidity)
-        lot = self.spec.instruments[p].lot
-        self.watch.fill(
-            p, order.side, qty, price, fee, Change(before, self.ledger.position[p], lot, self.ledger.inverse[p])
-        )
+        lot, after = self.spec.instruments[p].lot, self.ledger.position[p]
+        self.watch.fill(p, order.side, qty, price, fee, Change(before, after, lot, self.ledger.inverse[p]))
         if order.remaining == 0 and order.allowed == order.qty:
             order.move(State.FILLED)
-        if abs(before) >= lot > abs(self.ledger.position[p]):
-            hold_to_trades(self, p)
+        if abs(before) >= lot and (abs(after) < lot or before * after < 0):
+            hold_to_trades(self, p, 0 if abs(after) < lot else -order.side)
         market = self.bars.open[p] if self.open_phase else printed
         after_fill(self, order, qty, market, price, before)
 

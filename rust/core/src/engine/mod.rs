@@ -40,6 +40,7 @@ mod protection;
 mod quiet;
 pub mod recorder;
 pub mod risk;
+mod room;
 mod safety;
 pub mod simulator;
 pub mod spec;
