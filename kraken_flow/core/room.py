@@ -20,6 +20,7 @@ from kraken_flow.core.contract import unit_price
 from kraken_flow.core.limits import Trigger
 from kraken_flow.core.orders import LogKind, State
 from kraken_flow.core.units import UNIT, ceil_div
+from kraken_flow.core.var_limit import admissible
 
 if TYPE_CHECKING:
     from kraken_flow.core.account import View
@@ -58,6 +59,12 @@ def make_room(sim: "Simulator", view: "View", order: "Order") -> None:
         excess = wanted - max(worth * limits.max_net // UNIT, net)
         pairs = range(len(sim.live))
         _cut(sim, view, order, pairs, excess, Trigger.MAX_NET, (multiple(wanted, worth), limits.max_net / UNIT))
+    if limits.max_var >= 0:
+        far = reach(sim, p, (order,)).toward(side)
+        wider = max(far - max(before.toward(side), side * sim.ledger.position[p], 0), 0)
+        room, at_risk = admissible(sim, p, side, wider, wider, reaches, units, worth)
+        excess = (wider - room) * units[p]
+        _cut(sim, view, order, (p,), excess, Trigger.MAX_VAR, (at_risk, limits.max_var / UNIT))
 
 
 def _cut(

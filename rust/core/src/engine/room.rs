@@ -11,6 +11,7 @@ use super::decision::Now;
 use super::limits::Trigger;
 use super::number::{UNIT, WIDE_UNIT, ceil_div, floor_div, mul, narrow, times, to_lot};
 use super::simulator::Simulator;
+use super::var_limit::{Asking, admissible};
 
 /// A limit that is exceeded, and by how much: cash units, the number measured, the number allowed.
 struct Excess {
@@ -58,6 +59,14 @@ pub(super) fn make_room(sim: &mut Simulator, now: Now<'_>, id: usize) {
         let by = wanted - share(limits.max_net).max(net);
         let (value, limit) = (multiple(wanted, worth), limits.max_net as f64 / UNIT as f64);
         cut(sim, now, id, None, Excess { trigger: Trigger::MaxNet, by, value, limit });
+    }
+    if limits.max_var >= 0 {
+        let far = reach(sim, p, Some(id)).toward(side);
+        let wider = (far - before.toward(side).max(side * sim.ledger.position[p]).max(0)).max(0);
+        let asking = Asking { p, side, qty: wider, asked: wider };
+        let (room, value) = admissible(sim, asking, &reaches, |j| units[j], worth);
+        let (by, limit) = (times(wider - room, units[p]), limits.max_var as f64 / UNIT as f64);
+        cut(sim, now, id, Some(p), Excess { trigger: Trigger::MaxVar, by, value, limit });
     }
 }
 
