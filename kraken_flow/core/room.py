@@ -6,7 +6,8 @@ counted on in the net exposure. So each order that leaves pays for what it adds 
 
 Invariant, at every moment, prices being those at which orders were admitted: the widest that working orders can make
 gross exposure is within `max_gross`; the farthest that they can carry net exposure to one side is within `max_net`, or
-none of them can open or enlarge a position on that side. Fills keep it, as they never widen a reach
+none of them can open or enlarge a position on that side; the worst book that they can lead to is within `max_var`, or
+none of them can open or enlarge a position. Fills keep it, as they never widen a reach
 (`admission.reach`); an order that may open is admitted only as far as it keeps it (`admission.admit`); one that only
 reduces restores it here, at the moment at which it is sent: no price has moved since it was measured, and the venue
 gets the smaller order before the one that it makes room for.
@@ -20,7 +21,14 @@ from kraken_flow.core.contract import unit_price
 from kraken_flow.core.limits import Trigger
 from kraken_flow.core.orders import LogKind, State
 from kraken_flow.core.units import UNIT, ceil_div
-from kraken_flow.core.var_limit import admissible
+from kraken_flow.core.var_limit import (
+    covariance_of,
+    horizon_scale,
+    most_variance,
+    share_at_risk,
+    spans_of,
+    worst_variance,
+)
 
 if TYPE_CHECKING:
     from kraken_flow.core.account import View
@@ -59,12 +67,38 @@ def make_room(sim: "Simulator", view: "View", order: "Order") -> None:
         excess = wanted - max(worth * limits.max_net // UNIT, net)
         pairs = range(len(sim.live))
         _cut(sim, view, order, pairs, excess, Trigger.MAX_NET, (multiple(wanted, worth), limits.max_net / UNIT))
-    if limits.max_var >= 0:
-        far = reach(sim, p, (order,)).toward(side)
-        wider = max(far - max(before.toward(side), side * sim.ledger.position[p], 0), 0)
-        room, at_risk = admissible(sim, p, side, wider, wider, reaches, units, worth)
-        excess = (wider - room) * units[p]
-        _cut(sim, view, order, (p,), excess, Trigger.MAX_VAR, (at_risk, limits.max_var / UNIT))
+    if limits.max_var >= 0 and worth:
+        _hold_to_var(sim, view, order, worst_variance(spans_of(sim, reaches, units, worth), covariance_of(sim)), units)
+
+
+def _hold_to_var(sim: "Simulator", view: "View", order: "Order", before: int | None, units: list[int]) -> None:
+    """Leave working orders, the newest first, nothing to open while the worst book is beyond the limit and `before`.
+
+    A position that is closed may have been the hedge of another, whichever side that is on.
+    """
+    limits, scale = sim.watch.limits, horizon_scale(sim.watch.limits, sim.periods_root)
+    if before is None:
+        return
+    bound = max(most_variance(limits, scale), before)
+
+    def worst() -> int:
+        reaches = [reach(sim, j, (order,) if j == order.pair else ()) for j in range(len(sim.live))]
+        spans = spans_of(sim, reaches, units, view.equity)
+        # A pair with something to close is held, and so what is not known of it was not known before.
+        return worst_variance(spans, covariance_of(sim)) or 0
+
+    found = [o for orders in sim.live for o in orders if may_open(o)]
+    at_risk = worst()
+    numbers = (share_at_risk(at_risk, scale), limits.max_var / UNIT)
+    for other in sorted(found, key=lambda o: -o.number):
+        if at_risk <= bound:
+            break
+        j = other.pair
+        far = reach(sim, j, (order,) if j == order.pair else ()).toward(other.side)
+        opens = min(other.remaining, max(far - max(other.side * sim.ledger.position[j], 0), 0))
+        if opens > 0:
+            _shrink(sim, view, other, opens, opens, Trigger.MAX_VAR, numbers)
+            at_risk = worst()
 
 
 def _cut(
@@ -90,18 +124,31 @@ def _cut(
         opens = min(other.remaining, beyond[j])
         if excess <= 0 or opens <= 0:
             continue
-        instrument, price = sim.spec.instruments[j], view.price[j]
-        unit = unit_price(sim.ledger.inverse[j], price)
-        closing = (other.remaining - opens) // instrument.lot * instrument.lot
-        kept = (other.remaining - min(opens, ceil_div(excess, max(unit, 1)))) // instrument.lot * instrument.lot
-        kept = instrument.without_dust(kept, closing, other.limit or other.stop or price)
-        less = other.remaining - kept
+        unit = unit_price(sim.ledger.inverse[j], view.price[j])
+        less = _shrink(sim, view, other, opens, min(opens, ceil_div(excess, max(unit, 1))), trigger, numbers)
         excess -= less * unit
         beyond[j] -= less
-        other.allowed -= less
-        other.cut_reason = trigger.reason
-        kind = LogKind.AMEND if kept else LogKind.CANCEL
-        sim.record.log(kind, other, view.time, kept, trigger.reason)
-        if kept == 0:
-            sim.end(other, State.CANCELLED, trigger.reason)
-        sim.watch.refuse(view.time, trigger, *numbers, j, other.number)
+
+
+def _shrink(
+    sim: "Simulator",
+    view: "View",
+    other: "Order",
+    opens: int,
+    needed: int,
+    trigger: Trigger,
+    numbers: tuple[float, float],
+) -> int:
+    """Take at least `needed` of the `opens` that a working order may open; return what was taken. No dust is left."""
+    instrument, price = sim.spec.instruments[other.pair], view.price[other.pair]
+    closing = (other.remaining - opens) // instrument.lot * instrument.lot
+    kept = (other.remaining - needed) // instrument.lot * instrument.lot
+    kept = instrument.without_dust(kept, closing, other.limit or other.stop or price)
+    less = other.remaining - kept
+    other.allowed -= less
+    other.cut_reason = trigger.reason
+    sim.record.log(LogKind.AMEND if kept else LogKind.CANCEL, other, view.time, kept, trigger.reason)
+    if kept == 0:
+        sim.end(other, State.CANCELLED, trigger.reason)
+    sim.watch.refuse(view.time, trigger, *numbers, other.pair, other.number)
+    return less

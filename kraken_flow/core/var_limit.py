@@ -121,6 +121,12 @@ class Room:
         return ceil_div(weight * weight * self.own, GRAIN) + 2 * cross
 
 
+def spans_of(sim: "Simulator", reaches: "Sequence[Reach]", units: Sequence[int], worth: int) -> list[Span]:
+    """Return the weights between which working orders can move each pair; `units` prices 10^-8, `worth` above 0."""
+    ends = zip(reaches, sim.ledger.position, units, strict=True)
+    return [(weight_of(min(r.low, q), unit, worth), weight_of(max(r.high, q), unit, worth)) for r, q, unit in ends]
+
+
 def admissible(
     sim: "Simulator",
     p: int,
@@ -133,25 +139,15 @@ def admissible(
 ) -> tuple[int, float]:
     """Return how much of an order's `qty` may go, and the value at risk if all that is `asked` filled.
 
-    The order may not bring the worst case beyond the limit, or beyond where it is already. Parameters: `units` prices
-    of one unit, 10^-8; `worth` equity, at least 0.
+    The order may not bring the worst case beyond the limit; where that is beyond it already, nothing may. Parameters:
+    `units` prices of one unit, 10^-8; `worth` equity, at least 0.
     """
     scale = horizon_scale(sim.watch.limits, sim.periods_root)
     if worth == 0:
         return 0, 0.0
-    positions = sim.ledger.position
-    ends = [(min(r.low, q), max(r.high, q)) for r, q in zip(reaches, positions, strict=True)]
-    spans = [
-        (weight_of(low, unit, worth), weight_of(high, unit, worth))
-        for (low, high), unit in zip(ends, units, strict=True)
-    ]
-    low, high = spans[p]
-    room = Room(spans, p, covariance_of(sim))
-    now = room.at(low, high)
-    if now is None:
-        return 0, 0.0
-    most = max(most_variance(sim.watch.limits, scale), now)
-    start, away = (ends[p][1], low) if side > 0 else (ends[p][0], high)
+    spans, held = spans_of(sim, reaches, units, worth), sim.ledger.position[p]
+    room, most = Room(spans, p, covariance_of(sim)), most_variance(sim.watch.limits, scale)
+    start, away = (max(reaches[p].high, held), spans[p][0]) if side > 0 else (min(reaches[p].low, held), spans[p][1])
 
     def after(more: int) -> int | None:
         return room.at(away, weight_of(start + side * more, units[p], worth))

@@ -8,6 +8,7 @@ within its limits whatever is sent.
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,8 @@ from kraken_flow.execution.limit import LimitOrders
 from kraken_flow.execution.market import MarketOrders
 from kraken_flow.execution.pov import Pov
 from kraken_flow.execution.twap import Twap
+from kraken_flow.features import Covariance
+from kraken_flow.portfolio.fixed_fraction import FixedFraction
 from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.risk.position import PositionLimits
 from kraken_flow.risk.tiers import DayLimits, SystemLimits, TieredRisk
@@ -164,6 +167,92 @@ def test_no_sequence_of_forecasts_gets_past_a_limit(
     result = both(spec, MARKET, fix_column(np.array(rows).T))
     limits_hold(spec, MARKET, result)
     exposure_holds(spec, result)
+
+
+loadings = st.lists(st.integers(-3, 3), min_size=6, max_size=6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(orders, loadings, st.sampled_from((0.001, 0.004, 0.02)), st.booleans(), venues)
+def test_the_value_at_risk_of_the_book_stays_within_its_limit(
+    drawn: Any, numbers: Any, limit: Any, known: bool, venue: SpotExchange
+) -> None:
+    """Any factors that pairs share, hedges among them; measured with floats from what is held after every fill."""
+    factors = np.array(numbers, float).reshape(3, 2)
+    covariance = factors @ factors.T
+    if not known:
+        covariance[0, 1] = covariance[1, 0] = np.nan
+    risk = TieredRisk(
+        PositionLimits(stop_loss=None, take_profit=None, max_fraction=None),
+        day=DayLimits(max_loss=None),
+        system=SystemLimits(max_drawdown=None, max_var=limit, var_horizon="4h"),
+        covariance=Covariance(4),
+    )
+    account = Account(cash=float(CASH), leverage=100.0)
+    graph = graph_of(MARKET, sent(drawn), risk=risk, exchange=venue, account=account)
+    spec = spec_of(graph, MARKET)
+    table = fix_column(covariance)
+    aux = {name: np.repeat(table[:, k : k + 1], ROWS, axis=1) for k, name in enumerate(spec.aux)}
+    result = run_engine("python", spec, MARKET, None, aux)
+    if RUST:
+        assert_same(result, run_engine("rust", spec, MARKET, None, aux))
+    limits_hold(spec, MARKET, result)
+    held = np.zeros(len(PAIRS))
+    worst = np.where(np.isnan(covariance), np.sqrt(np.outer(covariance.diagonal(), covariance.diagonal())), covariance)
+    for fill, _, before, after, _ in _changes(spec, result):
+        held[fill["pair"]] = after / UNIT
+        weights = held * 100 / CASH
+        signs = np.where(np.isnan(covariance), np.sign(np.outer(held, held)), 1.0)
+        at_risk = 1.6448536269514722 * 2 * np.sqrt(max(weights @ (worst * signs) @ weights, 0.0)) / 100
+        # To close a position is always allowed, and may leave a book without its hedge.
+        if abs(after) > abs(before) or before * after < 0:
+            assert at_risk <= limit * (1 + 1e-6) + 2e-8
+
+
+shares = st.lists(st.sampled_from((0.0, 0.2, 0.5, 1.0)), min_size=3, max_size=3)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(shares, min_size=1, max_size=5), loadings, st.sampled_from((0.001, 0.004, 0.02)))
+def test_targets_fill_the_value_at_risk_and_no_more(drawn: Any, numbers: Any, limit: float) -> None:
+    """Long positions that move together: at every fill the book is within the limit, and cut targets reach it."""
+    factors = np.abs(np.array(numbers, float).reshape(3, 2))
+    covariance = factors @ factors.T
+    risk = TieredRisk(
+        PositionLimits(stop_loss=None, take_profit=None, max_fraction=None),
+        day=DayLimits(max_loss=None),
+        system=SystemLimits(max_drawdown=None, max_var=limit, var_horizon="4h"),
+        covariance=Covariance(4),
+    )
+    free = {"maker_bps": 0.0, "taker_bps": 0.0}
+    exchange = SpotExchange(name="bare", tick=0.01, participation_cap=None, fees=free)
+    graph = graph_of(
+        MARKET,
+        strategy=GivenForecast(),
+        portfolio=FixedFraction(fraction=3.0, band=None, cash_buffer=0.0),
+        risk=risk,
+        exchange=exchange,
+        account=Account(cash=float(CASH), leverage=3.0),
+    )
+    spec = spec_of(graph, MARKET)
+    forecast = fix_column(np.repeat(np.array(drawn), 2, axis=0)[:ROWS].T)
+    forecast = np.hstack([forecast, np.repeat(forecast[:, -1:], ROWS - forecast.shape[1], axis=1)])
+    table = fix_column(covariance)
+    aux = {name: np.repeat(table[:, k : k + 1], ROWS, axis=1) for k, name in enumerate(spec.aux)}
+    result = run_engine("python", spec, MARKET, forecast, aux)
+    if RUST:
+        assert_same(result, run_engine("rust", spec, MARKET, forecast, aux))
+
+    def at_risk(weights: Any) -> float:
+        return float(1.6448536269514722 * 2 * np.sqrt(weights @ covariance @ weights) / 100)
+
+    held = np.zeros(len(PAIRS))
+    for fill, _, _, after, _ in _changes(spec, result):
+        held[fill["pair"]] = after / UNIT * 100 / CASH
+        assert at_risk(held) <= limit * (1 + 1e-6) + 2e-8
+    # What takes the place of something else finds its room only when that is sold.
+    if len(drawn) == 1:
+        assert at_risk(held) == pytest.approx(min(at_risk(np.array(drawn[0])), limit), rel=1e-4, abs=1e-7)
 
 
 @settings(max_examples=200, deadline=None)

@@ -152,22 +152,34 @@ def test_what_moves_with_what_is_held_finds_less_room(engine: str, correlation: 
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_hedge_of_what_is_beyond_the_limit_is_admitted_as_far_as_it_is_one(engine: str) -> None:
-    """Ten are bought at 100 and fall due at 400: too much. Ten of its like may be sold, no more than makes it worse."""
+def test_beyond_the_limit_positions_are_only_reduced(engine: str) -> None:
+    """Ten are bought at 100 and fall due at 300: too much. Not even a hedge is opened; selling them is fine."""
     limit = 0.1 * Z95 * 0.02 + 1e-7
     market = market_of(
         flat(100, 100, 300, 300, 300, 300, pair="ADA/USD"), flat(*[300] * 6, pair="BTC/USD"),
     )  # fmt: skip
     orders = [
-        {"qty": 10}, {"at": 3, "qty": 1, "pair": 1}, {"at": 4, "qty": 10, "side": "sell", "pair": 1},
+        {"qty": 10}, {"at": 3, "qty": 1, "pair": 1}, {"at": 3, "qty": 10, "side": "sell", "pair": 1},
+        {"at": 4, "qty": 4, "side": "sell"},
     ]  # fmt: skip
     result = run(scripted(market, orders, var_risk(limit)), engine, [[4.0, 4.0], [4.0, 4.0]])
-    assert units(result) == pytest.approx([10, -10], abs=1e-3)
-    assert [e["order"] for e in events(result)] == [1]
-    worse = [*orders[:2], {"at": 4, "qty": 30, "side": "sell", "pair": 1}]
-    result = run(scripted(market, worse, var_risk(limit)), engine, [[4.0, 4.0], [4.0, 4.0]])
-    # Twenty sold of its like lose what ten of it do.
-    assert units(result) == pytest.approx([10, -20], abs=1e-3)
+    assert units(result) == pytest.approx([6, 0], abs=1e-3)
+    assert [e["order"] for e in events(result)] == [1, 2]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_closes_a_hedge_takes_the_room_of_what_counted_on_it(engine: str) -> None:
+    """Six long, six short, and six more wait to be sold: without the long they are beyond the limit."""
+    limit = 0.1 * Z95 * 0.02 + 1e-7
+    resting = {"at": 2, "qty": 6, "side": "sell", "pair": 1, "type": "limit", "limit_price": "110"}
+    orders = [{"qty": 6}, {"at": 1, "qty": 6, "side": "sell", "pair": 1}, resting]
+    together = [[4.0, 4.0], [4.0, 4.0]]
+    result = run(scripted(pairs(*[100] * 6), orders, var_risk(limit)), engine, together)
+    assert result.orders["end_reason"].tolist()[2] != Reason.MAX_VAR
+    closed = [*orders, {"at": 3, "qty": 6, "side": "sell"}]
+    result = run(scripted(pairs(*[100] * 6), closed, var_risk(limit)), engine, together)
+    assert units(result) == pytest.approx([0, -6], abs=1e-3)
+    assert result.orders["end_reason"].tolist()[2] == Reason.MAX_VAR
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -11,7 +11,7 @@ use super::decision::Now;
 use super::limits::Trigger;
 use super::number::{UNIT, WIDE_UNIT, ceil_div, floor_div, mul, narrow, times, to_lot};
 use super::simulator::Simulator;
-use super::var_limit::{Asking, admissible};
+use super::var_limit::Worst;
 
 /// A limit that is exceeded, and by how much: cash units, the number measured, the number allowed.
 struct Excess {
@@ -60,19 +60,44 @@ pub(super) fn make_room(sim: &mut Simulator, now: Now<'_>, id: usize) {
         let (value, limit) = (multiple(wanted, worth), limits.max_net as f64 / UNIT as f64);
         cut(sim, now, id, None, Excess { trigger: Trigger::MaxNet, by, value, limit });
     }
-    if limits.max_var >= 0 {
-        let far = reach(sim, p, Some(id)).toward(side);
-        let wider = (far - before.toward(side).max(side * sim.ledger.position[p]).max(0)).max(0);
-        let asking = Asking { p, side, qty: wider, asked: wider };
-        let (room, value) = admissible(sim, asking, &reaches, |j| units[j], worth);
-        let (by, limit) = (times(wider - room, units[p]), limits.max_var as f64 / UNIT as f64);
-        cut(sim, now, id, Some(p), Excess { trigger: Trigger::MaxVar, by, value, limit });
+    if limits.max_var >= 0 && worth > 0 {
+        let before = Worst::of(sim, &reaches, |j| units[j], worth).variance;
+        hold_to_var(sim, now, id, before, (&units, worth));
+    }
+}
+
+/// Leaves working orders, the newest first, nothing to open while the worst book is beyond the limit and `before`.
+fn hold_to_var(sim: &mut Simulator, now: Now<'_>, id: usize, before: Option<i128>, (units, worth): (&[i64], i128)) {
+    let Some(before) = before else { return };
+    let (p, n) = (sim.orders[id].pair(), sim.live.len());
+    let beside = |sim: &Simulator, j: usize| reach(sim, j, (j == p).then_some(id));
+    let worst = |sim: &Simulator| {
+        let reaches: Vec<_> = (0..n).map(|j| beside(sim, j)).collect();
+        Worst::of(sim, &reaches, |j| units[j], worth)
+    };
+    let mut found: Vec<usize> = sim.live.iter().flatten().copied().collect();
+    found.retain(|&other| may_open(&sim.orders[other]));
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    let mut at_risk = worst(sim);
+    let (value, limit) = (at_risk.share(), sim.watch.limits.max_var as f64 / UNIT as f64);
+    for other in found {
+        if at_risk.variance.unwrap_or(0) <= at_risk.most.max(before) {
+            break;
+        }
+        let order = &sim.orders[other];
+        let (j, side) = (order.pair(), order.side());
+        let far = beside(sim, j).toward(side) - (side * sim.ledger.position[j]).max(0);
+        let opens = order.remaining().min(far.max(0));
+        if opens > 0 {
+            shrink(sim, now, other, (opens, opens), &Excess { trigger: Trigger::MaxVar, by: 0, value, limit });
+            at_risk = worst(sim);
+        }
     }
 }
 
 /// Cuts what working orders, of one pair or of all, may open on the side of the new order `id` by an excess.
 fn cut(sim: &mut Simulator, now: Now<'_>, id: usize, pair: Option<usize>, excess: Excess) {
-    let Excess { trigger, by: mut left, value, limit } = excess;
+    let mut left = excess.by;
     if left <= 0 {
         return;
     }
@@ -87,28 +112,37 @@ fn cut(sim: &mut Simulator, now: Now<'_>, id: usize, pair: Option<usize>, excess
     found.retain(|&other| may_open(&sim.orders[other]) && sim.orders[other].side() == side);
     found.sort_unstable_by(|a, b| b.cmp(a));
     for other in found {
-        let order = &mut sim.orders[other];
-        let (j, remaining) = (order.pair(), order.remaining());
-        let opens = remaining.min(beyond[j]);
+        let order = &sim.orders[other];
+        let j = order.pair();
+        let opens = order.remaining().min(beyond[j]);
         if left <= 0 || opens <= 0 {
             continue;
         }
-        let (instrument, price) = (sim.spec.instruments[j], now.bars.close(j));
-        let unit = unit_price(sim.ledger.inverse(j), price);
-        let closing = to_lot(remaining - opens, instrument.lot);
+        let unit = unit_price(sim.ledger.inverse(j), now.bars.close(j));
         let needed = narrow(ceil_div(left, i128::from(unit.max(1))).min(i128::from(opens)));
-        let at = if order.price() != 0 { order.price() } else { price };
-        let kept = instrument.without_dust(to_lot(remaining - needed, instrument.lot), closing, at);
-        let less = remaining - kept;
+        let less = shrink(sim, now, other, (opens, needed), &excess);
         left -= times(less, unit);
         beyond[j] -= less;
-        order.allowed -= less;
-        order.cut_reason = trigger.reason();
-        let kind = if kept > 0 { LogKind::Amend } else { LogKind::Cancel };
-        sim.log(kind, other, now.time, kept, trigger.reason());
-        if kept == 0 {
-            sim.end(other, State::Cancelled, trigger.reason());
-        }
-        sim.watch.refuse(now.time, trigger, value, limit, j as i64, other as i64);
     }
+}
+
+/// Takes at least what is needed of what a working order may open, no dust being left; how much was taken.
+fn shrink(sim: &mut Simulator, now: Now<'_>, other: usize, (opens, needed): (i64, i64), excess: &Excess) -> i64 {
+    let &Excess { trigger, value, limit, .. } = excess;
+    let order = &mut sim.orders[other];
+    let (j, remaining) = (order.pair(), order.remaining());
+    let (instrument, price) = (sim.spec.instruments[j], now.bars.close(j));
+    let closing = to_lot(remaining - opens, instrument.lot);
+    let at = if order.price() != 0 { order.price() } else { price };
+    let kept = instrument.without_dust(to_lot(remaining - needed, instrument.lot), closing, at);
+    let less = remaining - kept;
+    order.allowed -= less;
+    order.cut_reason = trigger.reason();
+    let kind = if kept > 0 { LogKind::Amend } else { LogKind::Cancel };
+    sim.log(kind, other, now.time, kept, trigger.reason());
+    if kept == 0 {
+        sim.end(other, State::Cancelled, trigger.reason());
+    }
+    sim.watch.refuse(now.time, trigger, value, limit, j as i64, other as i64);
+    less
 }

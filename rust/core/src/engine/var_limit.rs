@@ -166,9 +166,38 @@ pub(super) struct Asking {
     pub asked: i64,
 }
 
+/// The weights between which working orders can move each pair; `worth` above 0.
+fn spans_of(sim: &Simulator, reaches: &[Reach], unit: impl Fn(usize) -> i64, worth: i128) -> Vec<Span> {
+    let held = &sim.ledger.position;
+    let weight = |j: usize, qty: i64| weight_of(qty, unit(j), worth);
+    let span = |j: usize| (weight(j, reaches[j].low.min(held[j])), weight(j, reaches[j].high.max(held[j])));
+    (0..reaches.len()).map(span).collect()
+}
+
+/// The worst that a book may come to, and the most that meets the limit: variances, the first None where not known.
+pub(super) struct Worst {
+    pub variance: Option<i128>,
+    pub most: i128,
+    scale: i128,
+}
+
+impl Worst {
+    /// The worst of the book to which working orders can lead; `worth` above 0.
+    pub(super) fn of(sim: &Simulator, reaches: &[Reach], unit: impl Fn(usize) -> i64, worth: i128) -> Self {
+        let scale = horizon_scale(&sim.watch.limits, sim.spec.periods_root);
+        let variance = worst_variance(&spans_of(sim, reaches, unit, worth), matrix(sim));
+        Worst { variance, most: most_variance(&sim.watch.limits, scale), scale }
+    }
+
+    /// The value at risk as a share of equity.
+    pub(super) fn share(&self) -> f64 {
+        share_at_risk(self.variance, self.scale)
+    }
+}
+
 /// How much of an order's quantity may go, and the value at risk if all that is asked filled.
 ///
-/// The order may not bring the worst case beyond the limit, or beyond where it is already.
+/// The order may not bring the worst case beyond the limit; where that is beyond it already, nothing may.
 pub(super) fn admissible(
     sim: &Simulator,
     order: Asking,
@@ -181,18 +210,14 @@ pub(super) fn admissible(
     if worth == 0 {
         return (0, 0.0);
     }
-    let held = &sim.ledger.position;
-    let low = |j: usize| reaches[j].low.min(held[j]);
-    let high = |j: usize| reaches[j].high.max(held[j]);
-    let weight = |j: usize, qty: i64| weight_of(qty, unit(j), worth);
-    let mut spans: Vec<Span> = (0..reaches.len()).map(|j| (weight(j, low(j)), weight(j, high(j)))).collect();
-    let mine = std::mem::take(&mut spans[p]);
+    let (held, mine, price) = (sim.ledger.position[p], reaches[p], unit(p));
+    let mut spans = spans_of(sim, reaches, unit, worth);
+    let span = std::mem::take(&mut spans[p]);
     let matrix = matrix(sim);
     let room = Room { matrix, spans: &spans, p, rest: worst_variance(&spans, matrix) };
-    let Some(now) = room.at(mine.0, mine.1) else { return (0, 0.0) };
-    let most = most_variance(&sim.watch.limits, scale).max(now);
-    let (start, away) = if side > 0 { (high(p), mine.0) } else { (low(p), mine.1) };
-    let after = |more: i64| room.at(away, weight(p, start + side * more));
+    let most = most_variance(&sim.watch.limits, scale);
+    let (start, away) = if side > 0 { (mine.high.max(held), span.0) } else { (mine.low.min(held), span.1) };
+    let after = |more: i64| room.at(away, weight_of(start + side * more, price, worth));
     let fit = |variance: Option<i128>| variance.is_some_and(|variance| variance <= most);
     let whole = after(asked);
     if fit(whole) {
