@@ -300,7 +300,8 @@ def _tiers(dice: Dice) -> dict[str, Any]:
     if dice.chance(40):
         return {"day": DayLimits(max_loss=None), "system": SystemLimits(max_drawdown=None)}
     effects = ("halt", "reduce_only", "flatten")
-    loss, fall = dice.pick((0.04, 0.05), (0.01, 0.03), (0.002, 0.01), (None, 0.02), (0.005, None), (0.002, None))
+    tiers = ((0.04, 0.05), (0.01, 0.03), (0.002, 0.01), (None, 0.02), (None, 0.004), (0.005, None), (0.002, None))
+    loss, fall = dice.pick(*tiers)
     day = DayLimits(
         max_loss=loss,
         max_trades=dice.maybe(1, 2, 4, per_cent=35),

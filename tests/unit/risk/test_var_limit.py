@@ -128,19 +128,6 @@ def test_what_reduces_is_always_admitted_and_orders_under_way_count(engine: str)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(("limit", "ends_at"), [(5.0, -5.0), (12.0, -10.0)])
-def test_what_was_to_turn_a_position_is_cut_beside_what_closes_it(engine: str, limit: float, ends_at: float) -> None:
-    closing = {"at": 2, "qty": 5, "side": "sell", "reduce_only": "1"}
-    turning = {"at": 1, "qty": 10, "side": "sell", "type": "limit", "limit_price": "101"}
-    market = pairs(100, 100, 100, 100, 100, 102, 102, n=1)
-    result = run(
-        scripted(market, [{"qty": 5}, turning, closing], var_risk(limit / 100 * Z95 * 0.02 + 1e-6)), engine, [[4.0]]
-    )
-    assert units(result)[0] == pytest.approx(ends_at, abs=0.02)
-    assert [trigger for trigger, _, _ in told(result)] == [Trigger.MAX_VAR] * (limit == 5.0)
-
-
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("correlation", "second"), [(1.0, 4.0), (0.0, 8.0), (-1.0, 8.0)])
 def test_what_moves_with_what_is_held_finds_less_room(engine: str, correlation: float, second: float) -> None:
     """Six are held of ten; independent ones add by squares. What hedges may fill first: it counts alone."""
