@@ -1,0 +1,35 @@
+"""The market that an earlier run traded on, read again for its page."""
+
+from kraken_flow.core.errors import CheckFailed, UserError
+from kraken_flow.core.graph import Graph
+from kraken_flow.core.market import Market
+from kraken_flow.core.redact import redact
+from kraken_flow.core.source import StreamingSource
+from kraken_flow.modes import Call
+from kraken_flow.modes.driver import load
+from kraken_flow.modes.rerun import again, engine_for, graph_of
+from kraken_flow.runs.logs import data_hash
+from kraken_flow.runs.past import PastRun
+from kraken_flow.runs.report.content import Seen
+from kraken_flow.runs.report.indicators import indicators
+
+
+def seen_again(call: Call, past: PastRun) -> Seen:
+    """Read again what a run traded on; where that cannot be had, or is not what it was, say why."""
+    try:
+        with past.at_home():
+            graph = graph_of(past)
+            market = _market(call, past, graph)
+            if data_hash(market) != past.metrics.get("data_sha256"):
+                return Seen(why="the data read now is not what the run traded on")
+            return Seen(market, indicators(graph, market, engine_for(call, past)[0]))
+    except (UserError, CheckFailed) as error:
+        # Messages about a run begin with its name, and the page is that run's.
+        return Seen(why=redact(str(error).removeprefix(f"{past.name}: ").splitlines()[0]))
+
+
+def _market(call: Call, past: PastRun, graph: Graph) -> Market:
+    """Return the candles of a run: its source's, or for a session on live data those of its journal."""
+    if past.session is not None or isinstance(graph.source, StreamingSource) or past.manifest.get("status") != "finished":
+        return again(past, graph, engine_for(call, past)[0]).done.finished.market
+    return load(graph)

@@ -1,0 +1,335 @@
+"""What the page of a run says, read from the run's folder and, where it can be had, the market it traded on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kraken_flow.analysis import series
+from kraken_flow.analysis.returns import daily_returns, day_ends
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.instrument import currency_of
+from kraken_flow.core.market import ABSENT, Market
+from kraken_flow.core.redact import redact
+from kraken_flow.core.times import DAY, YEAR, parse_timeframe
+from kraken_flow.core.units import FloatArray, Int64Array
+from kraken_flow.runs.past import TABLES, PastRun
+from kraken_flow.runs.report import words
+from kraken_flow.runs.report.indicators import Indicator
+from kraken_flow.runs.report.market import MOST_BARS, Spans, pair_candles
+from kraken_flow.runs.report.packing import Pack
+from kraken_flow.runs.tables import PARENTS
+
+MOST_POINTS = 6_000
+"""Points of a curve over the whole run."""
+ROLLING_DAYS = 90
+MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The market that a run traded on, as far as it can be had.
+
+    Parameters
+    ----------
+    market
+        Its candles; None where they cannot be read again.
+    lines
+        What the strategy reads of it.
+    why
+        Why there is no market.
+    """
+
+    market: Market | None = None
+    lines: Sequence[Indicator] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Content:
+    """A run's folder, laid out for the page.
+
+    Parameters
+    ----------
+    past
+        The run.
+    seen
+        Its market.
+    """
+
+    past: PastRun
+    seen: Seen = field(default_factory=Seen)
+
+    @cached_property
+    def tables(self) -> dict[str, pa.Table]:
+        """The run's tables; those that an earlier version did not write are missing."""
+        found = {}
+        for name in (*TABLES, PARENTS):
+            path = self.past.folder / f"{name}.parquet"
+            if path.is_file():
+                found[name] = _read(path, f"{self.past.name}: its {name}.parquet")
+        return found
+
+    @cached_property
+    def times(self) -> Int64Array:
+        """Closes of the decision bars, ns UTC."""
+        return _ns(self.tables["equity"]["time"])
+
+    @cached_property
+    def equity(self) -> FloatArray:
+        """Equity at them."""
+        return _floats(self.tables["equity"]["equity"])
+
+    @cached_property
+    def step(self) -> int:
+        """Length of the decision bar, ns."""
+        if len(self.times) > 1:
+            return int(self.times[1] - self.times[0])
+        return parse_timeframe(str(self.past.manifest.get("timeframe") or "1h"))
+
+    @cached_property
+    def start_equity(self) -> float:
+        """Equity before the first bar, from the final one and the total return, else the first one there is."""
+        total, final = self.past.metrics.get("total_return"), self.past.metrics.get("final_equity")
+        if isinstance(total, int | float) and total > -1 and final is not None:
+            # Both have come through decimals: what is left of that is no money.
+            return float(f"{float(final) / (1.0 + total):.12g}")
+        return float(self.equity[0]) if len(self.equity) else 0.0
+
+    @cached_property
+    def currency(self) -> str:
+        """Currency of the account."""
+        pairs = self.past.manifest.get("pairs") or []
+        return currency_of(str(pairs[0])) if pairs else ""
+
+    @cached_property
+    def days(self) -> tuple[Int64Array, FloatArray]:
+        """Closes of UTC days (of bars, where these are longer), and the returns between them."""
+        if not len(self.times):
+            return self.times, self.equity
+        first = int(self.times[0])
+        ends = day_ends(first, self.step, len(self.times))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.times[ends], daily_returns(self.equity, self.start_equity, first, self.step)
+
+    def facts(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return what the page reads as JSON, and the blobs that it unpacks when it needs them."""
+        manifest, metrics = self.past.manifest, self.past.metrics
+        blobs: dict[str, str] = {}
+        facts: dict[str, Any] = {
+            "kind": "run",
+            "strategy": self.past.strategy,
+            "mode": self.past.mode,
+            "folder": redact(str(self.past.folder)),
+            "pairs": manifest.get("pairs") or [],
+            "timeframe": manifest.get("timeframe"),
+            "step_ms": self.step // MS,
+            "span": manifest.get("span"),
+            "currency": self.currency,
+            "start_equity": self.start_equity,
+            "warnings": words.warnings(manifest, metrics, self.seen.why),
+            "headline": words.headline(metrics, self.currency),
+            "numbers": words.numbers(metrics, self.currency),
+            "months": series.monthly_returns(self.times, self.equity, self.start_equity),
+            "costs": words.costs(metrics, self.currency),
+            "risk": self._risk(),
+            "config": self.past.config,
+            "manifest": {key: value for key, value in manifest.items() if key != "config"},
+            "metrics": metrics,
+        }
+        curves, facts["curves"] = self._curves()
+        blobs["curves"], facts["curves"]["columns"] = curves.text(), curves.index
+        trades = self._trades()
+        blobs["trades"], facts["trades"] = trades.text(), {"columns": trades.index}
+        fills = self._fills()
+        blobs["fills"], facts["fills"] = fills.text(), {"columns": fills.index}
+        facts["candles"] = self._candles(blobs)
+        return facts, blobs
+
+    def _curves(self) -> tuple[Pack, dict[str, Any]]:
+        """Return equity, drawdown, exposure and the benchmark, thinned; and daily series."""
+        pack = Pack()
+        table = self.tables["equity"]
+        columns = {"equity": self.equity, **{name: _floats(table[name]) for name in ("drawdown", "exposure")}}
+        if (held := self._held()) is not None:
+            columns["hold"] = held
+        rows = series.thinned(list(columns.values()), MOST_POINTS) if len(self.equity) else np.zeros(0, np.intp)
+        pack.whole("row", rows)
+        for name, values in columns.items():
+            pack.real(name, values[rows])
+        closes, returns = self.days
+        pack.whole("day", (closes - (int(closes[0]) if len(closes) else 0)) // (1000 * MS))
+        pack.real("return", returns)
+        per_year = YEAR / max(self.step, DAY)
+        pack.real("sharpe", series.rolling_sharpe(returns, ROLLING_DAYS, per_year))
+        pack.real("turnover", self._turnover(closes))
+        edges, counts = series.histogram(returns)
+        facts = {
+            "first_ms": int(self.times[0]) // MS if len(self.times) else 0,
+            "first_day_ms": int(closes[0]) // MS if len(closes) else 0,
+            "points": len(rows),
+            "of": len(self.times),
+            "rolling_days": ROLLING_DAYS,
+            "histogram": {"edges": edges, "counts": counts},
+        }
+        return pack, facts
+
+    def _held(self) -> FloatArray | None:
+        """Return the worth of the starting equity, spread over the pairs and held; None where that is not known."""
+        market = self.seen.market
+        if market is None or not len(self.times):
+            return None
+        first = market.first_row
+        rows = slice(first, first + len(self.times))
+        if any(pair.partition(":")[2] == pair.partition("/")[0] for pair in market.names):
+            return None  # a contract settled in its base is worth something else than its price
+        closes = [np.where(p.state[rows] == ABSENT, np.nan, p.floats("close")[rows]) for p in market.pairs]
+        if len(closes[0]) != len(self.times):
+            return None
+        return series.held_value(closes, self.start_equity)
+
+    def _turnover(self, closes: Int64Array) -> FloatArray:
+        """Return bought plus sold value over equity of the last `ROLLING_DAYS` days, a year, at each day's close."""
+        table = self.tables["fills"]
+        if not len(closes) or not table.num_rows:
+            return np.zeros(len(closes))
+        value = _floats(table["qty"]) * _floats(table["price"])
+        times = _ns(table["time"])
+        at = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, len(self.times) - 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(self.equity[at] > 0, value / self.equity[at], 0.0)
+        day = np.minimum(np.searchsorted(closes, times), len(closes) - 1)
+        summed = series.rolling_sum(np.bincount(day, share, len(closes)), ROLLING_DAYS)
+        spans = np.minimum(np.arange(1, len(closes) + 1), ROLLING_DAYS) * max(self.step, DAY)
+        result: FloatArray = summed * (YEAR / spans)
+        return result
+
+    def _trades(self) -> Pack:
+        table, pack = self.tables["trades"], Pack()
+        stops, targets = self._protection()
+        self._times(pack, table, "entry_time", "exit_time")
+        for name in ("entry_price", "exit_price", "qty", "pnl", "fees", "mae", "mfe"):
+            pack.exact(name, _floats(table[name]))
+        pack.exact("stop", stops)
+        pack.exact("target", targets)
+        for name in ("pair", "side", "tag", "exit_reason"):
+            pack.words(name, table[name].to_pylist())
+        return pack
+
+    def _fills(self) -> Pack:
+        table, pack = self.tables["fills"], Pack()
+        self._times(pack, table, "time")
+        pack.exact("price", _floats(table["price"]))
+        pack.exact("qty", _floats(table["qty"]))
+        for name in ("pair", "side", "reason", "liquidity"):
+            pack.words(name, table[name].to_pylist())
+        return pack
+
+    def _times(self, pack: Pack, table: pa.Table, *names: str) -> None:
+        """Add times as seconds since the first close."""
+        origin = int(self.times[0]) if len(self.times) else 0
+        for name in names:
+            pack.whole(name, (_ns(table[name]) - origin) // (1000 * MS))
+
+    def _protection(self) -> tuple[FloatArray, FloatArray]:
+        """Return each trade's stop and target, NaN where it had none: the first that was placed for it, as it last stood.
+
+        An order that only protects a position is told by its side, opposite to the trade's, and by how it ended.
+        """
+        trades, orders = self.tables["trades"], self.tables["orders"]
+        found = np.full((2, trades.num_rows), np.nan)
+        if not trades.num_rows or not orders.num_rows:
+            return found[0], found[1]
+        trade_pairs, order_pairs = _array(trades["pair"]), _array(orders["pair"])
+        exits, placed = _ns(trades["exit_time"]), _ns(orders["time"])
+        closing = np.where(_array(trades["side"]) == "long", "sell", "buy")
+        sides, types, reasons = (_array(orders[name]) for name in ("side", "type", "reason"))
+        protects = np.isin(reasons, ("oco", "position_closed", "take_profit"))
+        kinds = ((types == "stop", "stop_price"), ((types == "limit") & protects, "limit_price"))
+        for pair in np.unique(trade_pairs):
+            own = np.flatnonzero(trade_pairs == pair)
+            own = own[np.argsort(exits[own], kind="stable")]
+            for number, (kind, column) in enumerate(kinds):
+                rows = np.flatnonzero(kind & (order_pairs == pair))
+                at = np.searchsorted(exits[own], placed[rows], side="right")
+                rows, at = rows[at < len(own)], at[at < len(own)]
+                matched = sides[rows] == closing[own[at]]
+                rows, at = rows[matched], at[matched]
+                prices = _floats(orders[column])[rows]
+                firsts = np.unique(at, return_index=True)
+                found[number, own[firsts[0]]] = prices[firsts[1]]
+        return found[0], found[1]
+
+    def _risk(self) -> list[dict[str, Any]]:
+        table = self.tables.get("risk")
+        if table is None:
+            return []
+        rows = table.slice(0, 500).to_pylist()
+        return [{key: _plain(value) for key, value in row.items()} for row in rows]
+
+    def _candles(self, blobs: dict[str, str]) -> dict[str, Any]:
+        """Lay out the candles of each pair; those that traded come first."""
+        market = self.seen.market
+        if market is None:
+            return {"pairs": [], "why": self.seen.why}
+        most = max(MOST_BARS // max(len(market.pairs), 1), 1000)
+        most = most * 4 // (4 + len(self.seen.lines))
+        trades = self.tables["trades"]
+        pairs = _array(trades["pair"])
+        profit = np.abs(_floats(trades["pnl"]))
+        begins, ends = (self._row(market, trades[name]) for name in ("entry_time", "exit_time"))
+        found = []
+        for number, name in enumerate(market.names):
+            own = pairs == name
+            spans = Spans(begins[own], ends[own], profit[own])
+            made = pair_candles(market, number, spans, self.seen.lines, most)
+            found.append({**made.facts, "trades": int(own.sum())})
+            blobs[f"candles{number}"] = made.blob
+        return {
+            "first_ms": int(market.times[0]) // MS if len(market.times) else 0,
+            "lines": [{"name": line.name, "over": line.over} for line in self.seen.lines],
+            "pairs": found,
+            "why": "",
+        }
+
+    def _row(self, market: Market, column: pa.ChunkedArray) -> Int64Array:
+        """Return the rows of the market in which times lie; a bar's close belongs to the bar."""
+        rows: Int64Array = (_ns(column) - int(market.times[0])) // market.timeframe_ns
+        return np.clip(rows, 0, market.n_rows - 1)
+
+
+def _read(path: Path, name: str) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{name} cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def _ns(column: pa.ChunkedArray) -> Int64Array:
+    values: Int64Array = column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy()
+    return values
+
+
+def _floats(column: pa.ChunkedArray) -> FloatArray:
+    values: FloatArray = column.cast(pa.float64()).to_numpy()
+    return values
+
+
+def _array(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    return np.array(column.to_pylist(), dtype=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool) or value is None else value.isoformat()
+
+
+def folder_facts(content: Mapping[str, Any]) -> str:
+    """Return in a few words what a run is: for titles."""
+    return f"{content['strategy']} · {content['mode']} · {', '.join(content['pairs'][:3])}"

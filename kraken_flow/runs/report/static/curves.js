@@ -1,0 +1,105 @@
+const DAY = 86400000;
+let read = null;
+
+/** The curves of the run: times in ms and values, thinned. */
+function curves() {
+  read ??= columnsOf('curves', facts.curves.columns).then((columns) => ({
+    ...columns,
+    time: Array.from(columns.row, (row) => facts.curves.first_ms + row * facts.step_ms),
+    days: Array.from(columns.day, (seconds) => facts.curves.first_day_ms + seconds * 1000),
+  }));
+  return read;
+}
+
+const line = (name, x, y, stroke, more = {}) => ({
+  type: 'scatter', mode: 'lines', name, x, y: Array.from(y), line: { color: stroke, width: 1.6, ...more.line }, ...more.rest,
+});
+
+function equitySection() {
+  const thin = facts.curves.points < facts.curves.of;
+  const note = thin ? `${facts.curves.points.toLocaleString('en-US')} of ${facts.curves.of.toLocaleString('en-US')} points are drawn; every stretch keeps its highest and lowest.` : null;
+  let logarithmic = false;
+  let plotted = null;
+  const range = (days) => async () => {
+    const Plotly = await charts();
+    const { time } = await curves();
+    const last = time.at(-1);
+    const from = days ? Math.max(last - days * DAY, time[0]) : time[0];
+    Plotly.relayout(plotted, { 'xaxis.range': [from, last], 'yaxis.autorange': true, 'yaxis2.autorange': true });
+    announce(days ? `The last ${days} days` : 'The whole run');
+  };
+  const buttons = [['1M', 30], ['3M', 91], ['6M', 182], ['1Y', 365], ['All', 0]].map(([name, days]) =>
+    h('button', { type: 'button', onclick: range(days), 'aria-label': days ? `Show the last ${days} days` : 'Show the whole run' }, name));
+  const scale = h('button', { type: 'button', 'aria-pressed': 'false', onclick: async () => {
+    logarithmic = !logarithmic;
+    scale.setAttribute('aria-pressed', String(logarithmic));
+    (await charts()).relayout(plotted, { 'yaxis.type': logarithmic ? 'log' : 'linear' });
+  } }, 'Log scale');
+  const last = facts.headline.find((row) => row.key === 'total_return');
+  const chart = figure({
+    id: 'equity', title: `Equity, ${facts.currency}`, said: note, height: narrow() ? 400 : 480,
+    summary: `It ends ${last ? last.value : ''} from where it began. Below it the drawdown from the highest equity so far.`,
+    async drawn() {
+      const found = await curves();
+      const traces = [];
+      if (found.low && found.high) {
+        traces.push(line('90 % interval', found.days, found.low, 'rgba(0,0,0,0)', { rest: { showlegend: false, hoverinfo: 'skip' } }));
+        traces.push(line('90 % interval', found.days, found.high, 'rgba(0,0,0,0)', { rest: { fill: 'tonexty', fillcolor: shade('gain', 0.14), hovertemplate: '%{y:,.2f}' } }));
+      }
+      if (found.hold) traces.push(line('Hold all pairs', found.time, found.hold, colour('hold'), { line: { width: 1.3, dash: 'dot' }, rest: { hovertemplate: '%{y:,.2f}' } }));
+      traces.push(line('Equity', found.time, found.equity, colour('line1'), { rest: { hovertemplate: '%{y:,.2f}' } }));
+      traces.push(line('Drawdown', found.time, found.drawdown, colour('loss'), { line: { width: 1 }, rest: { yaxis: 'y2', fill: 'tozeroy', fillcolor: shade('loss', 0.22), hovertemplate: '%{y:.2%}' } }));
+      return { traces, layout: {
+        xaxis: { type: 'date', anchor: 'y2', hoverformat: '%Y-%m-%d %H:%M' },
+        yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', tickformat: ',.5~g' },
+        yaxis2: { domain: [0, 0.26], tickformat: '.1~%', rangemode: 'tozero' },
+      } };
+    },
+    after(plot) { plotted = plot; },
+  });
+  return section('equity-section', 'Equity', facts.curves.columns.hold ? 'Against holding all pairs from the first close, evenly and at no cost.' : null,
+    h('div', { class: 'tools' }, h('div', { class: 'group', role: 'group', 'aria-label': 'Range of the equity chart' }, buttons), scale), chart);
+}
+
+function returnsFigure() {
+  const { edges, counts } = facts.curves.histogram;
+  const total = sum(counts);
+  const tails = Object.entries(facts.metrics.value_at_risk ?? {}).filter(([name, value]) => name === 'historical_95' && known(value));
+  return figure({
+    id: 'distribution', title: 'Daily returns', said: `${total} days${tails.length ? ', dotted: value at risk, 95 %' : ''}`, height: 300,
+    summary: total ? `${total} returns between ${percent(edges[0])} and ${percent(edges.at(-1))}.` : 'There are none.',
+    drawn: () => ({
+      traces: [{
+        type: 'bar', x: counts.map((_, i) => (edges[i] + edges[i + 1]) / 2), y: counts, width: counts.map((_, i) => edges[i + 1] - edges[i]),
+        marker: { color: counts.map((_, i) => colour(edges[i] >= -1e-12 ? 'gain' : 'loss')), line: { color: colour('panel'), width: 1 } },
+        customdata: counts.map((_, i) => `${percent(edges[i])} to ${percent(edges[i + 1])}`), hovertemplate: '%{customdata}: %{y} days<extra></extra>',
+      }],
+      layout: {
+        hovermode: 'closest', dragmode: false, bargap: 0, xaxis: { tickformat: '.1~%' }, yaxis: { title: 'days', type: counts.length && Math.max(...counts) > 0.6 * total && total > 60 ? 'log' : 'linear' },
+        shapes: tails.map(([, value]) => ({ type: 'line', x0: -value, x1: -value, y0: 0, y1: 1, yref: 'paper', line: { color: colour('ink'), width: 1.5, dash: 'dot' } })),
+      },
+    }),
+  });
+}
+
+function rollingFigure(id, title, said, name, format, stroke, summary, daily = true) {
+  return figure({
+    id, title, said, summary, height: 240,
+    async drawn() {
+      const found = await curves();
+      return {
+        traces: [line(title, daily ? found.days : found.time, found[name], colour(stroke), { line: { width: 1.4 }, rest: { hovertemplate: `%{y:${format}}<extra></extra>`, connectgaps: false } })],
+        layout: { showlegend: false, xaxis: { type: 'date', hoverformat: '%Y-%m-%d' }, yaxis: { tickformat: format, rangemode: name === 'sharpe' ? 'normal' : 'tozero' } },
+      };
+    },
+  });
+}
+
+function rollingSection() {
+  const days = facts.curves.rolling_days;
+  return section('rolling', 'Over time', `Each point looks back ${days} days.`,
+    rollingFigure('rolling-sharpe', 'Rolling Sharpe', `${days} days, yearly`, 'sharpe', '.2~f', 'line1', `The Sharpe ratio of the last ${days} days.`),
+    h('div', { class: 'two', style: 'margin-top:16px' },
+      rollingFigure('rolling-exposure', 'Exposure', 'value of positions over equity', 'exposure', '.1~%', 'line3', 'How much of the equity was invested.', false),
+      rollingFigure('rolling-turnover', 'Turnover', `traded value over equity, last ${days} days, a year`, 'turnover', ',.3~r', 'line2', 'How often the equity was traded.')));
+}
