@@ -21,7 +21,7 @@ from kraken_flow.core.units import FloatArray, Int64Array
 from kraken_flow.runs.past import TABLES, PastRun
 from kraken_flow.runs.report import words
 from kraken_flow.runs.report.indicators import Indicator
-from kraken_flow.runs.report.market import MOST_BARS, Spans, pair_candles
+from kraken_flow.runs.report.market import CELLS, MOST_CELLS, Spans, pair_candles
 from kraken_flow.runs.report.packing import Pack
 from kraken_flow.runs.tables import PARENTS
 
@@ -168,14 +168,15 @@ class Content:
         per_year = YEAR / max(self.step, DAY)
         pack.real("sharpe", series.rolling_sharpe(returns, ROLLING_DAYS, per_year))
         pack.real("turnover", self._turnover(closes))
-        edges, counts = series.histogram(returns)
+        moved = returns[np.isfinite(returns) & (returns != 0.0)]
+        edges, counts = series.histogram(moved)
         facts = {
             "first_ms": int(self.times[0]) // MS if len(self.times) else 0,
             "first_day_ms": int(closes[0]) // MS if len(closes) else 0,
             "points": len(rows),
             "of": len(self.times),
             "rolling_days": ROLLING_DAYS,
-            "histogram": {"edges": edges, "counts": counts},
+            "histogram": {"edges": edges, "counts": counts, "still": len(returns) - len(moved)},
         }
         return pack, facts
 
@@ -277,8 +278,7 @@ class Content:
         market = self.seen.market
         if market is None:
             return {"pairs": [], "why": self.seen.why}
-        most = max(MOST_BARS // max(len(market.pairs), 1), 1000)
-        most = most * 4 // (4 + len(self.seen.lines))
+        most = max(MOST_CELLS // (CELLS + len(self.seen.lines)) // max(len(market.pairs), 1), 1000)
         trades = self.tables["trades"]
         pairs = _array(trades["pair"])
         profit = np.abs(_floats(trades["pnl"]))

@@ -13,8 +13,10 @@ from kraken_flow.core.units import FloatArray, Int64Array
 from kraken_flow.runs.report.indicators import Indicator
 from kraken_flow.runs.report.packing import MISSING, Pack
 
-MOST_BARS = 400_000
-"""Candles of a page over all its pairs, about 5 MB."""
+MOST_CELLS = 4_000_000
+"""Numbers in the candles and indicators of a page over all its pairs: about 6 MB, or 9 MB of the wildest."""
+CELLS = 5
+"""Numbers in a candle without indicators."""
 MOST_COARSE = 40_000
 """Coarse candles of a pair that has too many."""
 MARGINS = (240, 120, 60, 30)
@@ -72,7 +74,7 @@ def coarse_factor(n: int, most: int) -> int:
 
 
 def pair_candles(
-    market: Market, number: int, spans: Spans, lines: Sequence[Indicator], most: int = MOST_BARS
+    market: Market, number: int, spans: Spans, lines: Sequence[Indicator], most: int = MOST_CELLS // CELLS
 ) -> PairCandles:
     """Return a pair's candles and indicators for the page.
 

@@ -31,10 +31,10 @@ HEADLINE = (
     ("sortino", "Sortino", "ratio", "Like Sharpe, over the deviation of the days that lost"),
     ("calmar", "Calmar", "ratio", "Yearly growth over the deepest drawdown"),
     ("trades", "Closed trades", "count", "Round trips, flat to flat per pair"),
-    ("win_rate", "Win rate", "percent", "Closed trades that made money, net of all costs"),
+    ("win_rate", "Win rate", "share", "Closed trades that made money, net of all costs"),
     ("profit_factor", "Profit factor", "ratio", "What winners made over what losers lost"),
     ("expectancy", "Per trade", "money", "Mean result of a closed trade, net of all costs"),
-    ("exposure", "Exposure", "percent", "Mean value of positions over equity"),
+    ("exposure", "Exposure", "share", "Mean value of positions over equity"),
     ("turnover", "Turnover", "times", "Bought plus sold value over equity, a year"),
 )
 """Key, title, kind and meaning of the numbers at the top, in their order."""
@@ -57,7 +57,7 @@ _MEANINGS = {key: meaning for key, _, _, meaning in HEADLINE} | {
 }
 _KINDS = {key: kind for key, _, kind, _ in HEADLINE} | {
     "fees": "money", "slippage": "money", "funding": "money", "funding_paid": "money", "funding_received": "money",
-    "borrow": "money", "final_equity": "money", "final_cash": "money", "halted_share": "percent", "bars": "count",
+    "borrow": "money", "final_equity": "money", "final_cash": "money", "halted_share": "share", "bars": "count",
     "liquidations": "count", "ambiguous_fills": "count", "parents": "count",
 }  # fmt: skip
 _ELSEWHERE = {"null_reasons", "warnings", "drawdowns", "breakdown", "breakdowns", "intervals"}
@@ -74,19 +74,19 @@ def formatted(value: Any, kind: str, currency: str = "") -> str:
     """
     if value is None:
         return "undefined"
-    if isinstance(value, bool) or (isinstance(value, str) and kind not in ("money", "percent", "ratio")):
+    if isinstance(value, bool) or (isinstance(value, str) and kind not in ("money", "percent", "share", "ratio")):
         return str(value)
-    if kind == "percent":
-        text = f"{float(value):+.2%}".replace("%", " %")
-        text = text if float(value) else "0.00 %"
+    if kind in ("percent", "share"):
+        sign = "+" if kind == "percent" and float(value) else ""
+        text = f"{float(value):{sign}.2%}".replace("%", " %")
     elif kind == "money":
         text = f"{Decimal(str(value)):,.2f} {currency}".rstrip()
     elif kind == "count":
         text = f"{value:,}"
     elif kind == "times":
         text = f"{float(value):,.1f} ×"
-    elif isinstance(value, int):
-        text = f"{value:,}"
+    elif isinstance(value, int) or abs(float(value)) >= 1e4:
+        text = f"{value:,.0f}"
     else:
         text = f"{float(value):,.3f}" if kind == "ratio" else f"{float(value):,.6g}"
     return text.replace("-", "−")
@@ -136,7 +136,7 @@ def numbers(metrics: Mapping[str, Any], currency: str) -> list[Row]:
     """Return every plain number of `metrics.json` under its own name; groups of numbers as `group.name`."""
     found: list[Row] = []
     for key, value in metrics.items():
-        if key in _ELSEWHERE:
+        if key in _ELSEWHERE or key.endswith("_sha256"):
             continue
         inner = {f"{key}.{name}": part for name, part in value.items()} if isinstance(value, Mapping) else {key: value}
         for name, part in inner.items():
@@ -165,10 +165,10 @@ def warnings(manifest: Mapping[str, Any], metrics: Mapping[str, Any], no_market:
         say("bad", f"The run was {manifest['status']}: it ends before its data does.")
     if killed := metrics.get("killed_at"):
         share = metrics.get("halted_share")
-        untraded = f"; {formatted(share, 'percent').lstrip('+')} of its decisions could open nothing" if share else ""
+        untraded = f"; {formatted(share, 'share')} of its decisions could open nothing" if share else ""
         say("bad", f"A risk limit ended trading on {str(killed)[:16].replace('T', ' ')} UTC{untraded}.")
     elif share := metrics.get("halted_share"):
-        say("care", f"Risk limits let nothing be opened at {formatted(share, 'percent').lstrip('+')} of the decisions.")
+        say("care", f"Risk limits let nothing be opened at {formatted(share, 'share')} of the decisions.")
     if manifest.get("synthetic_sample"):
         say("bad", "Synthetic market: the project made these prices itself, nothing in them ever traded.")
     audit = manifest.get("audit") or {}

@@ -15,10 +15,21 @@ const line = (name, x, y, stroke, more = {}) => ({
   type: 'scatter', mode: 'lines', name, x, y: Array.from(y), line: { color: stroke, width: 1.6, ...more.line }, ...more.rest,
 });
 
+/** A mark where a limit ended trading. */
+function ending() {
+  const killed = Date.parse(facts.metrics.killed_at);
+  if (!known(killed)) return {};
+  return {
+    shapes: [{ type: 'line', x0: killed, x1: killed, y0: 0, y1: 1, yref: 'paper', line: { color: colour('loss'), width: 1, dash: 'dash' } }],
+    annotations: [{ x: killed, y: 1, yref: 'paper', text: 'trading ended', showarrow: false, xanchor: 'left', yanchor: 'top', xshift: 4, font: { size: 12, color: colour('loss') } }],
+  };
+}
+
 function equitySection() {
   const thin = facts.curves.points < facts.curves.of;
   const note = thin ? `${facts.curves.points.toLocaleString('en-US')} of ${facts.curves.of.toLocaleString('en-US')} points are drawn; every stretch keeps its highest and lowest.` : null;
   let logarithmic = false;
+  let held = true;
   let plotted = null;
   const range = (days) => async () => {
     const Plotly = await charts();
@@ -35,30 +46,42 @@ function equitySection() {
     scale.setAttribute('aria-pressed', String(logarithmic));
     (await charts()).relayout(plotted, { 'yaxis.type': logarithmic ? 'log' : 'linear' });
   } }, 'Log scale');
+  const hold = facts.curves.columns.hold ? h('button', { type: 'button', 'aria-pressed': 'true', onclick: () => {
+    held = !held;
+    hold.setAttribute('aria-pressed', String(held));
+    again();
+  } }, 'Hold') : null;
+  const again = async () => {
+    const [Plotly, made] = await Promise.all([charts(), drawn()]);
+    made.layout.xaxis.range = plotted.layout.xaxis.range;
+    Plotly.react(plotted, made.traces, layout(made.layout), SETTINGS);
+  };
   const last = facts.headline.find((row) => row.key === 'total_return');
   const chart = figure({
     id: 'equity', title: `Equity, ${facts.currency}`, said: note, height: narrow() ? 400 : 480,
     summary: `It ends ${last ? last.value : ''} from where it began. Below it the drawdown from the highest equity so far.`,
-    async drawn() {
-      const found = await curves();
-      const traces = [];
-      if (found.low && found.high) {
-        traces.push(line('90 % interval', found.days, found.low, 'rgba(0,0,0,0)', { rest: { showlegend: false, hoverinfo: 'skip' } }));
-        traces.push(line('90 % interval', found.days, found.high, 'rgba(0,0,0,0)', { rest: { fill: 'tonexty', fillcolor: shade('gain', 0.14), hovertemplate: '%{y:,.2f}' } }));
-      }
-      if (found.hold) traces.push(line('Hold all pairs', found.time, found.hold, colour('hold'), { line: { width: 1.3, dash: 'dot' }, rest: { hovertemplate: '%{y:,.2f}' } }));
-      traces.push(line('Equity', found.time, found.equity, colour('line1'), { rest: { hovertemplate: '%{y:,.2f}' } }));
-      traces.push(line('Drawdown', found.time, found.drawdown, colour('loss'), { line: { width: 1 }, rest: { yaxis: 'y2', fill: 'tozeroy', fillcolor: shade('loss', 0.22), hovertemplate: '%{y:.2%}' } }));
-      return { traces, layout: {
-        xaxis: { type: 'date', anchor: 'y2', hoverformat: '%Y-%m-%d %H:%M' },
-        yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', tickformat: ',.5~g' },
-        yaxis2: { domain: [0, 0.26], tickformat: '.1~%', rangemode: 'tozero' },
-      } };
-    },
+    drawn,
     after(plot) { plotted = plot; },
   });
+  async function drawn() {
+    const found = await curves();
+    const traces = [];
+    if (found.low && found.high) {
+      traces.push(line('90 % interval', found.days, found.low, 'rgba(0,0,0,0)', { rest: { showlegend: false, hoverinfo: 'skip' } }));
+      traces.push(line('90 % interval', found.days, found.high, 'rgba(0,0,0,0)', { rest: { fill: 'tonexty', fillcolor: shade('gain', 0.14), hovertemplate: '%{y:,.2f}' } }));
+    }
+    if (found.hold && held) traces.push(line('Hold all pairs', found.time, found.hold, colour('hold'), { line: { width: 1.3, dash: 'dot' }, rest: { hovertemplate: '%{y:,.2f}' } }));
+    traces.push(line('Equity', found.time, found.equity, colour('line1'), { rest: { hovertemplate: '%{y:,.2f}' } }));
+    traces.push(line('Drawdown', found.time, found.drawdown, colour('loss'), { line: { width: 1 }, rest: { yaxis: 'y2', fill: 'tozeroy', fillcolor: shade('loss', 0.22), hovertemplate: '%{y:.2%}' } }));
+    return { traces, layout: {
+      xaxis: { type: 'date', anchor: 'y2', hoverformat: '%Y-%m-%d %H:%M' },
+      yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', tickformat: ',.5~g' },
+      yaxis2: { domain: [0, 0.26], tickformat: '.1~%', rangemode: 'tozero' },
+      ...ending(),
+    } };
+  }
   return section('equity-section', 'Equity', facts.curves.columns.hold ? 'Against holding all pairs from the first close, evenly and at no cost.' : null,
-    h('div', { class: 'tools' }, h('div', { class: 'group', role: 'group', 'aria-label': 'Range of the equity chart' }, buttons), scale), chart);
+    h('div', { class: 'tools' }, h('div', { class: 'group', role: 'group', 'aria-label': 'Range of the equity chart' }, buttons), scale, hold), chart);
 }
 
 function returnsFigure() {
@@ -66,7 +89,7 @@ function returnsFigure() {
   const total = sum(counts);
   const tails = Object.entries(facts.metrics.value_at_risk ?? {}).filter(([name, value]) => name === 'historical_95' && known(value));
   return figure({
-    id: 'distribution', title: 'Daily returns', said: `${total} days${tails.length ? ', dotted: value at risk, 95 %' : ''}`, height: 300,
+    id: 'distribution', title: 'Daily returns', said: [`${total} days`, facts.curves.histogram.still ? `${facts.curves.histogram.still} of exactly 0 left out` : '', tails.length ? 'dotted: value at risk, 95 %' : ''].filter(Boolean).join(', '), height: 300,
     summary: total ? `${total} returns between ${percent(edges[0])} and ${percent(edges.at(-1))}.` : 'There are none.',
     drawn: () => ({
       traces: [{
@@ -75,7 +98,7 @@ function returnsFigure() {
         customdata: counts.map((_, i) => `${percent(edges[i])} to ${percent(edges[i + 1])}`), hovertemplate: '%{customdata}: %{y} days<extra></extra>',
       }],
       layout: {
-        hovermode: 'closest', dragmode: false, bargap: 0, xaxis: { tickformat: '.1~%' }, yaxis: { title: 'days', type: counts.length && Math.max(...counts) > 0.6 * total && total > 60 ? 'log' : 'linear' },
+        hovermode: 'closest', dragmode: false, bargap: 0, xaxis: { tickformat: '.1~%' }, yaxis: { title: 'days' },
         shapes: tails.map(([, value]) => ({ type: 'line', x0: -value, x1: -value, y0: 0, y1: 1, yref: 'paper', line: { color: colour('ink'), width: 1.5, dash: 'dot' } })),
       },
     }),

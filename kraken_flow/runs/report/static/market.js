@@ -1,5 +1,5 @@
 /** The candle chart: what it shows, and how it is moved. Times are ms UTC; a candle stands at its open. */
-const view = { pair: 0, from: 0, to: 0, trade: null };
+const view = { pair: 0, from: 0, to: 0, trade: null, hidden: new Set() };
 const candleData = new Map();
 let allTrades = [];
 let allFills = null;
@@ -93,6 +93,8 @@ function put(found, factor, join) {
 }
 
 const LINES = ['line1', 'line2', 'line3', 'line4'];
+/** Lines that are drawn before anybody chose. */
+const SHOWN_LINES = 4;
 const MOST_MARKS = 600;
 const MOST_LEVELS = 60;
 
@@ -123,7 +125,7 @@ function overlays() {
     pieces('Won', won, (t) => t.entry_price, (t) => t.exit_price, colour('gain'), 'solid', 2),
     pieces('Lost', lost, (t) => t.entry_price, (t) => t.exit_price, colour('loss'), 'solid', 2),
   ];
-  if (inView.length <= MOST_LEVELS) {
+  if (inView.length <= MOST_LEVELS && !view.hidden.has('levels')) {
     traces.push(pieces('Stop', inView.filter((t) => known(t.stop)), (t) => t.stop, (t) => t.stop, colour('loss'), 'dot', 1.6));
     traces.push(pieces('Target', inView.filter((t) => known(t.target)), (t) => t.target, (t) => t.target, colour('gain'), 'dot', 1.6));
   }
@@ -131,11 +133,11 @@ function overlays() {
   traces.push(marks('Entry, short', shorts, 'entry_time', 'entry_price', 'triangle-down', colour('accent'), colour('panel')));
   traces.push(marks('Exit', inView, 'exit_time', 'exit_price', 'square', colour('panel'), colour('ink')));
   const others = (allFills ?? []).filter((f) => f.pair === pair && f.time >= view.from && f.time <= view.to && !['entry_signal', 'exit_signal'].includes(f.reason));
-  if (others.length && others.length <= MOST_MARKS) {
+  if (!view.hidden.has('fills') && others.length && others.length <= MOST_MARKS) {
     traces.push({
       type: 'scatter', mode: 'markers', name: 'Other fills', x: others.map((f) => f.time), y: others.map((f) => f.price),
       marker: { size: 5, color: colour('soft') }, customdata: others.map((f) => `${plain(f.side)} ${price(f.qty)} at ${price(f.price)}, ${plain(f.reason)}`),
-      hovertemplate: '%{customdata}<extra></extra>', visible: 'legendonly',
+      hovertemplate: '%{customdata}<extra></extra>',
     });
   }
   const shapes = [];
@@ -156,7 +158,7 @@ async function marketDrawn() {
   const rows = [view.from, view.to].map((ms) => (ms - facts.candles.first_ms) / facts.step_ms);
   const shown = candlesBetween(levels, Math.floor(rows[0]), Math.ceil(rows[1]) + 1, Math.max(60, Math.floor(width / 4)));
   const extra = overlays();
-  const below = lines.map((entry, number) => ({ ...entry, number })).filter((entry) => !entry.over);
+  const below = lines.map((entry, number) => ({ ...entry, number })).filter((entry) => !entry.over && !view.hidden.has(entry.number));
   const traces = [
     {
       type: 'bar', name: 'Volume', x: shown.x, y: shown.volume, yaxis: 'y2', showlegend: false, hovertemplate: '%{y:,.4~s}<extra>Volume</extra>',
@@ -167,7 +169,7 @@ async function marketDrawn() {
       increasing: { line: { color: colour('gain'), width: 1 }, fillcolor: colour('panel') },
       decreasing: { line: { color: colour('loss'), width: 1 }, fillcolor: colour('loss') },
     },
-    ...lines.map((entry, number) => line(plain(entry.name), shown.x, shown.lines[number], colour(LINES[number % LINES.length]), {
+    ...lines.map((entry, number) => ({ entry, number })).filter(({ number }) => !view.hidden.has(number)).map(({ entry, number }) => line(plain(entry.name), shown.x, shown.lines[number], colour(LINES[number % LINES.length]), {
       line: { width: 1.3, dash: number < LINES.length ? 'solid' : 'dash' }, rest: { yaxis: entry.over ? 'y' : 'y3', connectgaps: false, hovertemplate: '%{y:.6~g}' },
     })),
     ...extra.traces,
@@ -179,7 +181,7 @@ async function marketDrawn() {
   const [low, high] = [Math.min(lows, ...marked), Math.max(highs, ...marked)];
   const room = (high - low) * 0.05 || 1;
   return { traces, layout: {
-    uirevision: view.pair, shapes: extra.shapes, dragmode: coarse ? false : 'pan', hovermode: 'x',
+    showlegend: false, shapes: extra.shapes, dragmode: coarse ? false : 'pan', hovermode: 'x',
     xaxis: { type: 'date', range: [view.from, view.to], rangeslider: { visible: false }, anchor: 'y2', hoverformat: '%Y-%m-%d %H:%M' },
     yaxis: { domain: [below.length ? 0.4 : 0.22, 1], range: [low - room, high + room], tickformat: ',.6~g', fixedrange: true },
     yaxis2: { domain: [0, 0.15], tickformat: '.2~s', fixedrange: true, rangemode: 'tozero', nticks: 3 },
@@ -278,7 +280,7 @@ function marketSection() {
   const thin = pairs.filter((entry) => entry.levels.length > 1);
   const thinned = thin.length ? thinNote(thin) : null;
   const chart = figure({
-    id: 'candles', title: 'Candles', said: 'A candle stands at its open. Hollow rises, filled falls.', height: narrow() ? 480 : lines.some((entry) => !entry.over) ? 640 : 560,
+    id: 'candles', title: 'Candles', said: 'A candle stands at its open: hollow rises, filled falls. ▲ long, ▼ short, □ exit.', height: narrow() ? 480 : lines.some((entry) => !entry.over) ? 640 : 560,
     summary: 'Candles with entries, exits, stops and targets; the trades are in the table below. With the chart in focus the arrow keys move, plus and minus zoom, N and P step through trades.',
     async drawn() {
       await tradesRead();
@@ -304,8 +306,28 @@ function marketSection() {
     },
   });
   chart.querySelector('figcaption').append(board.trade);
+  chart.querySelector('figcaption').after(legend(lines));
   chart.append(board.state);
   return section('market', 'Market', thinned, tools, chart);
+}
+
+/** What the lines and marks mean; those that can be left out are buttons. */
+function legend(lines) {
+  lines.forEach((_, number) => { if (number >= SHOWN_LINES) view.hidden.add(number); });
+  view.hidden.add('fills');
+  const toggle = (key, name, sign) => {
+    const button = h('button', { type: 'button', 'aria-pressed': String(!view.hidden.has(key)), onclick: () => {
+      if (!view.hidden.delete(key)) view.hidden.add(key);
+      button.setAttribute('aria-pressed', String(!view.hidden.has(key)));
+      redrawMarket();
+    } }, sign, name);
+    return button;
+  };
+  const stroke = (name, style) => h('i', { style: `border-top-style:${style};border-color:var(--${name})`, 'aria-hidden': 'true' });
+  const mark = (text) => h('i', { class: 'mark', 'aria-hidden': 'true' }, text);
+  return h('div', { class: 'lines', role: 'group', 'aria-label': 'What the candle chart shows' },
+    lines.map((entry, number) => toggle(number, entry.name, stroke(LINES[number % LINES.length], number < LINES.length ? 'solid' : 'dashed'))),
+    toggle('levels', 'Stops and targets', stroke('soft', 'dotted')), toggle('fills', 'Other fills', mark('•')));
 }
 
 function thinNote(thin) {

@@ -16,7 +16,7 @@ function verdict(held) {
   const total = facts.metrics.total_return;
   if (!known(total) || !facts.span) return null;
   const days = (Date.parse(facts.span[1]) - Date.parse(facts.span[0])) / DAY;
-  const time = days >= 730 ? `${fixed(days / 365, 1)} years` : days >= 60 ? `${Math.round(days / 30.4)} months` : `${fixed(days, days < 3 ? 1 : 0)} days`;
+  const time = days >= 730 ? `${fixed(days / 365.25, 1).replace('.0', '')} years` : days >= 60 ? `${Math.round(days / 30.4)} months` : `${fixed(days, days < 3 ? 1 : 0)} days`;
   const did = total > 0 ? `made ${percent(total)}` : total < 0 ? `lost ${percent(-total)}` : 'made nothing';
   const fell = known(facts.metrics.max_drawdown) && facts.metrics.max_drawdown < 0 ? `, at worst ${percent(-facts.metrics.max_drawdown)} below its highest equity` : '';
   const against = known(held) ? ` Holding ${facts.pairs.length > 1 ? 'the pairs' : facts.pairs[0]} ${held >= 0 ? 'made' : 'lost'} ${percent(Math.abs(held))}.` : '';
@@ -34,10 +34,12 @@ function summarySection() {
   if (!known(benchmark) && facts.curves.columns.hold) {
     curves().then(({ hold }) => place.replaceChildren(verdict(hold.at(-1) / facts.start_equity - 1) ?? ''));
   }
-  return section('summary', 'Summary', null, place,
+  const made = section('summary', 'Summary', null, place,
     loud.length ? h('ul', { class: 'warnings', 'aria-label': 'Warnings' }, loud.map((row) => h('li', { class: row.level }, h('span', { class: 'level' }, LEVELS[row.level]), h('span', {}, row.text)))) : null,
     quiet.length ? h('div', { class: 'notes' }, h('details', {}, h('summary', {}, `${quiet.length} ${quiet.length > 1 ? 'notes' : 'note'} on data and terms`), h('ul', {}, quiet.map((row) => h('li', {}, row.text))))) : null,
     h('dl', { class: 'numbers panel' }, facts.headline.map(tile)));
+  made.querySelector('.head').className = 'unseen';
+  return made;
 }
 
 function tile(row) {
@@ -82,9 +84,9 @@ function costsSection() {
   const row = (title, value, number) => h('tr', {}, h('th', { scope: 'row' }, title), h('td', { class: 'n' }, value), h('td', { class: 'n' }, start ? fixed((number / start) * 100, 2) : NONE));
   const drawdowns = facts.metrics.drawdowns;
   return section('costs', 'Costs', paid.length ? 'What trading cost, over the whole run.' : 'Trading cost nothing.',
-    h('div', { class: 'panel' }, scrolls('Costs', h('table', {},
+    h('div', { class: 'panel few' }, scrolls('Costs', h('table', {},
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Cost'), h('th', { scope: 'col', class: 'n' }, facts.currency || 'Amount'), h('th', { scope: 'col', class: 'n' }, 'Of starting equity, %'))),
-      h('tbody', {}, facts.costs.map((cost) => row(cost.title, fixed(cost.number, 2), cost.number)), row('Together', fixed(total, 2), total))))),
+      h('tbody', {}, facts.costs.map((cost) => row(cost.title, fixed(cost.number, 2), cost.number)), h('tr', { class: 'total' }, h('th', { scope: 'row' }, 'Together'), h('td', { class: 'n' }, fixed(total, 2)), h('td', { class: 'n' }, start ? fixed((total / start) * 100, 2) : NONE)))))),
     Array.isArray(drawdowns) && drawdowns.length ? drawdownsTable(drawdowns) : null);
 }
 
@@ -110,13 +112,26 @@ function drawdownsTable(drawdowns) {
 
 function riskSection() {
   if (!facts.risk.length) return section('risk', 'Risk events', 'No limit of day or system was triggered.');
-  return section('risk', 'Risk events', `Each line is a limit that was reached${facts.risk.length >= 500 ? '; the first 500' : ''}. Value is what was measured, limit what is allowed.`, recordsTable('Risk events', facts.risk));
+  return section('risk', 'Risk events', `Each line is a limit that was reached${facts.risk.length >= 500 ? '; the first 500' : ''}. Value is what was measured, limit what is allowed.`, riskTable());
+}
+
+const RISK = [
+  ['Time, UTC', (row) => row.time], ['Limit', (row) => row.trigger], ['State', (row) => `${row.before} → ${row.after}`], ['Effect', (row) => (row.shadow ? `${row.effect} (only recorded)` : row.effect)],
+  ['Measured', (row) => row.value], ['Allowed', (row) => row.limit], ['Equity', (row) => row.equity], ['Against', (row) => row.reference], ['Until, UTC', (row) => row.until],
+  ['Pair', (row) => row.pair], ['Order', (row) => (row.order_id < 0 ? null : row.order_id)],
+];
+
+function riskTable() {
+  const columns = RISK.filter(([, of]) => facts.risk.some((row) => ![null, undefined, ''].includes(of(row)))).map(([name, of]) => ({
+    name, of, number: facts.risk.some((row) => typeof of(row) === 'number'), shown: (row) => cellOf(of(row)),
+  }));
+  return sortable({ label: 'Risk events', columns, rows: facts.risk, page: facts.risk.length > PAGE ? PAGE : 0 }).element;
 }
 
 function numbersSection() {
   return section('numbers', 'All numbers', 'As they stand in metrics.json, under the names they have there.',
     sortable({
-      label: 'All numbers', rows: facts.numbers, columns: [
+      label: 'All numbers', first: true, rows: facts.numbers, columns: [
         { name: 'Name', of: (row) => row.key, shown: (row) => h('span', { class: 'key' }, row.key), head: true },
         { name: 'Value', of: (row) => row.value, number: true, shown: (row) => (row.value.length > 40 ? h('span', { class: 'key' }, row.value) : row.value), wraps: true },
         { name: '90 % interval', of: (row) => row.interval, shown: (row) => row.interval ?? '', wraps: true },
@@ -142,13 +157,18 @@ function originSection() {
 function navigation(sections) {
   const links = new Map(sections.map((element) => [element, h('a', { href: `#${element.id}` }, element.querySelector('h2').textContent)]));
   document.querySelector('#sections').append(h('ul', {}, [...links.values()].map((link) => h('li', {}, link))));
+  let current = null;
   const mark = () => {
     const passed = sections.filter((element) => element.getBoundingClientRect().top < 140);
-    const current = passed.at(-1) ?? sections[0];
+    const now = passed.at(-1) ?? sections[0];
+    if (now === current) return;
+    current = now;
     for (const [element, link] of links) {
       if (element === current) link.setAttribute('aria-current', 'true');
       else link.removeAttribute('aria-current');
     }
+    const list = links.get(current).closest('ul');
+    list.scrollLeft = links.get(current).offsetLeft - list.clientWidth / 3;
   };
   window.addEventListener('scroll', mark, { passive: true });
   mark();

@@ -1,4 +1,4 @@
-const PAGE = 25;
+const PAGE = window.innerWidth < 760 ? 10 : 25;
 
 /** A region that scrolls sideways by touch and by keys. */
 function scrolls(label, table) {
@@ -9,16 +9,16 @@ function scrolls(label, table) {
  * A table that sorts by its heads.
  *
  * columns: { name, of: row => sort key, shown: row => text or node, number, wraps, head }; rows: any; page: rows per
- * page, 0 for all; sorted: [column, 1 or -1]; onrow: called with each row's element. Returns { element, set(rows) }.
+ * page, 0 for all; first: whether the first column is as narrow as it can be; sorted: [column, 1 or -1]; onrow: called with each row's element. Returns { element, set(rows) }.
  */
-function sortable({ label, columns, rows, page = 0, sorted = null, onrow = null, caption = null }) {
+function sortable({ label, columns, rows, page = 0, first = false, sorted = null, onrow = null, caption = null }) {
   let [by, direction] = sorted ?? [null, 1];
   let at = 0;
   let all = rows;
   const body = h('tbody');
   const heads = columns.map((column, number) => h('th', { scope: 'col', class: column.number ? 'n' : '' },
     h('button', { type: 'button', onclick: () => sortBy(number) }, column.name)));
-  const table = h('table', {}, caption && h('caption', {}, caption), h('thead', {}, h('tr', {}, heads)), body);
+  const table = h('table', { class: first ? 'first' : null }, caption && h('caption', {}, caption), h('thead', {}, h('tr', {}, heads)), body);
   const place = h('span', { role: 'status' });
   const previous = h('button', { type: 'button', onclick: () => turn(-1) }, 'Previous');
   const next = h('button', { type: 'button', onclick: () => turn(1) }, 'Next');
