@@ -183,6 +183,25 @@ def histogram(values: FloatArray, most: int = 41) -> tuple[list[float], list[int
     return edges.tolist(), counts.tolist()
 
 
+def fan(low: float, high: float, n: int) -> tuple[FloatArray, FloatArray]:
+    """Return the growth factors between which an interval of the total return opens, at n equal steps to its end.
+
+    The logarithm of a random walk spreads with the root of time around a line: so do both curves, and at the last step
+    they are 1 + low and 1 + high.
+
+    Examples
+    --------
+    >>> low, high = fan(-0.19, 0.21, 4)
+    >>> [round(float(x), 4) for x in (low[-1], high[-1], (low[0] * high[0]) ** 2)]
+    [0.81, 1.21, 0.9899]
+    """
+    ends = np.log1p([low, high])
+    time = np.arange(1, n + 1) / n
+    middle = time * ends.mean()
+    spread = np.sqrt(time) * (ends[1] - ends[0]) / 2.0
+    return np.exp(middle - spread), np.exp(middle + spread)
+
+
 def held_value(closes: Sequence[FloatArray], start: float) -> FloatArray:
     """Return what `start` would be worth, spread evenly over pairs at their first known close and then left alone.
 

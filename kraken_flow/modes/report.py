@@ -9,7 +9,6 @@ from kraken_flow.core.node import node
 from kraken_flow.modes import Call, Mode
 from kraken_flow.runs.past import LATEST, PastRun
 
-COMPARISON = "comparison.html"
 
 
 @node
@@ -49,9 +48,10 @@ class ReportPage(Mode):
         return write_page(past, seen, place)
 
     def _several(self, runs: list[PastRun]) -> Path:
-        from kraken_flow.runs.report.comparison import write_comparison
+        from kraken_flow.modes.seen import differing_keys
+        from kraken_flow.runs.report.comparison import NAME, write_comparison
 
-        return write_comparison(runs, self._place(Path("runs") / COMPARISON))
+        return write_comparison(runs, differing_keys(runs), self._place(Path("runs") / NAME))
 
     def _place(self, usual: Path) -> Path:
         if self.out is None:

@@ -1,5 +1,9 @@
 """The market that an earlier run traded on, read again for its page."""
 
+from collections.abc import Sequence
+
+from kraken_flow.config.composition import read_yaml
+from kraken_flow.config.differences import changed_keys
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
@@ -33,3 +37,14 @@ def _market(call: Call, past: PastRun, graph: Graph) -> Market:
     if past.session is not None or isinstance(graph.source, StreamingSource) or past.manifest.get("status") != "finished":
         return again(past, graph, engine_for(call, past)[0]).done.finished.market
     return load(graph)
+
+
+def differing_keys(runs: Sequence[PastRun]) -> list[tuple[str, list[str]]]:
+    """Return the keys in which the configurations of runs differ, with the value of each run; defaults count."""
+    configs = [read_yaml(run.config) for run in runs]
+    found: dict[str, list[str]] = {}
+    for number, config in enumerate(configs[1:], start=1):
+        for change in changed_keys(configs[0], config, free=("run_dir", "report")):
+            values = found.setdefault(change.key, [redact(change.before)] * len(runs))
+            values[number] = redact(change.now)
+    return list(found.items())

@@ -166,6 +166,10 @@ class Content:
         pack.whole("day", (closes - (int(closes[0]) if len(closes) else 0)) // (1000 * MS))
         pack.real("return", returns)
         per_year = YEAR / max(self.step, DAY)
+        interval = words.interval_of(self.past.metrics, "total_return")
+        if interval is not None and min(interval) > -1.0 and len(returns):
+            for name, values in zip(("low", "high"), series.fan(*interval, len(returns)), strict=True):
+                pack.real(name, values * self.start_equity)
         pack.real("sharpe", series.rolling_sharpe(returns, ROLLING_DAYS, per_year))
         pack.real("turnover", self._turnover(closes))
         moved = returns[np.isfinite(returns) & (returns != 0.0)]

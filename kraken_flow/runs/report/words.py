@@ -1,10 +1,12 @@
 """What the page says in words and formatted numbers: the warnings, the headline, the costs, every number by name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 Row = dict[str, Any]
+NONE = "–"
+"""What stands where there is no number."""
 
 UNDEFINED = {
     "fewer_than_two_returns": "fewer than two returns",
@@ -60,7 +62,10 @@ _KINDS = {key: kind for key, _, kind, _ in HEADLINE} | {
     "borrow": "money", "final_equity": "money", "final_cash": "money", "halted_share": "share", "bars": "count",
     "liquidations": "count", "ambiguous_fills": "count", "parents": "count",
 }  # fmt: skip
-_ELSEWHERE = {"null_reasons", "warnings", "drawdowns", "breakdown", "breakdowns", "intervals"}
+GRAVE = ("killed", "ruined", "liquidated", "made_up", "no_trades")
+"""Codes of warnings that make the numbers say little or nothing."""
+FEW_TRADES = 30
+_ELSEWHERE = {"null_reasons", "warnings", "drawdowns", "breakdown", "intervals"}
 """Keys that the page shows in parts of their own."""
 
 
@@ -124,11 +129,15 @@ def _row(metrics: Mapping[str, Any], key: str, title: str, kind: str, meaning: s
 
 def costs(metrics: Mapping[str, Any], currency: str) -> list[Row]:
     """Return what trading cost, by kind: name, value, number."""
-    names = {"fees": "Fees", "spread": "Spread", "slippage": "Slippage", "funding": "Funding", "borrow": "Borrowing"}
+    block = metrics.get("costs")
+    names = {"fees": "Fees", "slippage": "Slippage"}
+    if isinstance(block, Mapping):
+        names = {"maker_fees": "Fees, maker", "taker_fees": "Fees, taker", "spread": "Spread", "slippage": "Slippage"}
+    of = block if isinstance(block, Mapping) else metrics
     return [
-        {"title": title, "value": formatted(metrics[key], "money", currency), "number": float(metrics[key])}
-        for key, title in names.items()
-        if isinstance(metrics.get(key), str | int | float)
+        {"title": title, "value": formatted(of[key], "money", currency), "number": float(of[key])}
+        for key, title in {**names, "funding": "Funding", "borrow": "Borrowing"}.items()
+        if isinstance(of.get(key), str | int | float)
     ]
 
 
@@ -154,36 +163,44 @@ def numbers(metrics: Mapping[str, Any], currency: str) -> list[Row]:
 
 
 def warnings(manifest: Mapping[str, Any], metrics: Mapping[str, Any], no_market: str = "") -> list[Row]:
-    """Return what a reader has to know before the numbers, worst first: level (bad, care, note) and text."""
+    """Return what a reader has to know before the numbers, worst first: level (bad, care, note) and text.
+
+    What stands in `metrics.json` under `warnings` is taken as it is; what it does not speak of is told here.
+    """
     found: list[Row] = []
+    told = set()
+    for warning in metrics.get("warnings") or []:
+        code, text = (str(warning.get(name) or "") for name in ("code", "text"))
+        told.add(code)
+        found.append({"level": "bad" if code in GRAVE else "care", "text": text})
+    found += [{"level": level, "text": text} for code, level, text in _own(manifest, metrics) if code not in told]
+    notes = dict.fromkeys(map(str, [*(manifest.get("notes") or []), *(manifest.get("data_notes") or [])]))
+    found += [{"level": "note", "text": note} for note in notes]
+    if no_market:
+        found.append({"level": "care", "text": f"This page has no candles: {no_market}."})
+    return sorted(found, key=lambda row: ("bad", "care", "note").index(row["level"]))
 
-    def say(level: str, text: str) -> None:
-        if not any(row["text"] == text for row in found):
-            found.append({"level": level, "text": text})
 
-    if manifest.get("status") in ("interrupted", "failed"):
-        say("bad", f"The run was {manifest['status']}: it ends before its data does.")
+def _own(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield code, level and text of what follows from a few numbers: runs of earlier versions have no more."""
+    status = manifest.get("status")
+    if status in ("interrupted", "failed"):
+        yield "interrupted", "bad", f"The run was {status}: it ends before its data does."
+    share = metrics.get("halted_share")
+    halted = formatted(share, "share") if share else ""
     if killed := metrics.get("killed_at"):
-        share = metrics.get("halted_share")
-        untraded = f"; {formatted(share, 'share')} of its decisions could open nothing" if share else ""
-        say("bad", f"A risk limit ended trading on {str(killed)[:16].replace('T', ' ')} UTC{untraded}.")
-    elif share := metrics.get("halted_share"):
-        say("care", f"Risk limits let nothing be opened at {formatted(share, 'share')} of the decisions.")
+        untraded = f"; {halted} of its decisions could open nothing" if halted else ""
+        yield "killed", "bad", f"A risk limit ended trading on {str(killed)[:16].replace('T', ' ')} UTC{untraded}."
+    elif halted:
+        yield "halted", "care", f"Risk limits let nothing be opened at {halted} of the decisions."
+    if liquidated := metrics.get("liquidations"):
+        yield "liquidated", "bad", f"The venue closed {liquidated} positions because margin did not carry them."
     if manifest.get("synthetic_sample"):
-        say("bad", "Synthetic market: the project made these prices itself, nothing in them ever traded.")
+        yield "made_up", "bad", "Synthetic market: the project made these prices itself, nothing in them ever traded."
     audit = manifest.get("audit") or {}
     if not audit.get("audited"):
-        say("care", f"Nothing proves that the strategy cannot see the future ({audit.get('why') or 'not audited'}).")
-    if liquidated := metrics.get("liquidations"):
-        say("bad", f"The venue closed {liquidated} positions because margin did not carry them.")
-    for warning in metrics.get("warnings") or []:
-        text = warning.get("text") or warning.get("message") if isinstance(warning, Mapping) else warning
-        if text:
-            say("care", str(text))
-    if not metrics.get("warnings") and isinstance(trades := metrics.get("trades"), int) and trades < 30:
-        say("care", f"{trades} closed trades are too few to tell skill from luck.")
-    for note in [*(manifest.get("notes") or []), *(manifest.get("data_notes") or [])]:
-        say("note", str(note))
-    if no_market:
-        say("note", f"No candles on this page: {no_market}.")
-    return sorted(found, key=lambda row: ("bad", "care", "note").index(row["level"]))
+        why = audit.get("why") or "not audited"
+        yield "unaudited", "care", f"Nothing proves that the strategy cannot see the future: {why}."
+    trades = metrics.get("trades")
+    if "warnings" not in metrics and isinstance(trades, int) and trades < FEW_TRADES:
+        yield "few_trades", "care", f"{trades} closed trades: too few to tell skill from luck."

@@ -15,6 +15,20 @@ const line = (name, x, y, stroke, more = {}) => ({
   type: 'scatter', mode: 'lines', name, x, y: Array.from(y), line: { color: stroke, width: 1.6, ...more.line }, ...more.rest,
 });
 
+const HELD = () => `Hold ${facts.pairs.length > 1 ? 'all pairs' : facts.pairs[0]}`;
+
+/** Whether the curves are so far apart that equal steps have to be equal shares. */
+function wide({ equity, hold }) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const values of [equity, hold ?? []]) {
+    for (const value of values) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  return low > 0 && high / low > 8;
+}
+
 /** A mark where a limit ended trading. */
 function ending() {
   const killed = Date.parse(facts.metrics.killed_at);
@@ -28,7 +42,7 @@ function ending() {
 function equitySection() {
   const thin = facts.curves.points < facts.curves.of;
   const note = thin ? `${facts.curves.points.toLocaleString('en-US')} of ${facts.curves.of.toLocaleString('en-US')} points are drawn; every stretch keeps its highest and lowest.` : null;
-  let logarithmic = false;
+  let logarithmic = null;
   let held = true;
   let plotted = null;
   const range = (days) => async () => {
@@ -65,22 +79,28 @@ function equitySection() {
   });
   async function drawn() {
     const found = await curves();
+    logarithmic ??= wide(found);
+    scale.setAttribute('aria-pressed', String(logarithmic));
     const traces = [];
     if (found.low && found.high) {
       traces.push(line('90 % interval', found.days, found.low, 'rgba(0,0,0,0)', { rest: { showlegend: false, hoverinfo: 'skip' } }));
       traces.push(line('90 % interval', found.days, found.high, 'rgba(0,0,0,0)', { rest: { fill: 'tonexty', fillcolor: shade('gain', 0.14), hovertemplate: '%{y:,.2f}' } }));
     }
-    if (found.hold && held) traces.push(line('Hold all pairs', found.time, found.hold, colour('hold'), { line: { width: 1.3, dash: 'dot' }, rest: { hovertemplate: '%{y:,.2f}' } }));
+    if (found.hold && held) traces.push(line(HELD(), found.time, found.hold, colour('hold'), { line: { width: 1.3, dash: 'dot' }, rest: { hovertemplate: '%{y:,.2f}' } }));
     traces.push(line('Equity', found.time, found.equity, colour('line1'), { rest: { hovertemplate: '%{y:,.2f}' } }));
     traces.push(line('Drawdown', found.time, found.drawdown, colour('loss'), { line: { width: 1 }, rest: { yaxis: 'y2', fill: 'tozeroy', fillcolor: shade('loss', 0.22), hovertemplate: '%{y:.2%}' } }));
     return { traces, layout: {
       xaxis: { type: 'date', anchor: 'y2', hoverformat: '%Y-%m-%d %H:%M' },
-      yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', tickformat: ',.5~g' },
+      yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', tickformat: ',' },
       yaxis2: { domain: [0, 0.26], tickformat: '.1~%', rangemode: 'tozero' },
       ...ending(),
     } };
   }
-  return section('equity-section', 'Equity', facts.curves.columns.hold ? 'Against holding all pairs from the first close, evenly and at no cost.' : null,
+  const told = [
+    facts.curves.columns.hold ? `Against holding ${facts.pairs.length > 1 ? 'all pairs, bought evenly' : facts.pairs[0]} at the first close, at no cost.` : '',
+    facts.curves.columns.low ? 'The band is the 90 % interval of the total return, spread over time as a random walk would.' : '',
+  ];
+  return section('equity-section', 'Equity', told.filter(Boolean).join(' ') || null,
     h('div', { class: 'tools' }, h('div', { class: 'group', role: 'group', 'aria-label': 'Range of the equity chart' }, buttons), scale, hold), chart);
 }
 

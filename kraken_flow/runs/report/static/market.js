@@ -177,13 +177,18 @@ async function marketDrawn() {
   describe(shown, extra);
   const lows = shown.low.length ? Math.min(...shown.low) : 0;
   const highs = shown.high.length ? Math.max(...shown.high) : 1;
-  const marked = extra.inView.length <= MOST_LEVELS ? extra.inView.flatMap((t) => [t.stop, t.target]).filter((level) => known(level) && level > lows * 0.9 && level < highs * 1.1) : [];
+  // Levels that are near may widen the chart; those of the chosen trade always do.
+  const near = (level) => level > lows - 0.4 * (highs - lows) && level < highs + 0.4 * (highs - lows);
+  const marked = view.hidden.has('levels') ? [] : [
+    ...(extra.inView.length <= MOST_LEVELS ? extra.inView.flatMap((t) => [t.stop, t.target]).filter(near) : []),
+    ...(view.trade?.pair === pairs[view.pair].pair && extra.inView.includes(view.trade) ? [view.trade.stop, view.trade.target] : []),
+  ].filter(known);
   const [low, high] = [Math.min(lows, ...marked), Math.max(highs, ...marked)];
   const room = (high - low) * 0.05 || 1;
   return { traces, layout: {
     showlegend: false, shapes: extra.shapes, dragmode: coarse ? false : 'pan', hovermode: 'x',
     xaxis: { type: 'date', range: [view.from, view.to], rangeslider: { visible: false }, anchor: 'y2', hoverformat: '%Y-%m-%d %H:%M' },
-    yaxis: { domain: [below.length ? 0.4 : 0.22, 1], range: [low - room, high + room], tickformat: ',.6~g', fixedrange: true },
+    yaxis: { domain: [below.length ? 0.4 : 0.22, 1], range: [low - room, high + room], tickformat: ',', fixedrange: true },
     yaxis2: { domain: [0, 0.15], tickformat: '.2~s', fixedrange: true, rangemode: 'tozero', nticks: 3 },
     ...(below.length ? { yaxis3: { domain: [0.19, 0.36], fixedrange: true, nticks: 4 } } : {}),
   } };

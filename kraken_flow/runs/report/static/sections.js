@@ -82,12 +82,10 @@ function costsSection() {
   const total = sum(facts.costs.map((row) => row.number));
   const start = facts.start_equity;
   const row = (title, value, number) => h('tr', {}, h('th', { scope: 'row' }, title), h('td', { class: 'n' }, value), h('td', { class: 'n' }, start ? fixed((number / start) * 100, 2) : NONE));
-  const drawdowns = facts.metrics.drawdowns;
   return section('costs', 'Costs', paid.length ? 'What trading cost, over the whole run.' : 'Trading cost nothing.',
     h('div', { class: 'panel few' }, scrolls('Costs', h('table', {},
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Cost'), h('th', { scope: 'col', class: 'n' }, facts.currency || 'Amount'), h('th', { scope: 'col', class: 'n' }, 'Of starting equity, %'))),
-      h('tbody', {}, facts.costs.map((cost) => row(cost.title, fixed(cost.number, 2), cost.number)), h('tr', { class: 'total' }, h('th', { scope: 'row' }, 'Together'), h('td', { class: 'n' }, fixed(total, 2)), h('td', { class: 'n' }, start ? fixed((total / start) * 100, 2) : NONE)))))),
-    Array.isArray(drawdowns) && drawdowns.length ? drawdownsTable(drawdowns) : null);
+      h('tbody', {}, facts.costs.map((cost) => row(cost.title, fixed(cost.number, 2), cost.number)), h('tr', { class: 'total' }, h('th', { scope: 'row' }, 'Together'), h('td', { class: 'n' }, fixed(total, 2)), h('td', { class: 'n' }, start ? fixed((total / start) * 100, 2) : NONE)))))));
 }
 
 const cellOf = (value) => {
@@ -97,17 +95,19 @@ const cellOf = (value) => {
   return /^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(text) ? text.slice(0, 16).replace('T', ' ') : text;
 };
 
-/** A table of records as they stand in a file: a column per key. */
-function recordsTable(label, records) {
-  const names = Object.keys(records[0]);
-  const columns = names.map((name) => ({
-    name: name.replaceAll('_', ' '), of: (row) => row[name], number: records.some((row) => typeof row[name] === 'number'), shown: (row) => cellOf(row[name]),
-  }));
-  return sortable({ label, columns, rows: records, page: records.length > PAGE ? PAGE : 0 }).element;
-}
-
-function drawdownsTable(drawdowns) {
-  return h('div', { style: 'margin-top:24px' }, h('h3', { style: 'margin-bottom:8px' }, 'Deepest drawdowns'), recordsTable('Deepest drawdowns', drawdowns));
+function drawdownsSection() {
+  const worst = facts.metrics.drawdowns;
+  if (!Array.isArray(worst) || !worst.length) return null;
+  const columns = [
+    { name: 'Depth, %', of: (row) => row.depth, number: true, tone: true, shown: (row) => fixed(row.depth * 100, 2) },
+    { name: 'From, UTC', of: (row) => row.peak, shown: (row) => cellOf(row.peak) },
+    { name: 'Deepest, UTC', of: (row) => row.trough, shown: (row) => cellOf(row.trough) },
+    { name: 'Recovered, UTC', of: (row) => row.recovered, shown: (row) => (row.recovered ? cellOf(row.recovered) : 'not yet') },
+    { name: 'Days below', of: (row) => row.days, number: true, shown: (row) => fixed(row.days, 1) },
+    { name: `At the top, ${facts.currency}`, of: (row) => row.peak_equity, number: true, shown: (row) => fixed(row.peak_equity, 2) },
+    { name: `Deepest, ${facts.currency}`, of: (row) => row.trough_equity, number: true, shown: (row) => fixed(row.trough_equity, 2) },
+  ];
+  return section('drawdowns', 'Drawdowns', 'The deepest falls below the highest equity so far, at bar closes.', sortable({ label: 'Deepest drawdowns', columns, rows: worst }).element);
 }
 
 function riskSection() {

@@ -6,7 +6,7 @@ function start() {
   if (facts.kind === 'comparison') sections = comparison();
   else {
     heading();
-    sections = [summarySection(), equitySection(), marketSection(), tradesSection(), monthsSection(), rollingSection(), costsSection(), riskSection(), numbersSection(), originSection()];
+    sections = [summarySection(), equitySection(), marketSection(), tradesSection(), monthsSection(), drawdownsSection(), rollingSection(), costsSection(), riskSection(), numbersSection(), originSection()];
   }
   sections = sections.filter(Boolean);
   main.append(...sections);
