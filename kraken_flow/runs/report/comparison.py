@@ -26,7 +26,7 @@ _MORE = (
     ("final_equity", "Final equity", "money"),
     ("fees", "Fees", "money"),
     ("ambiguous_fills", "Ambiguous fills", "count"),
-    ("killed_at", "Trading ended by a limit", "text"),
+    ("killed_at", "Trading ended, UTC", "time"),
 )
 _MS = 1_000_000
 
@@ -95,9 +95,8 @@ def rows_of(runs: Sequence[PastRun]) -> list[dict[str, Any]]:
 def cautions(runs: Sequence[PastRun], names: Sequence[str]) -> list[str]:
     """Say what makes the runs hard to compare."""
     found = []
-    for what, of in (("data", "data_sha256"),):
-        if len({run.metrics.get(of) for run in runs}) > 1:
-            found.append(f"The runs did not trade on the same {what}: their numbers are not those of one market.")
+    if len({run.metrics.get("data_sha256") for run in runs}) > 1:
+        found.append("The runs did not trade on the same data: their numbers are not those of one market.")
     if len({tuple(run.manifest.get("span") or ()) for run in runs}) > 1:
         found.append("The runs do not cover the same span.")
     for run, name in zip(runs, names, strict=True):

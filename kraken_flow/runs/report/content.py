@@ -152,10 +152,10 @@ class Content:
         return facts, blobs
 
     def _curves(self) -> tuple[Pack, dict[str, Any]]:
-        """Return equity, drawdown, exposure and the benchmark, thinned; and daily series."""
+        """Return equity, drawdown and the benchmark, thinned; and daily series."""
         pack = Pack()
         table = self.tables["equity"]
-        columns = {"equity": self.equity, **{name: _floats(table[name]) for name in ("drawdown", "exposure")}}
+        columns = {"equity": self.equity, "drawdown": _floats(table["drawdown"])}
         if (held := self._held()) is not None:
             columns["hold"] = held
         rows = series.thinned(list(columns.values()), MOST_POINTS) if len(self.equity) else np.zeros(0, np.intp)
@@ -171,6 +171,7 @@ class Content:
             for name, values in zip(("low", "high"), series.fan(*interval, len(returns)), strict=True):
                 pack.real(name, values * self.start_equity)
         pack.real("sharpe", series.rolling_sharpe(returns, ROLLING_DAYS, per_year))
+        pack.real("invested", self._invested(_floats(table["exposure"])), digits=5)
         pack.real("turnover", self._turnover(closes))
         moved = returns[np.isfinite(returns) & (returns != 0.0)]
         edges, counts = series.histogram(moved)
@@ -197,6 +198,16 @@ class Content:
         if len(closes[0]) != len(self.times):
             return None
         return series.held_value(closes, self.start_equity)
+
+    def _invested(self, exposure: FloatArray) -> FloatArray:
+        """Return the mean exposure of each day; bars at which nothing is left do not count."""
+        if not len(exposure):
+            return exposure
+        starts = np.append(0, day_ends(int(self.times[0]), self.step, len(exposure))[:-1] + 1)
+        known = np.isfinite(exposure)
+        counts = np.add.reduceat(known.astype(np.float64), starts)
+        total = np.add.reduceat(np.where(known, exposure, 0.0), starts)
+        return np.divide(total, counts, out=np.full(len(starts), np.nan), where=counts > 0)
 
     def _turnover(self, closes: Int64Array) -> FloatArray:
         """Return bought plus sold value over equity of the last `ROLLING_DAYS` days, a year, at each day's close."""

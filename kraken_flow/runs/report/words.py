@@ -60,7 +60,7 @@ _MEANINGS = {key: meaning for key, _, _, meaning in HEADLINE} | {
 _KINDS = {key: kind for key, _, kind, _ in HEADLINE} | {
     "fees": "money", "slippage": "money", "funding": "money", "funding_paid": "money", "funding_received": "money",
     "borrow": "money", "final_equity": "money", "final_cash": "money", "halted_share": "share", "bars": "count",
-    "liquidations": "count", "ambiguous_fills": "count", "parents": "count",
+    "liquidations": "count", "ambiguous_fills": "count", "parents": "count", "killed_at": "time",
 }  # fmt: skip
 GRAVE = ("killed", "ruined", "liquidated", "made_up", "no_trades")
 """Codes of warnings that make the numbers say little or nothing."""
@@ -79,6 +79,8 @@ def formatted(value: Any, kind: str, currency: str = "") -> str:
     """
     if value is None:
         return "undefined"
+    if kind == "time":
+        return str(value)[:16].replace("T", " ")
     if isinstance(value, bool) or (isinstance(value, str) and kind not in ("money", "percent", "share", "ratio")):
         return str(value)
     if kind in ("percent", "share"):

@@ -23,28 +23,28 @@ function comparedNumbers(runs) {
   });
   return section('summary', 'Side by side', 'The best of a line is bold; under it the 90 % interval, where the run has one.',
     facts.warnings.length ? h('ul', { class: 'warnings', 'aria-label': 'Warnings' }, facts.warnings.map((text) => h('li', { class: 'care' }, h('span', { class: 'level' }, 'Caution'), h('span', {}, text)))) : null,
-    h('div', { class: 'panel' }, scrolls('Numbers side by side', h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Number'), runs.map((run) => h('th', { scope: 'col', class: 'n' }, run.name)))), h('tbody', {}, rows)))));
+    h('div', { class: 'panel' }, scrolls('Numbers side by side', h('table', { class: 'compared' }, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Number'), runs.map((run) => h('th', { scope: 'col', class: 'n' }, run.name)))), h('tbody', {}, rows)))));
 }
 
 function comparedCurves(runs) {
   const of = runs.map((_, number) => () => columnsOf(`run${number}`, runs[number].columns));
   const kept = of.map(() => null);
   const readAll = () => Promise.all(of.map((readOne, number) => (kept[number] ??= readOne())));
-  const chart = (id, title, said, column, format, height, more) => figure({
+  const chart = (id, title, said, column, height, more) => figure({
     id, title, said, height, summary: `One line per run: ${runs.map((run) => run.name).join(', ')}.`,
     async drawn() {
       const found = await readAll();
       return {
         traces: found.map((columns, number) => line(plain(runs[number].name), Array.from(columns.seconds, (s) => runs[number].first_ms + s * 1000), columns[column], colour(STROKES[number % STROKES.length]), {
-          line: { width: 1.6, dash: DASHES[number % DASHES.length] }, rest: { hovertemplate: `%{y:${format}}` },
+          line: { width: 1.6, dash: DASHES[number % DASHES.length] }, rest: { hovertemplate: '%{y:.2%}' },
         })),
-        layout: { xaxis: { type: 'date', hoverformat: '%Y-%m-%d' }, yaxis: { tickformat: format, ...more } },
+        layout: { xaxis: { type: 'date', hoverformat: '%Y-%m-%d' }, yaxis: { tickformat: '.1~%', ...more }, showlegend: true },
       };
     },
   });
   return section('curves', 'Equity and drawdown', null,
-    chart('equity', 'Growth since the start', 'equity over starting equity, minus 1', 'growth', '.1%', narrow() ? 360 : 440, {}),
-    chart('drawdown', 'Drawdown', 'below the highest equity so far', 'drawdown', '.1%', narrow() ? 240 : 260, { rangemode: 'tozero' }));
+    chart('equity', 'Growth since the start', 'equity over starting equity, minus 1', 'growth', narrow() ? 360 : 440, {}),
+    chart('drawdown', 'Drawdown', 'below the highest equity so far', 'drawdown', narrow() ? 240 : 260, { rangemode: 'tozero' }));
 }
 
 function comparedKeys(runs) {

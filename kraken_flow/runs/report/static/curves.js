@@ -58,7 +58,7 @@ function equitySection() {
   const scale = h('button', { type: 'button', 'aria-pressed': 'false', onclick: async () => {
     logarithmic = !logarithmic;
     scale.setAttribute('aria-pressed', String(logarithmic));
-    (await charts()).relayout(plotted, { 'yaxis.type': logarithmic ? 'log' : 'linear' });
+    (await charts()).relayout(plotted, { 'yaxis.type': logarithmic ? 'log' : 'linear', 'yaxis.dtick': logarithmic ? 'D2' : null, 'yaxis.autorange': true });
   } }, 'Log scale');
   const hold = facts.curves.columns.hold ? h('button', { type: 'button', 'aria-pressed': 'true', onclick: () => {
     held = !held;
@@ -91,7 +91,7 @@ function equitySection() {
     traces.push(line('Drawdown', found.time, found.drawdown, colour('loss'), { line: { width: 1 }, rest: { yaxis: 'y2', fill: 'tozeroy', fillcolor: shade('loss', 0.22), hovertemplate: '%{y:.2%}' } }));
     return { traces, layout: {
       xaxis: { type: 'date', anchor: 'y2', hoverformat: '%Y-%m-%d %H:%M' },
-      yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', tickformat: ',' },
+      yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', dtick: logarithmic ? 'D2' : null, tickformat: ',' },
       yaxis2: { domain: [0, 0.26], tickformat: '.1~%', rangemode: 'tozero' },
       ...ending(),
     } };
@@ -125,13 +125,13 @@ function returnsFigure() {
   });
 }
 
-function rollingFigure(id, title, said, name, format, stroke, summary, daily = true) {
+function rollingFigure(id, title, said, name, format, stroke, summary) {
   return figure({
     id, title, said, summary, height: 240,
     async drawn() {
       const found = await curves();
       return {
-        traces: [line(title, daily ? found.days : found.time, found[name], colour(stroke), { line: { width: 1.4 }, rest: { hovertemplate: `%{y:${format}}<extra></extra>`, connectgaps: false } })],
+        traces: [line(title, found.days, found[name], colour(stroke), { line: { width: 1.4 }, rest: { hovertemplate: `%{y:${format}}<extra></extra>`, connectgaps: false } })],
         layout: { showlegend: false, xaxis: { type: 'date', hoverformat: '%Y-%m-%d' }, yaxis: { tickformat: format, rangemode: name === 'sharpe' ? 'normal' : 'tozero' } },
       };
     },
@@ -143,6 +143,6 @@ function rollingSection() {
   return section('rolling', 'Over time', `Each point looks back ${days} days.`,
     rollingFigure('rolling-sharpe', 'Rolling Sharpe', `${days} days, yearly`, 'sharpe', '.2~f', 'line1', `The Sharpe ratio of the last ${days} days.`),
     h('div', { class: 'two', style: 'margin-top:16px' },
-      rollingFigure('rolling-exposure', 'Exposure', 'value of positions over equity', 'exposure', '.1~%', 'line3', 'How much of the equity was invested.', false),
+      rollingFigure('rolling-exposure', 'Exposure', 'value of positions over equity, mean of each day', 'invested', '.1~%', 'line3', 'How much of the equity was invested.'),
       rollingFigure('rolling-turnover', 'Turnover', `traded value over equity, last ${days} days, a year`, 'turnover', ',.3~r', 'line2', 'How often the equity was traded.')));
 }

@@ -54,7 +54,7 @@ function candlesBetween(levels, from, to, most) {
     take(rough, from, to, found, inside);
     factor = detailed ? 1 : rough.factor;
     found.sort((a, b) => a[0].row[a[1]] - b[0].row[b[1]]);
-    if (detailed && found.length > most) {
+    if (detailed && nice(Math.ceil(found.length / most)) >= rough.factor) {
       found.length = 0;
       take(rough, from, to, found);
       factor = rough.factor;
@@ -108,12 +108,15 @@ function pieces(name, trades, begin, end, stroke, dash, width) {
   return { type: 'scatter', mode: 'lines', name, x, y, line: { color: stroke, width, dash }, hoverinfo: 'skip' };
 }
 
-const marks = (name, trades, time, at, symbol, fill, border) => ({
+const marks = (name, trades, count, time, at, symbol, fill, border) => ({
   type: 'scatter', mode: 'markers', name, x: trades.map((t) => t[time]), y: trades.map((t) => t[at]),
-  marker: { symbol, size: 11, color: fill, line: { color: border, width: 1.5 } },
+  marker: { symbol, size: markSize(count), color: fill, line: { color: border, width: count <= 150 ? 1.5 : 1 } },
   customdata: trades.map((t) => `${plain(t.side)} ${price(t[at])}${time === 'exit_time' ? `, ${plain(t.exit_reason)}, ${signed(t.gain)}` : ''}`),
   hovertemplate: `${name} %{customdata}<extra></extra>`,
 });
+
+/** Marks shrink where there are many. */
+const markSize = (count) => (count <= 40 ? 11 : count <= 150 ? 7 : 4);
 
 function overlays() {
   const pair = facts.candles.pairs[view.pair].pair;
@@ -121,7 +124,7 @@ function overlays() {
   if (inView.length > MOST_MARKS) return { inView, traces: [], shapes: [], many: true };
   const [won, lost] = [inView.filter((t) => t.pnl > 0), inView.filter((t) => t.pnl <= 0)];
   const [longs, shorts] = [inView.filter((t) => t.side === 'long'), inView.filter((t) => t.side !== 'long')];
-  const traces = [
+  const traces = inView.length > 150 ? [] : [
     pieces('Won', won, (t) => t.entry_price, (t) => t.exit_price, colour('gain'), 'solid', 2),
     pieces('Lost', lost, (t) => t.entry_price, (t) => t.exit_price, colour('loss'), 'solid', 2),
   ];
@@ -129,9 +132,9 @@ function overlays() {
     traces.push(pieces('Stop', inView.filter((t) => known(t.stop)), (t) => t.stop, (t) => t.stop, colour('loss'), 'dot', 1.6));
     traces.push(pieces('Target', inView.filter((t) => known(t.target)), (t) => t.target, (t) => t.target, colour('gain'), 'dot', 1.6));
   }
-  traces.push(marks('Entry, long', longs, 'entry_time', 'entry_price', 'triangle-up', colour('accent'), colour('panel')));
-  traces.push(marks('Entry, short', shorts, 'entry_time', 'entry_price', 'triangle-down', colour('accent'), colour('panel')));
-  traces.push(marks('Exit', inView, 'exit_time', 'exit_price', 'square', colour('panel'), colour('ink')));
+  traces.push(marks('Entry, long', longs, inView.length, 'entry_time', 'entry_price', 'triangle-up', colour('accent'), colour('panel')));
+  traces.push(marks('Entry, short', shorts, inView.length, 'entry_time', 'entry_price', 'triangle-down', colour('accent'), colour('panel')));
+  traces.push(marks('Exit', inView, inView.length, 'exit_time', 'exit_price', 'square', colour('panel'), colour('ink')));
   const others = (allFills ?? []).filter((f) => f.pair === pair && f.time >= view.from && f.time <= view.to && !['entry_signal', 'exit_signal'].includes(f.reason));
   if (!view.hidden.has('fills') && others.length && others.length <= MOST_MARKS) {
     traces.push({
@@ -151,14 +154,17 @@ function overlays() {
   return { inView, traces: traces.filter((trace) => trace.x.length), shapes, many: false };
 }
 
+const mostCandles = () => Math.max(60, Math.floor(Math.min(board.plot?.clientWidth || window.innerWidth, 1320) / 4));
+
 async function marketDrawn() {
   const { pairs, lines } = facts.candles;
   const levels = await pairColumns(view.pair);
-  const width = board?.plot?.clientWidth || Math.min(window.innerWidth, 1280);
   const rows = [view.from, view.to].map((ms) => (ms - facts.candles.first_ms) / facts.step_ms);
-  const shown = candlesBetween(levels, Math.floor(rows[0]), Math.ceil(rows[1]) + 1, Math.max(60, Math.floor(width / 4)));
+  const shown = candlesBetween(levels, Math.floor(rows[0]), Math.ceil(rows[1]) + 1, mostCandles());
   const extra = overlays();
-  const below = lines.map((entry, number) => ({ ...entry, number })).filter((entry) => !entry.over && !view.hidden.has(entry.number));
+  // A line on a scale of its own says nothing where several bars are one candle.
+  const drawable = lines.map((entry, number) => ({ ...entry, number })).filter((entry) => !view.hidden.has(entry.number) && (entry.over || shown.factor === 1));
+  const below = drawable.filter((entry) => !entry.over);
   const traces = [
     {
       type: 'bar', name: 'Volume', x: shown.x, y: shown.volume, yaxis: 'y2', showlegend: false, hovertemplate: '%{y:,.4~s}<extra>Volume</extra>',
@@ -169,8 +175,8 @@ async function marketDrawn() {
       increasing: { line: { color: colour('gain'), width: 1 }, fillcolor: colour('panel') },
       decreasing: { line: { color: colour('loss'), width: 1 }, fillcolor: colour('loss') },
     },
-    ...lines.map((entry, number) => ({ entry, number })).filter(({ number }) => !view.hidden.has(number)).map(({ entry, number }) => line(plain(entry.name), shown.x, shown.lines[number], colour(LINES[number % LINES.length]), {
-      line: { width: 1.3, dash: number < LINES.length ? 'solid' : 'dash' }, rest: { yaxis: entry.over ? 'y' : 'y3', connectgaps: false, hovertemplate: '%{y:.6~g}' },
+    ...drawable.map((entry) => line(plain(entry.name), shown.x, shown.lines[entry.number], colour(LINES[entry.number % LINES.length]), {
+      line: { width: 1.3, dash: entry.number < LINES.length ? 'solid' : 'dash' }, rest: { yaxis: entry.over ? 'y' : 'y3', connectgaps: false, hovertemplate: '%{y:.6~g}' },
     })),
     ...extra.traces,
   ];
@@ -206,7 +212,13 @@ function describe(shown, extra) {
 async function look(from, to) {
   const first = facts.candles.first_ms;
   const last = ofRow(Math.max(...(await pairColumns(view.pair)).map((level) => (level.row.at(-1) ?? 0) + level.factor)));
-  const span = Math.min(Math.max(to - from, 20 * facts.step_ms), (last - first) * 1.02);
+  const span = Math.max(to - from, 20 * facts.step_ms);
+  if (span >= last - first) {
+    view.from = first - (last - first) * 0.01;
+    view.to = last + (last - first) * 0.01;
+    await redrawMarket();
+    return;
+  }
   const middle = Math.min(Math.max((from + to) / 2, first + span / 2 - span * 0.05), last - span / 2 + span * 0.05);
   view.from = middle - span / 2;
   view.to = middle + span / 2;
@@ -352,6 +364,7 @@ async function firstLook() {
   const own = allTrades.filter((t) => t.pair === pair);
   const levels = await pairColumns(view.pair);
   const last = own.length ? own.at(-1).exit_time : ofRow(levels[0].row.at(-1) ?? 0);
-  view.to = last + 30 * facts.step_ms;
-  view.from = last - 270 * facts.step_ms;
+  const bars = mostCandles() * 0.8;
+  view.to = last + 0.1 * bars * facts.step_ms;
+  view.from = last - 0.9 * bars * facts.step_ms;
 }
