@@ -59,4 +59,6 @@ class ReportPage(Mode):
         path = Path(self.out).expanduser()
         if path.is_dir() or path.suffix.lower() not in (".html", ".htm"):
             raise UserError(f"mode.out={self.out}: name a file that ends in .html")
+        if not path.parent.is_dir():
+            raise UserError(f"mode.out={self.out}: there is no folder {path.parent}; make it first")
         return path

@@ -38,6 +38,7 @@ def write_page(past: PastRun, seen: Seen, path: Path | None = None) -> Path:
 def write_html(path: Path, text: str) -> Path:
     """Write a page as a whole or not at all."""
     with explained(path.parent):
+        path.parent.mkdir(exist_ok=True)
         write_whole(path, text.encode())
     return path
 

@@ -203,7 +203,8 @@ async function marketDrawn() {
 function describe(shown, extra) {
   const coarseNow = shown.factor > 1 ? ` (${shown.factor.toLocaleString('en-US')} bars each)` : '';
   const many = extra.many ? ', too many to draw: zoom in' : '';
-  board.state.textContent = `${minute(view.from)} to ${minute(view.to)} UTC · candles of ${timeframe(shown.factor * facts.step_ms)}${coarseNow} · ${extra.inView.length.toLocaleString('en-US')} trades in view${many}`;
+  const hidden = shown.factor > 1 && facts.candles.lines.some((entry, number) => !entry.over && !view.hidden.has(number));
+  board.state.textContent = `${minute(view.from)} to ${minute(view.to)} UTC · candles of ${timeframe(shown.factor * facts.step_ms)}${coarseNow} · ${extra.inView.length.toLocaleString('en-US')} trades in view${many}${hidden ? ` · zoom in to candles of ${facts.timeframe} for the lines below` : ''}`;
   board.from.value = day(view.from);
   board.to.value = day(view.to);
 }
