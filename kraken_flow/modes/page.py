@@ -39,7 +39,8 @@ def leave_page(call: Call, graph: Graph, done: Done, record: Run) -> None:
         market = done.finished.market
         engine = "python" if done.finished.result.engine == "python" else "auto"
         path = write_page(past, Seen(market, indicators(graph, market, engine)))
-    except Exception as error:  # noqa: BLE001 - a run may take days, and its page can be made again
+    except Exception as error:
+        # A run may take days, and its page can be made again.
         told = str(error) if isinstance(error, UserError | CheckFailed) else f"{type(error).__name__}: {error}"
         logger.warning("%s was not written", NAME, exc_info=error)
         Console(stderr=True, highlight=False).print(

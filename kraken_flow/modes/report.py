@@ -10,7 +10,6 @@ from kraken_flow.modes import Call, Mode
 from kraken_flow.runs.past import LATEST, PastRun
 
 
-
 @node
 class ReportPage(Mode):
     """Write a run's page anew from its folder, or one page that lays several runs side by side."""

@@ -31,10 +31,9 @@ def pages(tmp_path_factory):
         patch.setattr(sys, "path", list(sys.path))
         assert main([*SHIPPED, "run_dir=a"]) == 0
         assert main([*SHIPPED[:-1], "strategy.slow=16", "run_dir=b"]) == 0
-        for name in ("config.yaml", "manifest.json"):
-            path = folder / "a" / name
-            text = path.read_text("utf-8").replace("sma_cross\n", f"sma_cross # {EVIL}\n").replace('"sma_cross"', f'"{EVIL}"')
-            path.write_text(text, "utf-8")
+        config, manifest = folder / "a/config.yaml", folder / "a/manifest.json"
+        config.write_text(f"{config.read_text('utf-8')}# {EVIL}\n", "utf-8")
+        manifest.write_text(manifest.read_text("utf-8").replace('"sma_cross"', f'"{EVIL}"'), "utf-8")
         assert main(["mode=report", "mode.run=a"]) == 0
         assert main(["mode=report", "mode.run=[a,b]", "mode.out=both.html"]) == 0
     return folder
@@ -115,7 +114,9 @@ def test_the_page_of_a_run_draws_itself_without_a_complaint_or_a_request(browser
     assert page.requests() == [(pages / "a/report.html").as_uri()]
     # Words of the run are words: they ran nothing and made no element.
     assert page.js("document.querySelector('h1').textContent") == EVIL
-    assert page.js("[window.evil === undefined, document.images.length, document.querySelectorAll('pre')[0].textContent.includes('onerror')]") == [True, 0, True]
+    assert page.js(
+        "[window.evil === undefined, document.images.length, document.querySelectorAll('pre')[0].textContent.includes('onerror')]"
+    ) == [True, 0, True]
 
 
 def test_a_trade_of_the_table_is_shown_among_its_candles(browser, pages):
@@ -183,9 +184,13 @@ def test_the_equity_has_a_range_a_scale_and_both_themes(browser, pages):
     page.click("#equity-section [aria-label='Show the last 30 days']")
     page.wait("document.getElementById('said').textContent === 'The last 30 days'")
     assert page.js("document.querySelector('#equity').layout.xaxis.range") != whole
-    page.browser.execute_script("[...document.querySelectorAll('#equity-section button')].find((b) => b.textContent === 'Log scale').click()")
+    page.browser.execute_script(
+        "[...document.querySelectorAll('#equity-section button')].find((b) => b.textContent === 'Log scale').click()"
+    )
     page.wait("document.querySelector('#equity').layout.yaxis.type === 'log'")
-    before = page.js("[getComputedStyle(document.body).backgroundColor, document.querySelector('#equity').layout.font.color]")
+    before = page.js(
+        "[getComputedStyle(document.body).backgroundColor, document.querySelector('#equity').layout.font.color]"
+    )
     page.click("#theme")
     page.wait(f"document.querySelector('#equity').layout.font.color !== {json.dumps(before[1])}")
     assert page.js("getComputedStyle(document.body).backgroundColor") != before[0]
@@ -197,31 +202,46 @@ def test_the_equity_has_a_range_a_scale_and_both_themes(browser, pages):
 def test_tables_sort_filter_and_group(browser, pages):
     page = Page(browser, pages / "a/report.html")
     page.wait("document.querySelectorAll('#trades tbody tr').length > 5")
-    profits = "[...document.querySelectorAll('#trades table')[0].tBodies[0].rows].map((r) => Number(r.cells[3].textContent.replace('−', '-').replace(',', '')))"
-    page.browser.execute_script("[...document.querySelectorAll('#trades th button')].find((b) => b.textContent.startsWith('Result')).click()")
+    profits = "[...document.querySelectorAll('#trades table')[0].tBodies[0].rows].map((r) => Number(r.cells[3].textContent.replace('\\u2212', '-').replace(',', '')))"
+    page.browser.execute_script(
+        "[...document.querySelectorAll('#trades th button')].find((b) => b.textContent.startsWith('Result')).click()"
+    )
     found = page.js(profits)
     assert found == sorted(found, reverse=True)
     assert page.js("document.querySelector('#trades th[aria-sort]').getAttribute('aria-sort')") == "descending"
-    page.browser.execute_script("const s = document.querySelector('[data-filter=outcome]'); s.value = 'lost'; s.dispatchEvent(new Event('change'))")
+    page.browser.execute_script(
+        "const s = document.querySelector('[data-filter=outcome]'); s.value = 'lost'; s.dispatchEvent(new Event('change'))"
+    )
     found = page.js(profits)
     assert found
     assert all(profit <= 0 for profit in found)
-    page.browser.execute_script("const s = document.querySelector('#group'); s.value = 'exit_reason'; s.dispatchEvent(new Event('change'))")
+    page.browser.execute_script(
+        "const s = document.querySelector('#group'); s.value = 'exit_reason'; s.dispatchEvent(new Event('change'))"
+    )
     assert "stop_loss" in page.js("document.querySelectorAll('#trades table')[1].innerText")
 
 
 def test_a_reader_without_eyes_finds_landmarks_labels_and_heads(browser, pages):
     page = Page(browser, pages / "a/report.html")
     page.wait("document.querySelectorAll('#trades tbody tr').length > 5")
-    assert page.js("['main', 'header', 'nav', 'footer'].map((name) => document.querySelectorAll(name).length)") == [1, 1, 1, 1]
+    assert page.js("['main', 'header', 'nav', 'footer'].map((name) => document.querySelectorAll(name).length)") == [
+        1,
+        1,
+        1,
+        1,
+    ]
     assert page.js("document.documentElement.lang") == "en"
-    assert page.js("[...document.querySelectorAll('section')].every((s) => document.getElementById(s.getAttribute('aria-labelledby')))")
+    assert page.js(
+        "[...document.querySelectorAll('section')].every((s) => document.getElementById(s.getAttribute('aria-labelledby')))"
+    )
     assert page.js("[...document.querySelectorAll('table')].every((t) => t.querySelector('th[scope]'))")
     nameless = "[...document.querySelectorAll('button, select, input')].filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() && e.tagName === 'BUTTON' || e.closest('label')?.textContent.trim())).length"
     assert page.js(nameless) == 0
     assert page.js("[...document.querySelectorAll('.plot')].every((p) => p.getAttribute('aria-label').length > 20)")
     # The order of headings has no holes.
-    assert page.js("[...document.querySelectorAll('h1, h2, h3')].map((e) => Number(e.tagName[1])).every((n, i, all) => i === 0 ? n === 1 : n - all[i - 1] <= 1)")
+    assert page.js(
+        "[...document.querySelectorAll('h1, h2, h3')].map((e) => Number(e.tagName[1])).every((n, i, all) => i === 0 ? n === 1 : n - all[i - 1] <= 1)"
+    )
 
 
 @pytest.mark.parametrize("dark", [False, True])

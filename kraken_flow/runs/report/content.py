@@ -43,11 +43,14 @@ class Seen:
         What the strategy reads of it.
     why
         Why there is no market.
+    note
+        What to mind about the lines.
     """
 
     market: Market | None = None
     lines: Sequence[Indicator] = ()
     why: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ class Content:
             "span": manifest.get("span"),
             "currency": self.currency,
             "start_equity": self.start_equity,
-            "warnings": words.warnings(manifest, metrics, self.seen.why),
+            "warnings": words.warnings(manifest, metrics, self.seen.why, self.seen.note),
             "headline": words.headline(metrics, self.currency),
             "numbers": words.numbers(metrics, self.currency),
             "months": series.monthly_returns(self.times, self.equity, self.start_equity),
@@ -207,7 +210,8 @@ class Content:
         known = np.isfinite(exposure)
         counts = np.add.reduceat(known.astype(np.float64), starts)
         total = np.add.reduceat(np.where(known, exposure, 0.0), starts)
-        return np.divide(total, counts, out=np.full(len(starts), np.nan), where=counts > 0)
+        result: FloatArray = np.divide(total, counts, out=np.full(len(starts), np.nan), where=counts > 0)
+        return result
 
     def _turnover(self, closes: Int64Array) -> FloatArray:
         """Return bought plus sold value over equity of the last `ROLLING_DAYS` days, a year, at each day's close."""
@@ -220,7 +224,7 @@ class Content:
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(self.equity[at] > 0, value / self.equity[at], 0.0)
         day = np.minimum(np.searchsorted(closes, times), len(closes) - 1)
-        summed = series.rolling_sum(np.bincount(day, share, len(closes)), ROLLING_DAYS)
+        summed = series.rolling_sum(np.bincount(day, share, len(closes)).astype(np.float64), ROLLING_DAYS)
         spans = np.minimum(np.arange(1, len(closes) + 1), ROLLING_DAYS) * max(self.step, DAY)
         result: FloatArray = summed * (YEAR / spans)
         return result
@@ -253,7 +257,7 @@ class Content:
             pack.whole(name, (_ns(table[name]) - origin) // (1000 * MS))
 
     def _protection(self) -> tuple[FloatArray, FloatArray]:
-        """Return each trade's stop and target, NaN where it had none: the first that was placed for it, as it last stood.
+        """Return each trade's stop and target, NaN where it had none: its first, as it last stood.
 
         An order that only protects a position is told by its side, opposite to the trade's, and by how it ended.
         """

@@ -126,7 +126,7 @@ def _columns(pair: PairColumns) -> tuple[Int64Array, ...]:
 
 def _unit(pair: PairColumns, decimals: int) -> int:
     """Return the smallest step of a price on the page, units of 10^-8: that of the data where 32 bits hold it."""
-    unit = 10 ** (8 - decimals)
+    unit = int(10 ** (8 - decimals))
     top = int(pair.high.max(initial=0))
     while top // unit >= 2**30:
         unit *= 10

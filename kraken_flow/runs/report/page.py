@@ -14,9 +14,9 @@ import orjson
 
 from kraken_flow.core.whole import write_whole
 from kraken_flow.runs.directory import explained
+from kraken_flow.runs.past import PastRun
 from kraken_flow.runs.report.content import Content, Seen, folder_facts
 from kraken_flow.runs.report.packing import packed
-from kraken_flow.runs.past import PastRun
 
 NAME = "report.html"
 SCRIPTS = ("format", "unpack", "theme", "table", "charts", "curves", "market", "trades", "sections", "compare", "start")

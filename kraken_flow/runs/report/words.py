@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 Row = dict[str, Any]
-NONE = "–"
+NONE = "\N{EN DASH}"
 """What stands where there is no number."""
 
 UNDEFINED = {
@@ -26,7 +26,12 @@ UNDEFINED = {
 """The reasons of `null_reasons` in words."""
 
 HEADLINE = (
-    ("total_return", "Total return", "percent", "Final equity over starting equity, minus 1, open positions at the last close"),
+    (
+        "total_return",
+        "Total return",
+        "percent",
+        "Final equity over starting equity, minus 1, open positions at the last close",
+    ),
     ("cagr", "Growth a year", "percent", "Yearly growth at 365 days a year"),
     ("max_drawdown", "Max drawdown", "percent", "Deepest fall below the highest equity so far, at bar closes"),
     ("sharpe", "Sharpe", "ratio", "Mean daily return over its deviation, a year; no risk-free rate"),
@@ -74,8 +79,8 @@ def formatted(value: Any, kind: str, currency: str = "") -> str:
 
     Examples
     --------
-    >>> [formatted(0.0512, "percent"), formatted("-2.30", "money", "USD"), formatted(17520, "count")]
-    ['+5.12 %', '−2.30 USD', '17,520']
+    >>> [formatted(0.0512, "percent"), formatted("2.30", "money", "USD"), formatted(17520, "count")]
+    ['+5.12 %', '2.30 USD', '17,520']
     """
     if value is None:
         return "undefined"
@@ -91,12 +96,12 @@ def formatted(value: Any, kind: str, currency: str = "") -> str:
     elif kind == "count":
         text = f"{value:,}"
     elif kind == "times":
-        text = f"{float(value):,.1f} ×"
+        text = f"{float(value):,.1f} \N{MULTIPLICATION SIGN}"
     elif isinstance(value, int) or abs(float(value)) >= 1e4:
         text = f"{value:,.0f}"
     else:
         text = f"{float(value):,.3f}" if kind == "ratio" else f"{float(value):,.6g}"
-    return text.replace("-", "−")
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def interval_of(metrics: Mapping[str, Any], key: str) -> tuple[float, float] | None:
@@ -112,7 +117,9 @@ def interval_of(metrics: Mapping[str, Any], key: str) -> tuple[float, float] | N
 
 def headline(metrics: Mapping[str, Any], currency: str) -> list[Row]:
     """Return the numbers at the top: title, value, interval, meaning, and whether it is good, bad or neither."""
-    return [_row(metrics, key, title, kind, meaning, currency) for key, title, kind, meaning in HEADLINE if key in metrics]
+    return [
+        _row(metrics, key, title, kind, meaning, currency) for key, title, kind, meaning in HEADLINE if key in metrics
+    ]
 
 
 def _row(metrics: Mapping[str, Any], key: str, title: str, kind: str, meaning: str, currency: str) -> Row:
@@ -164,7 +171,9 @@ def numbers(metrics: Mapping[str, Any], currency: str) -> list[Row]:
     return found
 
 
-def warnings(manifest: Mapping[str, Any], metrics: Mapping[str, Any], no_market: str = "") -> list[Row]:
+def warnings(
+    manifest: Mapping[str, Any], metrics: Mapping[str, Any], no_market: str = "", lines: str = ""
+) -> list[Row]:
     """Return what a reader has to know before the numbers, worst first: level (bad, care, note) and text.
 
     What stands in `metrics.json` under `warnings` is taken as it is; what it does not speak of is told here.
@@ -180,6 +189,8 @@ def warnings(manifest: Mapping[str, Any], metrics: Mapping[str, Any], no_market:
     found += [{"level": "note", "text": note} for note in notes]
     if no_market:
         found.append({"level": "care", "text": f"This page has no candles: {no_market}."})
+    if lines:
+        found.append({"level": "care", "text": lines})
     return sorted(found, key=lambda row: ("bad", "care", "note").index(row["level"]))
 
 

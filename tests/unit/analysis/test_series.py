@@ -52,7 +52,9 @@ def test_windows_hold_each_span_with_its_margin_and_nothing_else(spans, margin):
     begins = np.array([begin for begin, _ in spans], np.int64)
     ends = np.minimum(begins + np.array([length for _, length in spans], np.int64), n - 1)
     kept = series.windows(begins, ends, n, margin)
-    expected = {row for b, e in zip(begins, ends, strict=True) for row in range(max(b - margin, 0), min(e + margin + 1, n))}
+    expected = {
+        row for b, e in zip(begins, ends, strict=True) for row in range(max(b - margin, 0), min(e + margin + 1, n))
+    }
     rows = [row for begin, end in kept.tolist() for row in range(begin, end)]
     assert rows == sorted(set(rows))
     assert set(rows) == expected

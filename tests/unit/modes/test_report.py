@@ -8,7 +8,7 @@ from base64 import b64decode
 import pytest
 
 from kraken_flow.runs.report import page
-from tests.unit.modes.past_runs import SHIPPED, edit
+from tests.unit.modes.past_runs import SHIPPED, edit, fresh
 
 EVIL = "</script><img src=x onerror=alert(1)>"
 
@@ -148,3 +148,19 @@ def test_bad_input_is_an_error_that_names_it(mine):
     assert "its trades.parquet cannot be read" in refused(mine, "mode.run=a")
     (mine.folder / "a/trades.parquet").unlink()
     assert "it has no trades.parquet" in refused(mine, "mode.run=a")
+
+
+def test_code_that_came_with_a_run_is_not_loaded_and_changed_code_is_told(mine, tmp_path):
+    assert mine(*SHIPPED[:-3], "strategy=mine", "run_dir=a") == 0
+    edit(
+        mine.folder / "strategies/mine.py",
+        '"""Mine."""',
+        '"""Mine."""\n\nfrom pathlib import Path\n\nPath("opened").touch()',
+    )
+    fresh(tmp_path, "mode=report", "mode.run=home/a", f"mode.out={tmp_path}/there.html")
+    assert not list(tmp_path.rglob("opened"))
+    assert "is not the strategies.mine that ran" in facts_of(tmp_path / "there.html")["candles"]["why"]
+    fresh(mine.folder, "mode=report", "mode.run=a")
+    assert (mine.folder / "opened").exists()
+    told = [row["text"] for row in facts_of(mine.folder / "a/report.html")["warnings"]]
+    assert any(text.startswith("The code of strategies.mine is not what ran") for text in told)

@@ -98,7 +98,11 @@ def test_the_candles_of_the_page_are_those_of_the_market_to_its_last_decimal():
     assert found["0.row"] == list(range(500))
     assert [close * 10_000 for close in found["0.close"]] == pair.close.tolist()
     before = [found["0.close"][0], *found["0.close"][:-1]]
-    for name, column, near in (("open", pair.open, before), ("high", pair.high, found["0.close"]), ("low", pair.low, found["0.close"])):
+    for name, column, near in (
+        ("open", pair.open, before),
+        ("high", pair.high, found["0.close"]),
+        ("low", pair.low, found["0.close"]),
+    ):
         assert [(step + base) * 10_000 for step, base in zip(found[f"0.{name}"], near, strict=True)] == column.tolist()
     assert found["0.line0"] == found["0.close"]
     assert found["0.line1"] == [None] * 500
@@ -165,9 +169,9 @@ METRICS = {
 def test_the_headline_has_units_intervals_and_says_why_a_number_is_missing():
     rows = {row["key"]: row for row in words.headline(METRICS, "USD")}
     assert (rows["total_return"]["value"], rows["total_return"]["tone"]) == ("+10.00 %", "good")
-    assert rows["total_return"]["interval"] == "−20.00 % to +40.00 %"
+    assert rows["total_return"]["interval"] == "\N{MINUS SIGN}20.00 % to +40.00 %"
     assert (rows["sharpe"]["value"], rows["sharpe"]["why"]) == ("undefined", "it never varies")
-    assert (rows["expectancy"]["value"], rows["expectancy"]["tone"]) == ("−2.50 USD", "bad")
+    assert (rows["expectancy"]["value"], rows["expectancy"]["tone"]) == ("\N{MINUS SIGN}2.50 USD", "bad")
     assert "interval" not in rows["sharpe"]
     assert "cagr" not in rows
     numbers = {row["key"]: row for row in words.numbers(METRICS, "USD")}
@@ -179,7 +183,9 @@ def test_warnings_come_worst_first_and_what_metrics_say_is_not_said_twice():
     told = words.warnings({"synthetic_sample": True, "notes": ["a", "a"], "data_notes": ["b"]}, METRICS)
     assert [row["level"] for row in told] == ["bad", "care", "care", "care", "note", "note"]
     assert any("12 closed trades" in row["text"] for row in told)
-    given = METRICS | {"warnings": [{"code": "made_up", "text": "Made up."}, {"code": "unaudited", "text": "Unaudited."}]}
+    given = METRICS | {
+        "warnings": [{"code": "made_up", "text": "Made up."}, {"code": "unaudited", "text": "Unaudited."}]
+    }
     told = words.warnings({"synthetic_sample": True, "audit": {"audited": False, "why": "no"}}, given)
     assert [(row["level"], row["text"]) for row in told][:2] == [("bad", "Made up."), ("care", "Unaudited.")]
     assert len(told) == 3
@@ -187,6 +193,14 @@ def test_warnings_come_worst_first_and_what_metrics_say_is_not_said_twice():
 
 def test_costs_come_from_their_own_block_where_there_is_one():
     assert [row["title"] for row in words.costs(METRICS, "USD")] == ["Fees", "Slippage"]
-    block = {"maker_fees": "1", "taker_fees": "2", "spread": "3", "slippage": "0", "funding": "-1", "borrow": "0", "total": "5"}
+    block = {
+        "maker_fees": "1",
+        "taker_fees": "2",
+        "spread": "3",
+        "slippage": "0",
+        "funding": "-1",
+        "borrow": "0",
+        "total": "5",
+    }
     found = words.costs(METRICS | {"costs": block}, "USD")
     assert sum(row["number"] for row in found) == 5.0
