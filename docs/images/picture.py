@@ -19,7 +19,7 @@ PICTURE = Path(__file__).with_name("report.png")
 RUN = ("strategy=donchian_breakout", "pairs=[BTC/USD,ETH/USD]", "timeframe=4h", "risk=research")
 WIDTH, HEIGHT = 1280, 1000
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1")
-TRADE = 12
+TRADE = 22
 
 
 def photographed(page: Path) -> bytes:
@@ -43,6 +43,7 @@ def photographed(page: Path) -> bytes:
         time.sleep(1)  # what moves has come to rest
         size["height"] = int(browser.execute_script(bottom)) - 20
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.execute_script("window.scrollTo({top: 0, behavior: 'instant'})")
         time.sleep(1)
         png: bytes = browser.get_screenshot_as_png()
         return png

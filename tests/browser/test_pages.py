@@ -122,7 +122,6 @@ def test_the_page_of_a_run_draws_itself_without_a_complaint_or_a_request(browser
 def test_a_trade_of_the_table_is_shown_among_its_candles(browser, pages):
     page = Page(browser, pages / "a/report.html")
     row = page.wait("[...document.querySelectorAll('#trades tbody tr')].at(2)?.innerText.split('\\t')")
-    page.to("#candles")
     page.browser.execute_script("document.querySelectorAll('#trades tbody button.show')[2].click()")
     said = page.wait("document.getElementById('said').textContent")
     number, pair, side = (word.strip() for word in row[:3])
@@ -185,7 +184,7 @@ def test_the_equity_has_a_range_a_scale_and_both_themes(browser, pages):
     page.wait("document.getElementById('said').textContent === 'The last 30 days'")
     assert page.js("document.querySelector('#equity').layout.xaxis.range") != whole
     page.browser.execute_script(
-        "[...document.querySelectorAll('#equity-section button')].find((b) => b.textContent === 'Log scale').click()"
+        "[...document.querySelectorAll('#equity-section button')].find((b) => b.textContent === 'Log').click()"
     )
     page.wait("document.querySelector('#equity').layout.yaxis.type === 'log'")
     before = page.js(

@@ -142,4 +142,4 @@ def _number(value: Any) -> float | None:
 
 def _interval(metrics: Mapping[str, Any], key: str, kind: str) -> str | None:
     found = words.interval_of(metrics, key)
-    return None if found is None else " to ".join(words.formatted(end, kind) for end in found)
+    return None if found is None else words.between(found, kind, "")

@@ -65,7 +65,10 @@ _MEANINGS = {key: meaning for key, _, _, meaning in HEADLINE} | {
 _KINDS = {key: kind for key, _, kind, _ in HEADLINE} | {
     "fees": "money", "slippage": "money", "funding": "money", "funding_paid": "money", "funding_received": "money",
     "borrow": "money", "final_equity": "money", "final_cash": "money", "halted_share": "share", "bars": "count",
-    "liquidations": "count", "ambiguous_fills": "count", "parents": "count", "killed_at": "time",
+    "liquidations": "count", "ambiguous_fills": "count", "parents": "count", "killed_at": "time", "average_win": "money", "average_loss": "money", "worst_equity": "money",
+    "best_equity": "money", "excess_return": "percent", "worst_return": "percent", "best_return": "percent",
+    "best_trade": "percent", "worst_trade": "percent", "volatility": "share", "net_exposure": "percent",
+    "time_in_market": "share", "cost_share": "share", "alpha": "percent", "beta": "ratio", "sqn": "ratio",
 }  # fmt: skip
 GRAVE = ("killed", "ruined", "liquidated", "made_up", "no_trades")
 """Codes of warnings that make the numbers say little or nothing."""
@@ -131,8 +134,7 @@ def _row(metrics: Mapping[str, Any], key: str, title: str, kind: str, meaning: s
         reason = str((metrics.get("null_reasons") or {}).get(key, ""))
         row["why"] = UNDEFINED.get(reason, reason.replace("_", " "))
     if (interval := interval_of(metrics, key)) is not None:
-        low, high = (formatted(end, kind, currency) for end in interval)
-        row["interval"] = f"{low} to {high}"
+        row["interval"] = between(interval, kind, currency)
     return row
 
 
@@ -160,15 +162,32 @@ def numbers(metrics: Mapping[str, Any], currency: str) -> list[Row]:
         for name, part in inner.items():
             if isinstance(part, Mapping | list):
                 continue
-            kind = _KINDS.get(name, "count" if isinstance(part, int) else "")
+            kind = _kind(name, part)
             row: Row = {"key": name, "value": formatted(part, kind, currency), "meaning": _MEANINGS.get(name, "")}
             if part is None:
                 reason = str((metrics.get("null_reasons") or {}).get(name, ""))
                 row["value"], row["why"] = "undefined", UNDEFINED.get(reason, reason.replace("_", " "))
             if (interval := interval_of(metrics, name)) is not None:
-                row["interval"] = " to ".join(formatted(end, kind, currency) for end in interval)
+                row["interval"] = between(interval, kind, currency)
             found.append(row)
     return found
+
+
+def _kind(name: str, value: Any) -> str:
+    """Return how a number of `metrics.json` is written, by its name: that of its group, or its own."""
+    group, _, own = name.rpartition(".")
+    if group == "costs":
+        return "money"
+    if group == "value_at_risk" and isinstance(value, float):
+        return "share"
+    return _KINDS.get(own, "count" if isinstance(value, int) else "")
+
+
+def between(interval: tuple[float, float], kind: str, currency: str) -> str:
+    """Return an interval with its unit once."""
+    low, high = (formatted(end, kind, currency) for end in interval)
+    number, _, unit = high.partition(" ")
+    return f"{low.removesuffix(f' {unit}')} to {number} {unit}".rstrip()
 
 
 def warnings(

@@ -169,7 +169,7 @@ METRICS = {
 def test_the_headline_has_units_intervals_and_says_why_a_number_is_missing():
     rows = {row["key"]: row for row in words.headline(METRICS, "USD")}
     assert (rows["total_return"]["value"], rows["total_return"]["tone"]) == ("+10.00 %", "good")
-    assert rows["total_return"]["interval"] == "\N{MINUS SIGN}20.00 % to +40.00 %"
+    assert rows["total_return"]["interval"] == "\N{MINUS SIGN}20.00 to +40.00 %"
     assert (rows["sharpe"]["value"], rows["sharpe"]["why"]) == ("undefined", "it never varies")
     assert (rows["expectancy"]["value"], rows["expectancy"]["tone"]) == ("\N{MINUS SIGN}2.50 USD", "bad")
     assert "interval" not in rows["sharpe"]

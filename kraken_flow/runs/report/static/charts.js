@@ -25,7 +25,7 @@ function layout(changes) {
     paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', font: { family: getComputedStyle(document.body).fontFamily, color: colour('ink'), size: 12 },
     margin: { l: narrow() ? 8 : 12, r: narrow() ? 8 : 16, t: 8, b: 8 }, hovermode: 'x unified', dragmode: coarse ? false : 'zoom',
     hoverlabel: { bgcolor: colour('panel'), bordercolor: colour('strong-line'), font: { color: colour('ink'), size: 12 } },
-    legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom', font: { color: colour('ink'), size: 12 }, bgcolor: 'rgba(0,0,0,0)' },
+    legend: { orientation: 'h', traceorder: 'normal', x: 0, y: 1.02, yanchor: 'bottom', font: { color: colour('ink'), size: 12 }, bgcolor: 'rgba(0,0,0,0)' },
     ...changes,
   };
   for (const name of Object.keys(merged)) {
@@ -41,7 +41,7 @@ const SETTINGS = { displayModeBar: false, responsive: true, doubleClick: 'reset'
 /**
  * A figure whose chart is drawn when it comes into sight, and again when the colours change.
  *
- * drawn() returns { traces, layout }; summary says in a sentence what a reader without the picture misses.
+ * element.start() draws it at once. drawn() returns { traces, layout }; summary says in a sentence what a reader without the picture misses.
  */
 function figure({ id, title, said, summary, height, drawn, after }) {
   const plot = h('div', { class: 'plot', id, role: 'img', 'aria-label': `${title}. ${summary}`, style: `height:${height}px` },
@@ -66,6 +66,7 @@ function figure({ id, title, said, summary, height, drawn, after }) {
   }, { rootMargin: '400px' }).observe(plot);
   themed.push(() => asked && asked.then(draw));
   early.push(start);
+  element.start = start;
   return element;
 }
 

@@ -59,7 +59,7 @@ function equitySection() {
     logarithmic = !logarithmic;
     scale.setAttribute('aria-pressed', String(logarithmic));
     (await charts()).relayout(plotted, { 'yaxis.type': logarithmic ? 'log' : 'linear', 'yaxis.dtick': logarithmic ? 'D2' : null, 'yaxis.autorange': true });
-  } }, 'Log scale');
+  } }, 'Log');
   const hold = facts.curves.columns.hold ? h('button', { type: 'button', 'aria-pressed': 'true', onclick: () => {
     held = !held;
     hold.setAttribute('aria-pressed', String(held));

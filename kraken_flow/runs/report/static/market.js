@@ -204,7 +204,7 @@ function describe(shown, extra) {
   const coarseNow = shown.factor > 1 ? ` (${shown.factor.toLocaleString('en-US')} bars each)` : '';
   const many = extra.many ? ', too many to draw: zoom in' : '';
   const hidden = shown.factor > 1 && facts.candles.lines.some((entry, number) => !entry.over && !view.hidden.has(number));
-  board.state.textContent = `${minute(view.from)} to ${minute(view.to)} UTC · candles of ${timeframe(shown.factor * facts.step_ms)}${coarseNow} · ${extra.inView.length.toLocaleString('en-US')} trades in view${many}${hidden ? ` · zoom in to candles of ${facts.timeframe} for the lines below` : ''}`;
+  board.state.textContent = `${minute(view.from)} to ${minute(view.to)} UTC · candles of ${timeframe(shown.factor * facts.step_ms)}${coarseNow} · ${extra.inView.length.toLocaleString('en-US')} ${extra.inView.length === 1 ? 'trade' : 'trades'} in view${many}${hidden ? ` · zoom in to candles of ${facts.timeframe} for the lines below` : ''}`;
   board.from.value = day(view.from);
   board.to.value = day(view.to);
 }
@@ -253,6 +253,7 @@ async function choosePair(number, trade = null) {
 async function showTrade(trade, scrollTo = true) {
   const number = facts.candles.pairs.findIndex((entry) => entry.pair === trade.pair);
   if (number < 0) return;
+  await board.figure.start();
   await choosePair(number, trade);
   const room = Math.max((trade.exit_time - trade.entry_time) * 0.8, 40 * facts.step_ms);
   await look(trade.entry_time - room, trade.exit_time + room);
@@ -287,7 +288,7 @@ function marketSection() {
     const [from, to] = [Date.parse(board.from.value), Date.parse(board.to.value) + DAY];
     if (known(from) && known(to) && to > from) look(from, to);
   }, 'aria-label': name });
-  board = { pair: pairPicker, from: dated('From'), to: dated('To'), state: h('p', { class: 'state' }), trade: h('span', {}), plot: null };
+  board = { pair: pairPicker, from: dated('From'), to: dated('To'), state: h('p', { class: 'state' }), trade: h('span', {}), plot: null, figure: null };
   const tools = h('div', { class: 'tools' },
     h('label', {}, 'Pair', pairPicker), h('label', {}, 'From', board.from), h('label', {}, 'To', board.to),
     h('div', { class: 'group', role: 'group', 'aria-label': 'Move the candle chart' },
@@ -326,6 +327,7 @@ function marketSection() {
   chart.querySelector('figcaption').append(board.trade);
   chart.querySelector('figcaption').after(legend(lines));
   chart.append(board.state);
+  board.figure = chart;
   return section('market', 'Market', thinned, tools, chart);
 }
 

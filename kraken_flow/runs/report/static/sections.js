@@ -63,11 +63,11 @@ function monthsSection() {
   };
   const place = h('div', {});
   const draw = () => place.replaceChildren(h('div', { class: 'panel months' }, scrolls('Returns by month',
-    h('table', { class: 'wide' }, h('caption', {}, 'Return of each month in %, the first from the starting equity. Darker is more; teal won, orange lost.'),
+    h('table', { class: 'wide' }, h('caption', {}, 'Return of each month in %, the first from the starting equity. A stronger colour is more; teal won, orange lost.'),
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Year'), MONTHS.map((name) => h('th', { scope: 'col' }, name)), h('th', { scope: 'col' }, 'Year'))),
       h('tbody', {}, years.map((year) => h('tr', {}, h('th', { scope: 'row' }, String(year)), MONTHS.map((_, month) => cell(of.get(`${year}-${month + 1}`))), cell(whole(year), 'year')))))),
     h('div', { class: 'scroll tall' },
-      h('table', {}, h('caption', {}, 'Return of each month in %, the first from the starting equity. Darker is more; teal won, orange lost.'),
+      h('table', {}, h('caption', {}, 'Return of each month in %, the first from the starting equity. A stronger colour is more; teal won, orange lost.'),
         h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Month'), years.map((year) => h('th', { scope: 'col' }, String(year))))),
         h('tbody', {}, MONTHS.map((name, month) => h('tr', {}, h('th', { scope: 'row' }, name), years.map((year) => cell(of.get(`${year}-${month + 1}`))))),
           h('tr', {}, h('th', { scope: 'row' }, 'Year'), years.map((year) => cell(whole(year), 'total'))))))));
@@ -128,14 +128,16 @@ function riskTable() {
   return sortable({ label: 'Risk events', columns, rows: facts.risk, page: facts.risk.length > PAGE ? PAGE : 0 }).element;
 }
 
+const meant = (row) => [row.meaning, row.why].filter(Boolean).join(': ');
+
 function numbersSection() {
   return section('numbers', 'All numbers', 'As they stand in metrics.json, under the names they have there.',
     sortable({
       label: 'All numbers', first: true, rows: facts.numbers, columns: [
-        { name: 'Name', of: (row) => row.key, shown: (row) => h('span', { class: 'key' }, row.key), head: true },
-        { name: 'Value', of: (row) => row.value, number: true, shown: (row) => (row.value.length > 40 ? h('span', { class: 'key' }, row.value) : row.value), wraps: true },
+        { name: 'Name', of: (row) => row.key, shown: (row) => [h('span', { class: 'key' }, row.key), h('span', { class: 'below' }, meant(row))], head: true },
+        { name: 'Value', of: (row) => row.value, number: true, shown: (row) => [row.value, row.interval && h('span', { class: 'below' }, row.interval)], wraps: true },
         { name: '90 % interval', of: (row) => row.interval, shown: (row) => row.interval ?? '', wraps: true },
-        { name: 'Meaning', of: (row) => row.meaning, shown: (row) => (row.why ? `${row.meaning}${row.meaning ? ': ' : ''}${row.why}` : row.meaning), wraps: true },
+        { name: 'Meaning', of: (row) => row.meaning, shown: meant, wraps: true },
       ],
     }).element);
 }
