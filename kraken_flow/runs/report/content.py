@@ -3,16 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kraken_flow.analysis import series
 from kraken_flow.analysis.returns import daily_returns, day_ends
-from kraken_flow.core.errors import UserError
 from kraken_flow.core.instrument import currency_of
 from kraken_flow.core.market import ABSENT, Market
 from kraken_flow.core.redact import redact
@@ -23,6 +20,8 @@ from kraken_flow.runs.report import words
 from kraken_flow.runs.report.indicators import Indicator
 from kraken_flow.runs.report.market import CELLS, MOST_CELLS, Spans, pair_candles
 from kraken_flow.runs.report.packing import Pack
+from kraken_flow.runs.report.reading import floats, ns, read_table, texts
+from kraken_flow.runs.report.trades import packed_fills, packed_trades
 from kraken_flow.runs.tables import PARENTS
 
 MOST_POINTS = 6_000
@@ -75,18 +74,18 @@ class Content:
         for name in (*TABLES, PARENTS):
             path = self.past.folder / f"{name}.parquet"
             if path.is_file():
-                found[name] = _read(path, f"{self.past.name}: its {name}.parquet")
+                found[name] = read_table(path, f"{self.past.name}: its {name}.parquet")
         return found
 
     @cached_property
     def times(self) -> Int64Array:
         """Closes of the decision bars, ns UTC."""
-        return _ns(self.tables["equity"]["time"])
+        return ns(self.tables["equity"]["time"])
 
     @cached_property
     def equity(self) -> FloatArray:
         """Equity at them."""
-        return _floats(self.tables["equity"]["equity"])
+        return floats(self.tables["equity"]["equity"])
 
     @cached_property
     def step(self) -> int:
@@ -147,9 +146,10 @@ class Content:
         }
         curves, facts["curves"] = self._curves()
         blobs["curves"], facts["curves"]["columns"] = curves.text(), curves.index
-        trades = self._trades()
+        tables, origin = self.tables, int(self.times[0]) if len(self.times) else 0
+        trades = packed_trades(tables["trades"], tables["orders"], origin)
         blobs["trades"], facts["trades"] = trades.text(), {"columns": trades.index}
-        fills = self._fills()
+        fills = packed_fills(tables["fills"], origin)
         blobs["fills"], facts["fills"] = fills.text(), {"columns": fills.index}
         facts["candles"] = self._candles(blobs)
         return facts, blobs
@@ -158,7 +158,7 @@ class Content:
         """Return equity, drawdown and the benchmark, thinned; and daily series."""
         pack = Pack()
         table = self.tables["equity"]
-        columns = {"equity": self.equity, "drawdown": _floats(table["drawdown"])}
+        columns = {"equity": self.equity, "drawdown": floats(table["drawdown"])}
         if (held := self._held()) is not None:
             columns["hold"] = held
         rows = series.thinned(list(columns.values()), MOST_POINTS) if len(self.equity) else np.zeros(0, np.intp)
@@ -174,7 +174,7 @@ class Content:
             for name, values in zip(("low", "high"), series.fan(*interval, len(returns)), strict=True):
                 pack.real(name, values * self.start_equity)
         pack.real("sharpe", series.rolling_sharpe(returns, ROLLING_DAYS, per_year))
-        pack.real("invested", self._invested(_floats(table["exposure"])), digits=5)
+        pack.real("invested", self._invested(floats(table["exposure"])), digits=5)
         pack.real("turnover", self._turnover(closes))
         moved = returns[np.isfinite(returns) & (returns != 0.0)]
         edges, counts = series.histogram(moved)
@@ -218,8 +218,8 @@ class Content:
         table = self.tables["fills"]
         if not len(closes) or not table.num_rows:
             return np.zeros(len(closes))
-        value = _floats(table["qty"]) * _floats(table["price"])
-        times = _ns(table["time"])
+        value = floats(table["qty"]) * floats(table["price"])
+        times = ns(table["time"])
         at = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, len(self.times) - 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(self.equity[at] > 0, value / self.equity[at], 0.0)
@@ -228,62 +228,6 @@ class Content:
         spans = np.minimum(np.arange(1, len(closes) + 1), ROLLING_DAYS) * max(self.step, DAY)
         result: FloatArray = summed * (YEAR / spans)
         return result
-
-    def _trades(self) -> Pack:
-        table, pack = self.tables["trades"], Pack()
-        stops, targets = self._protection()
-        self._times(pack, table, "entry_time", "exit_time")
-        for name in ("entry_price", "exit_price", "qty", "pnl", "fees", "mae", "mfe"):
-            pack.exact(name, _floats(table[name]))
-        pack.exact("stop", stops)
-        pack.exact("target", targets)
-        for name in ("pair", "side", "tag", "exit_reason"):
-            pack.words(name, table[name].to_pylist())
-        return pack
-
-    def _fills(self) -> Pack:
-        table, pack = self.tables["fills"], Pack()
-        self._times(pack, table, "time")
-        pack.exact("price", _floats(table["price"]))
-        pack.exact("qty", _floats(table["qty"]))
-        for name in ("pair", "side", "reason", "liquidity"):
-            pack.words(name, table[name].to_pylist())
-        return pack
-
-    def _times(self, pack: Pack, table: pa.Table, *names: str) -> None:
-        """Add times as seconds since the first close."""
-        origin = int(self.times[0]) if len(self.times) else 0
-        for name in names:
-            pack.whole(name, (_ns(table[name]) - origin) // (1000 * MS))
-
-    def _protection(self) -> tuple[FloatArray, FloatArray]:
-        """Return each trade's stop and target, NaN where it had none: its first, as it last stood.
-
-        An order that only protects a position is told by its side, opposite to the trade's, and by how it ended.
-        """
-        trades, orders = self.tables["trades"], self.tables["orders"]
-        found = np.full((2, trades.num_rows), np.nan)
-        if not trades.num_rows or not orders.num_rows:
-            return found[0], found[1]
-        trade_pairs, order_pairs = _array(trades["pair"]), _array(orders["pair"])
-        exits, placed = _ns(trades["exit_time"]), _ns(orders["time"])
-        closing = np.where(_array(trades["side"]) == "long", "sell", "buy")
-        sides, types, reasons = (_array(orders[name]) for name in ("side", "type", "reason"))
-        protects = np.isin(reasons, ("oco", "position_closed", "take_profit"))
-        kinds = ((types == "stop", "stop_price"), ((types == "limit") & protects, "limit_price"))
-        for pair in np.unique(trade_pairs):
-            own = np.flatnonzero(trade_pairs == pair)
-            own = own[np.argsort(exits[own], kind="stable")]
-            for number, (kind, column) in enumerate(kinds):
-                rows = np.flatnonzero(kind & (order_pairs == pair))
-                at = np.searchsorted(exits[own], placed[rows], side="right")
-                rows, at = rows[at < len(own)], at[at < len(own)]
-                matched = sides[rows] == closing[own[at]]
-                rows, at = rows[matched], at[matched]
-                prices = _floats(orders[column])[rows]
-                firsts = np.unique(at, return_index=True)
-                found[number, own[firsts[0]]] = prices[firsts[1]]
-        return found[0], found[1]
 
     def _risk(self) -> list[dict[str, Any]]:
         table = self.tables.get("risk")
@@ -299,8 +243,8 @@ class Content:
             return {"pairs": [], "why": self.seen.why}
         most = max(MOST_CELLS // (CELLS + len(self.seen.lines)) // max(len(market.pairs), 1), 1000)
         trades = self.tables["trades"]
-        pairs = _array(trades["pair"])
-        profit = np.abs(_floats(trades["pnl"]))
+        pairs = texts(trades["pair"])
+        profit = np.abs(floats(trades["pnl"]))
         begins, ends = (self._row(market, trades[name]) for name in ("entry_time", "exit_time"))
         found = []
         for number, name in enumerate(market.names):
@@ -318,29 +262,8 @@ class Content:
 
     def _row(self, market: Market, column: pa.ChunkedArray) -> Int64Array:
         """Return the rows of the market in which times lie; a bar's close belongs to the bar."""
-        rows: Int64Array = (_ns(column) - int(market.times[0])) // market.timeframe_ns
+        rows: Int64Array = (ns(column) - int(market.times[0])) // market.timeframe_ns
         return np.clip(rows, 0, market.n_rows - 1)
-
-
-def _read(path: Path, name: str) -> pa.Table:
-    try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{name} cannot be read ({str(error).splitlines()[0]})") from None
-
-
-def _ns(column: pa.ChunkedArray) -> Int64Array:
-    values: Int64Array = column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy()
-    return values
-
-
-def _floats(column: pa.ChunkedArray) -> FloatArray:
-    values: FloatArray = column.cast(pa.float64()).to_numpy()
-    return values
-
-
-def _array(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    return np.array(column.to_pylist(), dtype=str)
 
 
 def _plain(value: Any) -> Any:

@@ -65,7 +65,8 @@ _MEANINGS = {key: meaning for key, _, _, meaning in HEADLINE} | {
 _KINDS = {key: kind for key, _, kind, _ in HEADLINE} | {
     "fees": "money", "slippage": "money", "funding": "money", "funding_paid": "money", "funding_received": "money",
     "borrow": "money", "final_equity": "money", "final_cash": "money", "halted_share": "share", "bars": "count",
-    "liquidations": "count", "ambiguous_fills": "count", "parents": "count", "killed_at": "time", "average_win": "money", "average_loss": "money", "worst_equity": "money",
+    "liquidations": "count", "ambiguous_fills": "count", "parents": "count", "killed_at": "time",
+    "average_win": "money", "average_loss": "money", "worst_equity": "money",
     "best_equity": "money", "excess_return": "percent", "worst_return": "percent", "best_return": "percent",
     "best_trade": "percent", "worst_trade": "percent", "volatility": "share", "net_exposure": "percent",
     "time_in_market": "share", "cost_share": "share", "alpha": "percent", "beta": "ratio", "sqn": "ratio",
