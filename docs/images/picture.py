@@ -41,7 +41,7 @@ def photographed(page: Path) -> bytes:
         bottom = "return document.getElementById('trades').getBoundingClientRect().top"
         _until(lambda: browser.execute_script("return document.querySelector('#equity').dataset.ready === 'yes'"))
         time.sleep(1)  # what moves has come to rest
-        size["height"] = int(browser.execute_script(bottom)) - 20
+        size["height"] = int(browser.execute_script(bottom)) - 12
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         browser.execute_script("window.scrollTo({top: 0, behavior: 'instant'})")
         time.sleep(1)

@@ -18,7 +18,7 @@ function sortable({ label, columns, rows, page = 0, first = false, sorted = null
   const body = h('tbody');
   const heads = columns.map((column, number) => h('th', { scope: 'col', class: column.number ? 'n' : '' },
     h('button', { type: 'button', onclick: () => sortBy(number) }, column.name)));
-  const table = h('table', { class: first ? 'first' : null }, caption && h('caption', {}, caption), h('thead', {}, h('tr', {}, heads)), body);
+  const table = h('table', { class: first ? 'first' : page ? 'paged' : null }, caption && h('caption', {}, caption), h('thead', {}, h('tr', {}, heads)), body);
   const place = h('span', { role: 'status' });
   const previous = h('button', { type: 'button', onclick: () => turn(-1) }, 'Previous');
   const next = h('button', { type: 'button', onclick: () => turn(1) }, 'Next');
