@@ -93,6 +93,10 @@ docs: $(VENV)/.dev ## build the user guide as a site into build/site
 build: $(VENV)/.native ## build the Rust extension into .venv
 	@:
 
+.PHONY: picture
+picture: $(VENV)/.dev $(NATIVE) ## photograph the report for the README with Chromium
+	@$(RUN) docs/images/picture.py
+
 .PHONY: lock
 lock: ## compile the requirement files anew (UPGRADE=1 takes newer versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 2; }

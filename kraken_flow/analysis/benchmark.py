@@ -1,36 +1,18 @@
 """What holding the traded pairs would have made, and how a run's returns lie to it."""
 
-import numpy as np
-
 from kraken_flow.analysis import ratios, returns
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import Value
-from kraken_flow.core.market import ABSENT
+from kraken_flow.analysis.series import held_value
 from kraken_flow.core.units import FloatArray
 
 NAME = "hold"
 
 
 def hold_equity(run: FinishedRun) -> FloatArray:
-    """Return the worth of one unit, put equally into all pairs at the first close, at no cost, and never touched.
-
-    Returns float64 of shape (n_decision_rows,), 1 at the first close. A pair that appears later is cash until its first
-    close; a missing bar counts at the close before. A contract settled in its base makes 1 - entry / price.
-    """
+    """Return the worth of one unit held over the run, float64 of shape (n_decision_rows,); see `series.held_value`."""
     first = run.market.first_row
-    stop = first + len(run.result.equity)
-    worth = np.zeros(stop - first)
-    for columns, inverse in zip(run.market.pairs, run.inverse.tolist(), strict=True):
-        known = np.flatnonzero(columns.state[first:stop] != ABSENT)
-        if len(known) == 0:
-            worth += 1.0
-            continue
-        begin = int(known[0])
-        close = columns.close[first + begin : stop].astype(np.float64)
-        worth[:begin] += 1.0
-        worth[begin:] += 2.0 - close[0] / close if inverse else close / close[0]
-    worth /= max(len(run.market.pairs), 1)
-    return worth
+    return held_value(run.market, slice(first, first + len(run.result.equity)), run.inverse.tolist())
 
 
 def beta(own: FloatArray, other: FloatArray) -> Value:

@@ -8,6 +8,7 @@ from kraken_flow.core.market import Market
 from kraken_flow.core.run import execute
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Done, Job, concluded, inputs, load, load_checked, show, warn_of_fallback, write
+from kraken_flow.modes.page import leave_page
 from kraken_flow.runs.directory import holds_run
 from kraken_flow.runs.progress import Work
 from kraken_flow.runs.record import recorded
@@ -52,4 +53,5 @@ def run(call: Call) -> int:
             work.now("measuring and writing")
             metrics = write(record, job, done)
     show(call, done, metrics, record)
+    leave_page(call, job.graph, done, record)
     return 0

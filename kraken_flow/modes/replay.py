@@ -16,6 +16,7 @@ from kraken_flow.core.session import Session
 from kraken_flow.core.tape import instants, tape_of
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Done, Job, concluded, configuration_of, inputs, load, show, warn_of_fallback, write
+from kraken_flow.modes.page import leave_page
 from kraken_flow.runs.directory import damage, kind_of, read_manifest
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.progress import Work
@@ -36,6 +37,7 @@ def drive(call: Call, run: str | None) -> int:
         metrics = write(record, job, done)
         same = None if session is None else _compare(metrics, session)
     show(call, done, metrics, record)
+    leave_page(call, job.graph, done, record)
     if same is not None and call.choices.get("report") != "json":
         Console(highlight=False).print(redact(same), markup=False, soft_wrap=True)
     return 0

@@ -45,7 +45,7 @@ def write_run(folder: Path, tables: Tables, unaudited: str = "") -> dict[str, An
 def remove_results(folder: Path) -> None:
     """Remove what an interrupted session wrote of its results: it goes on, and they are those of an earlier instant."""
     with explained(folder):
-        for name in ("metrics.json", *LOGS, *(f"{table}.parquet" for table in (*TABLES, PARENTS))):
+        for name in ("metrics.json", *LOGS, "report.html", *(f"{table}.parquet" for table in (*TABLES, PARENTS))):
             (folder / name).unlink(missing_ok=True)
 
 
