@@ -40,7 +40,6 @@ def section(n: int, rounds: int) -> Section:
     bars, loaded = market.candles(n), market.single(n)
     frame, graph, own = rival.frame(bars), graphs.plain(), graphs.called_back()
     stops = graphs.stop_and_target()
-    loop = getattr(loops.plain_loop, "py_func", loops.plain_loop)
     lists = [bars["open"].tolist(), bars["close"].tolist()]
     times = take_turns(
         {
@@ -50,7 +49,7 @@ def section(n: int, rounds: int) -> Section:
             "stops": Contestant(lambda m: whole(stops, m), lambda: market.untouched(loaded)),
             "backtesting.py": Contestant(lambda _: rival.crossing(frame)),
             "backtesting.py, stops": Contestant(lambda _: rival.crossing(frame, terms.STOP, terms.TARGET)),
-            "plain Python": Contestant(lambda _: loop_in_python(loop, *lists)),
+            "plain Python": Contestant(lambda _: loop_in_python(*lists)),
         },
         rounds,
     )
@@ -69,8 +68,9 @@ def section(n: int, rounds: int) -> Section:
     )
 
 
-def loop_in_python(loop: Any, opens: list[float], closes: list[float]) -> Any:
-    """Run the loop of the same rules as a user without any engine would write it."""
+def loop_in_python(opens: list[float], closes: list[float]) -> Any:
+    """Run the loop of the same rules as a user without any engine would write it, compiled by nothing."""
+    loop = getattr(loops.plain_loop, "py_func", loops.plain_loop)
     return loop(Sized(opens), Sized(closes), terms.FAST, terms.SLOW, terms.FEE, float(terms.CASH), 1.0)
 
 

@@ -35,7 +35,7 @@ def rendered(record: Mapping[str, Any]) -> str:
         _about(record, sections),
         "### Both sides\n",
         _table(
-            ("what", "ours", "the other side", "its time", "we are", "in the rounds"),
+            ("what", "ours", "the other side", "its time", "we are", "in the rounds", "of processor time"),
             [(what, seconds(s["ours_s"]), s["theirs"], seconds(s["theirs_s"]), *_faster(s)) for what, s in sides],
         ),
         "### Where we lose\n",
@@ -51,13 +51,21 @@ def rendered(record: Mapping[str, Any]) -> str:
         _table(
             ("what", "ours", "theirs", "why"),
             [
-                (one["what"], f"{one['ours']:,.8g}", f"{one['theirs']:,.8g}", one["why"])
+                (one["what"], f"{one['ours']:,.10g}", f"{one['theirs']:,.10g}", one["why"])
                 for section in sections
                 for one in section["differences"]
             ],
         ),
         "### Other figures, and what is wanted\n",
-        _table(("figure", "value", "wanted", "met", "how"), [_figure(row) for row in rows]),
+        _table(
+            ("benchmark", "figure", "value", "wanted", "met", "how"),
+            [
+                (section["title"], *_figure(row))
+                for section in sections
+                for row in section["findings"]
+                if not row["sides"] or row["wanted"] is not None
+            ],
+        ),
     ]
     return "\n".join(parts)
 
@@ -72,19 +80,19 @@ def _about(record: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -> 
         f"{cores} processors, {machine['processor']}, {machine['memory_gb']} GB, {machine['system']}; "
         f"load {record['load_before']} before, {load} after.\n"
         f"{', '.join(f'{name} {value}' for name, value in versions.items())}.\n"
-        f"{record['began']}, {record['rounds']} rounds (fewer where one takes seconds). {verdict}\n"
+        f"{record['began'][:8]}, {record['rounds']} rounds (fewer where one takes seconds). {verdict}\n"
     )
 
 
-def _faster(sides: Mapping[str, float]) -> tuple[str, str]:
-    ratio, spread = sides["faster"], f"{sides['least']:.2g} to {sides['most']:.2g}"
+def _faster(sides: Mapping[str, float]) -> tuple[str, str, str]:
+    ratio, spread, busy = sides["faster"], f"{_times(sides['least'])} to {_times(sides['most'])}", _times(sides["busy"])
     if abs(ratio - 1) <= EVEN:
-        return "even", spread
-    return (f"{_times(ratio)} faster" if ratio > 1 else f"**{_times(1 / ratio)} slower**"), spread
+        return "even", spread, busy
+    return (f"{_times(ratio)} faster" if ratio > 1 else f"**{_times(1 / ratio)} slower**"), spread, busy
 
 
 def _times(ratio: float) -> str:
-    """Write a ratio with two or three digits."""
+    """Write a ratio with three digits."""
     return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.3g}x"
 
 

@@ -81,5 +81,5 @@ def test_asking_at_every_bar_changes_nothing() -> None:
     assert plain.whole(graphs.called_back(), loaded).final_equity == whole
     assert bar_by_bar.session(graphs.plain(), loaded) == pytest.approx(whole / 1e16, abs=1e-9)
     bars = market.candles(BARS)
-    in_lists = bar_by_bar.loop_in_python(plain.loops.plain_loop, bars["open"].tolist(), bars["close"].tolist())
+    in_lists = bar_by_bar.loop_in_python(bars["open"].tolist(), bars["close"].tolist())
     assert in_lists[0] == pytest.approx(whole / 1e16, abs=0.005)
