@@ -84,6 +84,11 @@ bench: ## compare speed with other engines, side by side in one run
 	@$(MAKE) VENV=.venv-bench .venv-bench/.bench build
 	@.venv-bench/bin/python -m tests.bench $(ARGS)
 
+.PHONY: docs
+docs: $(VENV)/.dev ## build the user guide as a site into build/site
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet --strict $(ARGS)
+	@echo "made build/site; to read it: $(RUN) -m http.server --directory build/site"
+
 .PHONY: build
 build: $(VENV)/.native ## build the Rust extension into .venv
 	@:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from kraken_flow.core.limits import Trigger
 from kraken_flow.core.market import REAL, Market
 from kraken_flow.core.orders import FillPath, Liquidity, LogKind, OrderType, Reason, State, Tif
 from kraken_flow.core.result import Columns, Result, join128
@@ -20,7 +21,7 @@ REFUSED = (
     Reason.BELOW_MIN_QTY,
     Reason.BELOW_MIN_COST,
     Reason.PRICE_BAND,
-    *(reason for reason in Reason if Reason.MAX_LOSS <= reason <= Reason.STALE_DATA),
+    *(trigger.reason for trigger in Trigger if trigger.reason),
 )
 """Why an order is refused before it is sent."""
 PROTECTIVE = frozenset({Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP})

@@ -133,6 +133,5 @@ def _counts_stay_within(spec: Spec, market: Market, result: Result) -> None:
         if limits.max_positions:
             count = sum(abs(q) >= i.lot for q, i in zip(held, spec.instruments, strict=True))
             assert count <= limits.max_positions, "more positions than allowed"
-    # Until the message that takes it back has arrived, a partly filled order may open once more.
-    if limits.max_trades and spec.latency_ns == 0:
+    if limits.max_trades:
         assert max(opened.values(), default=0) <= limits.max_trades, "more trades in a day than allowed"

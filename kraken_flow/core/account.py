@@ -116,6 +116,10 @@ class Risk(Node):
 
     kind: ClassVar[str] = "risk"
 
+    def pair_features(self, n_pairs: int) -> Mapping[str, Source]:
+        """Return the feature columns read that measure pairs against each other; none unless overridden."""
+        return {}
+
     def approve(self, view: View, pair: int, target: int) -> int:
         """Return the target that may stand: the same, nearer to zero, or zero."""
         raise TypeError(f"{type(self).__name__} has no approve(view, pair, target)")

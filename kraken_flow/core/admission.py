@@ -1,11 +1,13 @@
 """How much of an order the account's limits admit: exposure as if every working order had filled."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from kraken_flow.core.contract import unit_price
 from kraken_flow.core.limits import Effect, Trigger
 from kraken_flow.core.orders import LogKind, Reason
 from kraken_flow.core.units import UNIT
+from kraken_flow.core.var_limit import admissible
 
 if TYPE_CHECKING:
     from kraken_flow.core.simulator import Simulator
@@ -38,14 +40,33 @@ class Reach(NamedTuple):
     open: int
     """Working orders that may open or enlarge a position."""
 
+    def toward(self, side: int) -> int:
+        """Return how far the pair can move to one side, positive beyond flat."""
+        return self.high if side > 0 else -self.low
 
-def reach(sim: "Simulator", p: int) -> Reach:
-    """Return how far a pair can move. Risk's own protection disarms the orders that it leaves, and so is left out."""
+    @property
+    def widest(self) -> int:
+        """Return the largest position, long or short."""
+        return max(abs(self.high), abs(self.low))
+
+
+def may_open(order: "Order") -> bool:
+    """Return whether an order works that may open or enlarge a position."""
+    return order.alive and not order.reduce_only and not order.closes_only
+
+
+def reach(sim: "Simulator", p: int, also: "Iterable[Order]" = ()) -> Reach:
+    """Return how far a pair's working orders can move it, `also` counting as one of them.
+
+    No sequence of their fills moves it farther, and none widens this: an order that opens moves the position by what it
+    has left less to fill; one that only reduces moves it toward flat, where `high` and `low` see it already. Risk's own
+    protection disarms the orders that it leaves, and so is left out.
+    """
     position = sim.ledger.position[p]
     moves, reductions = {1: 0, -1: 0}, {1: 0, -1: 0}
     count = 0
-    for order in sim.live[p]:
-        if order.alive and not order.reduce_only and not order.closes_only:
+    for order in (*sim.live[p], *also):
+        if may_open(order):
             count += 1
             moves[order.side] += order.remaining
         elif order.alive and not (order.group and order.own):
@@ -55,27 +76,29 @@ def reach(sim: "Simulator", p: int) -> Reach:
     return Reach(up, down, high, down - min(reductions[-1], max(position, 0)), count)
 
 
-def hold_to_trades(sim: "Simulator", p: int) -> None:
-    """Leave the working orders of a pair that was just closed nothing to open, where the day's trades are used up.
+def hold_to_trades(sim: "Simulator", p: int, side: int) -> None:
+    """Leave orders nothing to open in a pair that was just closed or turned, where the day's trades are used up.
 
-    The rest of an order that had opened the position would open another one.
+    Every working order was admitted as one position that it may open; the rest of one that did would open another.
+    `side` is that of the orders that can do so now: against a position that was turned, 0 for both.
     """
     limits = sim.watch.limits
     if limits.shadow or not limits.max_trades:
         return
-    if sim.watch.opened + sum(reach(sim, j).open for j in range(len(sim.live))) <= limits.max_trades:
+    others = sum(reach(sim, j).open for j in range(len(sim.live)) if j != p)
+    found = [order for order in sim.live[p] if may_open(order) and order.side * side >= 0]
+    if sim.watch.opened + others + len(found) <= limits.max_trades:
         return
-    for order in sim.live[p]:
-        if order.alive and not order.reduce_only and not order.closes_only:
-            order.closes_only = True
-            sim.record.log(LogKind.AMEND, order, sim.close_time, order.remaining, Reason.MAX_TRADES)
+    for order in found:
+        order.closes_only = True
+        sim.record.log(LogKind.AMEND, order, sim.close_time, order.remaining, Reason.MAX_TRADES)
 
 
 def admit(sim: "Simulator", order: "Order", qty: int, prices: list[int], equity: int) -> Admitted:
-    """Return how much of a new order may go.
+    """Return how much of a new order may go; `core/room.py` makes room for it.
 
     Parameters: `qty` on the lot grid; `prices` last closes, 10^-8; `equity` at them, exact. What reduces a position is
-    always admitted; exposure counts at the last closes.
+    always admitted, where others may close it first as an order that only reduces; exposure counts at the last closes.
     """
     watch = sim.watch
     limits = watch.limits
@@ -93,7 +116,8 @@ def admit(sim: "Simulator", order: "Order", qty: int, prices: list[int], equity:
     reaches = [reach(sim, j) for j in range(len(prices))]
     units = [unit_price(inverse, price) for inverse, price in zip(sim.ledger.inverse, prices, strict=True)]
     mine = reaches[p]
-    free = max(0, min(held, -side * (mine.up if side > 0 else mine.down)))
+    behind = max(0, min(held, -side * (mine.up if side > 0 else mine.down))) // lot * lot
+    free = max(0, min(held, -mine.toward(side)))
     if qty <= free:
         return Admitted(qty)
     held_by = zip(reaches, sim.ledger.position, sim.spec.instruments, strict=True)
@@ -108,19 +132,31 @@ def admit(sim: "Simulator", order: "Order", qty: int, prices: list[int], equity:
     worth = max(equity, 0)
     answer = Admitted(qty)
     if limits.max_gross >= 0:
-        rest = sum(max(abs(r.high), abs(r.low)) * units[j] for j, r in enumerate(reaches) if j != p)
+        rest = sum(r.widest * units[j] for j, r in enumerate(reaches) if j != p)
         most = (worth * limits.max_gross // UNIT - rest) // max(units[p], 1)
-        answer = _cut(answer, most - side * (mine.high if side > 0 else mine.low), free, lot, Trigger.MAX_GROSS)
+        answer = _cut(answer, most - mine.toward(side), free, lot, Trigger.MAX_GROSS)
         if answer.trigger is Trigger.MAX_GROSS:
-            wanted = rest + abs((mine.high if side > 0 else mine.low) + side * qty) * units[p]
-            answer = answer._replace(value=_multiple(wanted, worth), limit=limits.max_gross / UNIT)
+            wanted = rest + abs(mine.toward(side) + qty) * units[p]
+            answer = answer._replace(value=multiple(wanted, worth), limit=limits.max_gross / UNIT)
     if limits.max_net >= 0:
-        net = side * sum((r.high if side > 0 else r.low) * units[j] for j, r in enumerate(reaches))
+        net = sum(r.toward(side) * units[j] for j, r in enumerate(reaches))
         most = (worth * limits.max_net // UNIT - net) // max(units[p], 1)
         narrower = _cut(answer, most, free, lot, Trigger.MAX_NET)
         if narrower is not answer:
-            value = _multiple(net + qty * units[p], worth)
+            value = multiple(net + qty * units[p], worth)
             answer = narrower._replace(value=value, limit=limits.max_net / UNIT)
+    if limits.max_var >= 0:
+        most, value = admissible(sim, p, side, answer.qty, qty, reaches, units, worth)
+        narrower = _cut(answer, most, free, lot, Trigger.MAX_VAR)
+        if narrower is not answer:
+            answer = narrower._replace(value=value, limit=limits.max_var / UNIT)
+    if answer.qty < behind:
+        # Others may close the position first: then it is to open none.
+        answer = answer._replace(qty=behind, closes=True)
+    if answer.qty < qty:
+        at = order.limit or order.stop or prices[p]
+        kept = sim.spec.instruments[p].without_dust(answer.qty, held // lot * lot, at)
+        answer = answer._replace(qty=kept)
     return answer
 
 
@@ -138,5 +174,6 @@ def _far(band: int, close: int, *prices: int) -> float:
     return float(away) / float(close) if away * UNIT > band * close else 0.0
 
 
-def _multiple(exposure: int, equity: int) -> float:
+def multiple(exposure: int, equity: int) -> float:
+    """Return exposure over equity, 0 where there is no equity."""
     return float(exposure) / float(equity) if equity > 0 else 0.0

@@ -9,6 +9,7 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import REAL
 from kraken_flow.core.orders import Control, LogKind, OrderRequest, OrderType, Reason, Side, State
 from kraken_flow.core.parents import ManualOrder, Parents
+from kraken_flow.core.room import make_room
 from kraken_flow.core.simulator import Simulator
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.units import INT64_MAX, TOO_LARGE, UNIT
@@ -322,6 +323,7 @@ class Decider:
             order.move(State.REJECTED)
             order.end_reason = reason
             return order
+        make_room(sim, view, order)
         sim.record.log(LogKind.SUBMIT, order, view.time, qty, request.reason)
         sim.live[request.pair].append(order)
         return order

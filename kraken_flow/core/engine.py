@@ -113,6 +113,7 @@ class Engine:
         view.aux = dict(aux)
         sim.sigma = view.aux.get("sigma", [])
         sim.mean_volume = view.aux.get("mean_volume", [])
+        sim.columns, sim.covariance = view.aux, None
         safety.observe(self.decider, equity)
         self.decider.parents.remember(bars.volume, bars.state)
         if REAL in bars.state:

@@ -5,6 +5,7 @@ open, the order's own pair at the order's price. Resting orders that would open 
 notional and the dearer fee.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kraken_flow.core import margin
@@ -42,14 +43,34 @@ def reserved(sim: "Simulator", skip: "Order") -> tuple[int, int]:
 def affordable(sim: "Simulator", order: "Order", price: int, want: int, rate: int, held: int) -> int:
     """Return the largest quantity on the lot grid, at most `want`, that funds cover at `price`.
 
-    `held` is the part that only closes the present position: it is always affordable. `rate` is the fee rate.
+    `held` is the part that only closes the present position: it is always affordable. `rate` is the fee rate. A cut
+    leaves nothing below the venue's minima.
     """
     p = order.pair
-    lot = sim.spec.instruments[p].lot
-    ledger = sim.ledger
-    if ledger.contracts[order.pair]:
-        return margin.affordable(sim, order, price, want, rate, held, reserved(sim, order))
-    notional, fees = reserved(sim, order)
+    reserves = reserved(sim, order)
+    if sim.ledger.contracts[p]:
+        covered = margin.cover(sim, order, price, rate, held, reserves)
+    else:
+        covered = _cover(sim, order, price, rate, reserves)
+    if want <= held or covered(want):
+        return want
+    instrument = sim.spec.instruments[p]
+    lot = instrument.lot
+    closing = held // lot
+    low, high = closing, -(-want // lot)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if covered(middle * lot):
+            low = middle
+        else:
+            high = middle
+    return instrument.without_dust(low * lot, closing * lot, price)
+
+
+def _cover(sim: "Simulator", order: "Order", price: int, rate: int, reserves: tuple[int, int]) -> Callable[[int], bool]:
+    """Return what tells whether cash and coins cover a quantity at `price`."""
+    p, ledger = order.pair, sim.ledger
+    notional, fees = reserves
     equity = ledger.cash - fees
     gross = notional
     for j, position in enumerate(ledger.position):
@@ -62,20 +83,9 @@ def affordable(sim: "Simulator", order: "Order", price: int, want: int, rate: in
     in_base = sim.spec.fee_in_base and order.side > 0
 
     def covered(qty: int) -> bool:
-        if qty <= held:
-            return True
         fee_base = fee_of(qty, rate) if in_base else 0
         fee = fee_base * price if in_base else fee_of(qty * price, rate)
         after = abs(own + order.side * qty - fee_base) * price
         return (gross + after) * UNIT <= sim.spec.leverage * (equity - fee)
 
-    if covered(want):
-        return want
-    low, high = held // lot, -(-want // lot)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if covered(middle * lot):
-            low = middle
-        else:
-            high = middle
-    return low * lot
+    return covered

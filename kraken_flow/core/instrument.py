@@ -35,6 +35,19 @@ class Instrument:
         """The account's currency that it is traded in."""
         return self.settle or self.quote
 
+    def takes(self, qty: int, price: int) -> bool:
+        """Return whether the venue takes an order of this size."""
+        return qty >= self.qty_min and qty * price >= self.cost_min
+
+    def without_dust(self, qty: int, closing: int, price: int) -> int:
+        """Return what may fill of an order that was cut to `qty`, of which `closing` only closes a position.
+
+        Nothing below the venue's minima is sent, nor is so little opened: no order could close it again.
+        """
+        if qty > closing and not self.takes(qty - closing, price):
+            qty = closing
+        return qty if self.takes(qty, price) else 0
+
 
 def split_pair(pair: str) -> tuple[str, str]:
     """Return base and quote of `BASE/QUOTE` or `BASE/QUOTE:SETTLE`."""

@@ -10,7 +10,8 @@ class Safety(Word):
 
     NORMAL = 0
     THROTTLED = 1
-    """Without fresh prices of what is held: positions are only reduced while that lasts."""
+    """Without fresh prices of what is held positions are only reduced; in a drawdown or after losses, new ones are
+    smaller."""
     COOLDOWN = 2
     """After losing trades in a row: no new positions for a while."""
     DAILY_HALT = 3
@@ -45,8 +46,11 @@ class Trigger(Word):
     BLACK_SWAN = 8
     STALE_DATA = 9
     PRICE_BAND = 10
+    MAX_VAR = 11
+    DRAWDOWN_THROTTLE = 12
+    LOSS_THROTTLE = 13
     WITHIN = 20
-    """Prices are fresh again."""
+    """What had throttled is over."""
     TIMER = 21
     """The time of a cool-down or of a day was over."""
     RESET = 22
@@ -70,6 +74,9 @@ _REASONS = {
     Trigger.BLACK_SWAN: Reason.BLACK_SWAN,
     Trigger.STALE_DATA: Reason.STALE_DATA,
     Trigger.PRICE_BAND: Reason.PRICE_BAND,
+    Trigger.MAX_VAR: Reason.MAX_VAR,
+    Trigger.DRAWDOWN_THROTTLE: Reason.NONE,
+    Trigger.LOSS_THROTTLE: Reason.NONE,
     Trigger.WITHIN: Reason.NONE,
     Trigger.TIMER: Reason.NONE,
     Trigger.RESET: Reason.NONE,
@@ -81,7 +88,8 @@ class Limits:
     """Limits of a day and of the system as integers: rates 10^-8, -1 off; counts and ns, 0 off.
 
     `shadow` keeps all of it without effect: states and triggers are recorded, orders go out as without.
-    `black_swan` is a multiple (10^-8) of a pair's volatility.
+    `black_swan` is a multiple (10^-8) of a pair's volatility. `var_reach` is the quantile of `max_var` over the root of
+    its horizons per year, 10^-9.
     """
 
     max_loss: int = -1
@@ -95,6 +103,10 @@ class Limits:
     black_swan: int = -1
     stale_ns: int = 0
     price_band: int = -1
+    max_var: int = -1
+    var_reach: int = 0
+    throttle_from: int = -1
+    loss_throttle: bool = False
     day_effect: Effect = Effect.HALT
     system_effect: Effect = Effect.FLATTEN
     shadow: bool = False
@@ -102,9 +114,9 @@ class Limits:
     @property
     def on(self) -> bool:
         """Whether any limit is set."""
-        rates = (self.max_loss, self.max_drawdown, self.max_gross, self.max_net, self.black_swan, self.price_band)
-        counts = (self.max_trades, self.max_losses, self.max_positions, self.stale_ns)
-        return any(rate >= 0 for rate in rates) or any(counts)
+        rates = (self.max_loss, self.max_drawdown, self.black_swan, self.price_band, self.throttle_from)
+        counts = (self.max_losses, self.stale_ns)
+        return any(rate >= 0 for rate in rates) or any(counts) or self.bounds_exposure
 
     @property
     def counts_trades(self) -> bool:
@@ -114,7 +126,8 @@ class Limits:
     @property
     def bounds_exposure(self) -> bool:
         """Whether what single orders would lead to has to be known."""
-        return self.max_gross >= 0 or self.max_net >= 0 or self.max_positions > 0 or self.max_trades > 0
+        counts = self.max_positions > 0 or self.max_trades > 0
+        return counts or self.max_gross >= 0 or self.max_net >= 0 or self.max_var >= 0
 
 
 NO_LIMITS = Limits()

@@ -183,17 +183,16 @@ def free(sim: "Simulator", p: int, side: int, price: int) -> int:
     return left
 
 
-def affordable(
-    sim: "Simulator", order: "Order", price: int, want: int, rate: int, held: int, reserves: tuple[int, int]
-) -> int:
-    """Return the largest quantity on the lot grid, at most `want`, that margin covers at `price`.
+def cover(
+    sim: "Simulator", order: "Order", price: int, rate: int, held: int, reserves: tuple[int, int]
+) -> Callable[[int], bool]:
+    """Return what tells whether margin covers a quantity larger than `held` at `price`.
 
-    `held` is the part that only closes the present position: it is always affordable. `rate` is the fee rate,
-    `reserves` notional and fees of resting orders. Gross exposure may not exceed leverage times equity; isolated, the
-    margin of what is opened has to be free.
+    `held` is the part that only closes the present position; `rate` is the fee rate, `reserves` notional and fees of
+    resting orders. Gross exposure may not exceed leverage times equity; isolated, the margin of what is opened has to
+    be free.
     """
     p, ledger, spec = order.pair, sim.ledger, sim.spec
-    lot = spec.instruments[p].lot
     notional, fees = reserves
     equity, gross = ledger.cash - fees + ledger.value(p, price), notional
     for j, position in enumerate(ledger.position):
@@ -204,8 +203,6 @@ def affordable(
     backing = free(sim, p, order.side, price) - fees if ledger.leverage else 0
 
     def covered(qty: int) -> bool:
-        if qty <= held:
-            return True
         fee = fee_of(ledger.notional(p, qty, price), rate)
         after = ledger.notional(p, abs(own + order.side * qty), price)
         if (gross + after) * UNIT > spec.leverage * (equity - fee):
@@ -215,13 +212,4 @@ def affordable(
         grown = ledger.notional(p, qty - held, price) + notional
         return grown * UNIT <= spec.leverage * (backing - fee)
 
-    if covered(want):
-        return want
-    low, high = held // lot, -(-want // lot)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if covered(middle * lot):
-            low = middle
-        else:
-            high = middle
-    return low * lot
+    return covered

@@ -109,6 +109,7 @@ class Reason(Word):
     MAX_POSITIONS = 46
     BLACK_SWAN = 47
     STALE_DATA = 48
+    MAX_VAR = 49
 
 
 class Control(Word):

@@ -95,6 +95,15 @@ class Plan:
         return ceil_div(self.bars, self.every)
 
 
+AT_ONCE = "market"
+"""What a plan of one part is called, which is sent at once."""
+
+
+def way(algo: Algo, bars: int) -> str:
+    """Return in a word how a parent is worked: a schedule of one bar is an order at the market."""
+    return AT_ONCE if algo is Algo.TWAP and bars == 1 else algo.word
+
+
 _MASK = 2**64 - 1
 
 

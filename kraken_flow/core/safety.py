@@ -7,7 +7,9 @@ from kraken_flow.core.contract import unit_price
 from kraken_flow.core.limits import Effect, Safety, Trigger
 from kraken_flow.core.market import REAL
 from kraken_flow.core.orders import LogKind, OrderRequest, Reason, Side
+from kraken_flow.core.throttle import held_back
 from kraken_flow.core.units import FIX, UNIT
+from kraken_flow.core.var_limit import cut_targets
 from kraken_flow.core.watch import Breach
 
 if TYPE_CHECKING:
@@ -92,13 +94,14 @@ def bounded(decider: "Decider", p: int, target: int) -> int:
 
 
 def scaled(decider: "Decider", wanted: list[int | None], news: bool) -> list[int | None]:
-    """Return targets that together stay within the exposure limits: all of them, or all of one side, cut alike.
+    """Return targets that together stay within the limits of the book: all of them, or all of one side, cut alike.
 
-    What only drifting prices make too large is cut without a record (`news` False).
+    What only drifting prices make too large is cut without a record (`news` False). Throttled, they are smaller first.
     """
     sim, view = decider.sim, decider.view
     limits, worth = sim.watch.limits, max(view.equity, 0)
-    if limits.max_gross < 0 and limits.max_net < 0:
+    wanted = held_back(wanted, sim.ledger.position, sim.watch.share, [i.lot for i in decider.spec.instruments])
+    if limits.max_gross < 0 and limits.max_net < 0 and limits.max_var < 0:
         return wanted
     out = [row >= 0 for row in sim.stopped_row]
     given = list(wanted)
@@ -126,6 +129,10 @@ def scaled(decider: "Decider", wanted: list[int | None], news: bool) -> list[int
         side = 1 if net > 0 else -1
         whole = sum(abs(value) for value in values() if value * side > 0)
         cut(Trigger.MAX_NET, side, whole, most + whole - abs(net), abs(net), limits.max_net)
+    if limits.max_var >= 0:
+        at_risk = cut_targets(decider, given, units, out)
+        if at_risk is not None and news:
+            sim.watch.refuse(view.time, Trigger.MAX_VAR, at_risk, limits.max_var / UNIT, -1, -1)
     return wanted if limits.shadow else given
 
 

@@ -134,7 +134,9 @@ def says_the_same(graph: "Graph", market: Market) -> bool:
 
 def account_features(graph: "Graph") -> dict[str, Source]:
     """Return the features that the nodes of the account half declare, by name."""
-    found: dict[str, Source] = dict(graph.portfolio.pair_features(len(graph.pairs)))
+    found: dict[str, Source] = {}
+    for pairing in (graph.portfolio, graph.risk):
+        found.update(getattr(pairing, "pair_features", lambda _: {})(len(graph.pairs)))
     for declaring in (graph.portfolio, graph.exchange, graph.risk, graph.execution):
         found.update(getattr(declaring, "features", dict)())
     return found

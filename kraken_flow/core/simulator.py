@@ -4,10 +4,14 @@ Phases run phase by phase over all pairs: activation and open, then the path ins
 Inside the open phase reducing orders go first, then pair name, then order number. Own orders never meet each other.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import isqrt
 
 from kraken_flow.core import borrow, margin
 from kraken_flow.core.admission import hold_to_trades
+from kraken_flow.core.book_risk import Matrix
 from kraken_flow.core.costs import FeeSchedule, fee_of, slipped
 from kraken_flow.core.funding import Due
 from kraken_flow.core.funds import affordable
@@ -19,6 +23,7 @@ from kraken_flow.core.protection import after_fill
 from kraken_flow.core.recorder import Recorder
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.terms import Slippage
+from kraken_flow.core.times import YEAR
 from kraken_flow.core.units import FIX_NAN, UNIT
 from kraken_flow.core.watch import Change, Watch
 from kraken_flow.core.working import Group, Order
@@ -62,6 +67,10 @@ class Simulator:
     """Where the account stands with its limits."""
     sigma: list[int] = field(default_factory=list)
     mean_volume: list[int] = field(default_factory=list)
+    columns: Mapping[str, list[int]] = field(default_factory=dict)
+    """What the nodes declared, at the newest row."""
+    covariance: Matrix | None = None
+    """Covariances of the pairs at the newest row, once the limit on the value at risk asked for them."""
     row: int = 0
     row_open: int = 0
     """Open of the decision bar; `open_time` and `close_time` are those of the finer bar where there are such."""
@@ -79,6 +88,11 @@ class Simulator:
     bars: Bars = field(default_factory=lambda: Bars([], [], [], [], [], []))
     marks: Bars = field(default_factory=lambda: Bars([], [], [], [], [], []))
     """Where positions are marked: the mark's bars, else those being played."""
+
+    @cached_property
+    def periods_root(self) -> int:
+        """Square root of bars per year, 10^-9."""
+        return isqrt(10**18 * YEAR // self.spec.timeframe_ns)
 
     def busy(self) -> bool:
         """Return whether any order is working, or a position that a venue may liquidate is held."""
@@ -345,14 +359,12 @@ class Simulator:
         order.filled += qty
         slip = abs(notional - self.ledger.notional(p, qty, printed))
         self.record.fill(self, order, qty, price, fee, fee_base, slip, liquidity)
-        lot = self.spec.instruments[p].lot
-        self.watch.fill(
-            p, order.side, qty, price, fee, Change(before, self.ledger.position[p], lot, self.ledger.inverse[p])
-        )
+        lot, after = self.spec.instruments[p].lot, self.ledger.position[p]
+        self.watch.fill(p, order.side, qty, price, fee, Change(before, after, lot, self.ledger.inverse[p]))
         if order.remaining == 0 and order.allowed == order.qty:
             order.move(State.FILLED)
-        if abs(before) >= lot > abs(self.ledger.position[p]):
-            hold_to_trades(self, p)
+        if abs(before) >= lot and (abs(after) < lot or before * after < 0):
+            hold_to_trades(self, p, 0 if abs(after) < lot else -order.side)
         market = self.bars.open[p] if self.open_phase else printed
         after_fill(self, order, qty, market, price, before)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -74,6 +74,8 @@ class Tape:
     """Whether it brings mark prices."""
     funded: bool = False
     """Whether it brings funding events."""
+    read: Mapping[str, Any] = field(default_factory=dict)
+    """Of a tape that is read from a store of data, what was read; see `core.pin.Pin`."""
 
     @property
     def start(self) -> int:

@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 
 from kraken_flow.core.contract import cost, value
 from kraken_flow.core.limits import Effect, Limits, Safety, Trigger
+from kraken_flow.core.throttle import drawdown_share, halved
 from kraken_flow.core.times import DAY
-from kraken_flow.core.units import CASH_UNIT, UNIT
+from kraken_flow.core.units import CASH_UNIT, FIX, UNIT
 
 INTEGERS = ("time", "trigger", "before", "after", "effect", "shadow", "pair", "order", "until")
 FLOATS = ("value", "limit", "equity", "reference")
+
+
+THROTTLES = frozenset({Trigger.DRAWDOWN_THROTTLE, Trigger.LOSS_THROTTLE})
+"""What makes new positions smaller, and does nothing else."""
 
 
 class Breach(NamedTuple):
@@ -103,6 +108,8 @@ class Watch:
         """Positions opened today."""
         self.streak = 0
         """Losing trades in a row."""
+        self.share = FIX
+        """Share of its size that a new position keeps, 10^-9."""
         self.flow = [0] * n_pairs
         """Cash that the open trade of a pair has brought so far, 10^-16."""
         self.moves = [Moves() for _ in range(n_pairs if limits.black_swan >= 0 else 0)]
@@ -118,6 +125,8 @@ class Watch:
             return self.limits.system_effect
         if state is Safety.DAILY_HALT:
             return self.limits.day_effect
+        if state is Safety.THROTTLED and self.cause in THROTTLES:
+            return Effect.NONE
         return Effect.REDUCE_ONLY if state else Effect.NONE
 
     def observe(self, time: int, equity: float, swan: Breach | None, stale: Breach | None) -> None:
@@ -130,11 +139,13 @@ class Watch:
             self._move(time, Trigger.TIMER, Safety.NORMAL)
         if self.state is Safety.KILLED:
             return
-        if self.state is Safety.THROTTLED and stale is None:
+        throttle = self._throttle(equity)
+        throttle = stale or throttle
+        if self.state is Safety.THROTTLED and (throttle is None or throttle.trigger is not self.cause):
             self._move(time, Trigger.WITHIN, Safety.NORMAL)
         before = self.state
         losses = (self._day_loss(equity), self._trades(), self._losses())
-        for breach in (self._drawdown(equity), swan, *losses, stale):
+        for breach in (self._drawdown(equity), swan, *losses, throttle):
             if breach is None or breach.state <= before:
                 continue
             if breach.state > self.state:
@@ -180,6 +191,18 @@ class Watch:
             return None
         return Breach(Trigger.MAX_LOSSES, Safety.COOLDOWN, float(self.streak), float(most))
 
+    def _throttle(self, equity: float) -> Breach | None:
+        """Find the share of its size that a new position keeps; return what makes it smaller, if anything does."""
+        limits, many = self.limits, halved(self.limits, self.streak)
+        share = drawdown_share(limits, self.high, equity)
+        self.share = FIX if limits.shadow else share // 2 if many else share
+        if share < FIX:
+            number, least = (self.high - equity) / self.high, limits.throttle_from / UNIT
+            return Breach(Trigger.DRAWDOWN_THROTTLE, Safety.THROTTLED, number, least, self.high)
+        if many:
+            return Breach(Trigger.LOSS_THROTTLE, Safety.THROTTLED, float(self.streak), limits.max_losses / 2)
+        return None
+
     def _move(self, time: int, trigger: Trigger, state: Safety) -> None:
         before, self.state, self.cause, self.until = self.state, state, Trigger.NONE, 0
         self._record(time, Breach(trigger, state, 0.0, 0.0), before)
@@ -199,6 +222,7 @@ class Watch:
         """Begin anew, as a user says: peaks and the day count from the equity that there is."""
         self.high = self.day_start = self.equity
         self.opened = self.streak = 0
+        self.share = FIX
         self._move(time, Trigger.RESET, Safety.NORMAL)
 
     def fill(self, pair: int, side: int, qty: int, price: int, fee: int, change: Change) -> None:

@@ -26,7 +26,7 @@ from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.market import FIELDS
 from kraken_flow.core.resample import Bars
 from kraken_flow.core.times import DAY, iso, parse_time, parse_timeframe
-from kraken_flow.core.units import Int64Array
+from kraken_flow.core.units import PRICE_DECIMALS, Int64Array
 from kraken_flow.core.whole import sync_folder, write_whole
 
 MANIFEST = "manifest.json"
@@ -130,10 +130,15 @@ class Shelf:
         found = []
         for part in self.parts:
             path = self.folder / part.name
-            if not path.is_file():
+            try:
+                now = file_hash(path)
+            except FileNotFoundError:
                 found.append(f"{path} is missing")
-            elif (now := file_hash(path)) != part.sha256:
-                found.append(f"{path} is damaged: its SHA-256 was {part.sha256[:12]}, is {now[:12]}")
+            except OSError as error:
+                found.append(f"{path} cannot be read ({error.strerror})")
+            else:
+                if now != part.sha256:
+                    found.append(f"{path} is damaged: its SHA-256 was {part.sha256[:12]}, is {now[:12]}")
         return tuple(found)
 
 
@@ -162,12 +167,15 @@ def opened(folder: Path) -> Shelf:
         content = orjson.loads(path.read_bytes())
         known = content.pop("sha256")
         if content["format"] != _FORMAT:
-            raise UserError(f"{path}: is of format {content['format']}; this program reads format {_FORMAT}")
+            raise UserError(
+                f"{path} is of format {content['format']}, this program reads format {_FORMAT}; use the program that "
+                "wrote it, or remove its folder and import its sources again"
+            )
         if known != _digest(content):
             raise UserError(
                 f"{path} is damaged: its own hash is another one; remove its folder and import its sources again"
             )
-        return Shelf(
+        series = Shelf(
             folder,
             exchange=content["exchange"],
             pair=content["pair"],
@@ -177,10 +185,43 @@ def opened(folder: Path) -> Shelf:
             parts=tuple(Part(**(part | {"coverage": _coverage(part["coverage"])})) for part in content["parts"]),
             sources=tuple(Came(**came) for came in content["sources"]),
         )
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        _check(series)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; remove its folder and import its sources again") from None
+    except OSError as error:
         raise UserError(
-            f"{path} is damaged ({type(error).__name__}: {error}); remove its folder and import its sources again"
+            f"{path} cannot be read ({error.strerror}); make it readable, or remove its folder and import again"
         ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = "it is not JSON" if isinstance(error, orjson.JSONDecodeError) else f"{type(error).__name__}: {error}"
+        raise UserError(f"{path} is damaged ({why}); remove its folder and import its sources again") from None
+    return series
+
+
+def _check(series: Shelf) -> None:
+    """Refuse what no import writes: files elsewhere than in the folder, times and numbers that are none.
+
+    Raises `ValueError` or `TypeError` saying what it is.
+    """
+    if series.coverage is None or not series.parts:
+        raise ValueError("it names no file")
+    for part in series.parts:
+        known = _DATA_FILE.fullmatch(part.name)
+        if known is None or known[1] != part.part:
+            raise ValueError(f"it names the file {part.name!r}, which is none of this folder")
+        if not 0 < part.size_bytes < 2**63 or len(part.sha256) != 64:
+            raise ValueError(f"size or hash of {part.name} is none")
+    if type(series.price_decimals) is not int or not 0 <= series.price_decimals <= PRICE_DECIMALS:
+        raise ValueError(f"price_decimals is {series.price_decimals}")
+    try:
+        before = -series.step_ns
+        for cover in (part.coverage for part in series.parts):
+            first, last = parse_time(cover.first), parse_time(cover.last)
+            if not before < first <= last or cover.bars < 1:
+                raise ValueError("its files are in no order of time")
+            before = last
+    except UserError as error:
+        raise ValueError(str(error)) from None
 
 
 def tidy(folder: Path) -> None:
@@ -352,3 +393,9 @@ def with_parts(series: Shelf, written: Iterable[Part], price_decimals: int, sour
 def series_in(root: Path) -> list[Path]:
     """Return the folders of all series of a store, sorted."""
     return sorted(path.parent for path in root.glob(f"*/*/*/{MANIFEST}"))
+
+
+def without_manifest(root: Path) -> list[Path]:
+    """Return the folders of a store that have files of a series and no manifest that names them, sorted."""
+    found = {path.parent for path in root.glob("*/*/*/*.parquet") if _DATA_FILE.fullmatch(path.name)}
+    return sorted(folder for folder in found if not (folder / MANIFEST).exists())

@@ -1,5 +1,6 @@
 """A span of a series of the data store, read without the rest of it."""
 
+import errno
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,17 +115,20 @@ def _parts(series: Shelf, span: Span) -> Sequence[Part]:
 def _groups(series: Shelf, part: Part, files: dict[str, pq.ParquetFile]) -> list[_Group]:
     """Return a file's row groups, from its footer."""
     path = series.folder / part.name
-    if path.stat().st_size != part.size_bytes:
-        raise UserError(f"{path} is damaged: it has {path.stat().st_size} bytes and had {part.size_bytes}")
     try:
+        size = path.stat().st_size
+        if size != part.size_bytes:
+            raise _damaged(series, part, f"it has {size} bytes and had {part.size_bytes}")
         files[part.name] = file = pq.ParquetFile(path, page_checksum_verification=True)
+        if any(file.schema_arrow.field(name).type != pa.int64() for name in (TIME, *UNITS)):
+            raise _damaged(series, part, "its columns are not those of a series")
         column = file.schema_arrow.get_field_index(TIME)
         stats = [file.metadata.row_group(n).column(column).statistics for n in range(file.num_row_groups)]
         rows = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
         return [_Group(part, n, s.min, s.max, rows[n]) for n, s in enumerate(stats)]
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError, AttributeError) as problem:
+    except (pa.ArrowException, OSError, AttributeError, KeyError) as problem:
         raise _damaged(series, part, problem) from None
 
 
@@ -149,9 +153,14 @@ def _read(series: Shelf, part: Part, file: pq.ParquetFile, numbers: list[int]) -
         raise _damaged(series, part, problem) from None
 
 
-def _damaged(series: Shelf, part: Part, problem: Exception) -> UserError:
+def _damaged(series: Shelf, part: Part, problem: Exception | str) -> UserError:
+    if isinstance(problem, OSError) and problem.errno in (errno.EACCES, errno.EPERM):
+        return UserError(f"{series.folder / part.name} cannot be read ({problem.strerror}); make it readable")
     first = (str(problem).splitlines() or [type(problem).__name__])[0]
-    return UserError(f"{series.folder / part.name} is damaged: {first}; mode=data tells what else is")
+    return UserError(
+        f"{series.folder / part.name} is damaged: {first}; mode=data tells what else is; remove the folder "
+        f"{series.folder} and import its sources again"
+    )
 
 
 def _size(file: pq.ParquetFile, number: int) -> int:

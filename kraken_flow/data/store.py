@@ -16,7 +16,16 @@ from kraken_flow.data.candles import CandleSource
 from kraken_flow.data.check import Checked
 from kraken_flow.data.grid import Series, assemble
 from kraken_flow.data.intake import candidates, take
-from kraken_flow.data.shelf import MANIFEST, Coverage, Shelf, opened, pair_folder, series_in, tidy
+from kraken_flow.data.shelf import (
+    MANIFEST,
+    Coverage,
+    Shelf,
+    opened,
+    pair_folder,
+    series_in,
+    tidy,
+    without_manifest,
+)
 from kraken_flow.data.span import Found, Span, read_span
 from kraken_flow.nearest import several
 
@@ -60,6 +69,8 @@ class Store(CandleSource):
         """
         timeframe_ns = parse_timeframe(timeframe)
         names = tuple(sorted(pairs))
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"data.path: {self.folder} is a file, no store; give the folder that mode=import filled")
         if not self.folder.is_dir():
             raise UserError(
                 f"data.path: the store {self.folder} does not exist; fill it with "
@@ -96,7 +107,10 @@ class Store(CandleSource):
     def _none(self, pair: str, exchanges: Sequence[str]) -> str:
         if exchanges:
             return f"data.exchange={self.exchange}: the store has {pair} of {', '.join(exchanges)} alone"
-        there = sorted({opened(folder).pair for folder in series_in(self.folder)})
+        lost = [folder for folder in without_manifest(self.folder) if folder.parent.name == pair_folder(pair)]
+        if lost:
+            return str(_lost(lost[0]))
+        there = sorted({one.pair for one in map(_readable, series_in(self.folder)) if one is not None})
         if not there:
             return f"data.path: the store {self.folder} is empty; fill it with mode=import mode.source=PATH"
         near = several(pair, there)
@@ -134,7 +148,7 @@ class Store(CandleSource):
 
     def entries(self, check: bool) -> Iterator[Entry]:
         """Yield the series of the store; see `core.catalogue.Catalogue`."""
-        for folder in series_in(self.folder):
+        for folder in sorted([*series_in(self.folder), *without_manifest(self.folder)]):
             yield _entry(folder, check)
 
 
@@ -155,9 +169,23 @@ def _validate(wanted: Wanted) -> None:
         raise UserError("\n".join(problems))
 
 
+def _readable(folder: Path) -> Shelf | None:
+    """Return a series, None where its manifest is damaged."""
+    try:
+        return opened(folder)
+    except UserError:
+        return None
+
+
+def _lost(folder: Path) -> UserError:
+    return UserError(f"{folder / MANIFEST} is missing; remove the folder {folder} and import its sources again")
+
+
 def _entry(folder: Path, check: bool) -> Entry:
     exchange, pair, timeframe = folder.parts[-3:]
     try:
+        if not (folder / MANIFEST).exists():
+            raise _lost(folder)
         series = opened(folder)
         if series.coverage is None or folder.parts[-3:] != (
             series.exchange,
@@ -216,7 +244,10 @@ def _read(series: Shelf, span: Span, role: str) -> Series:
             return _remembered(series, span, role)
         except FileNotFoundError as problem:
             if attempt == _ATTEMPTS - 1:
-                raise UserError(f"{problem.filename} is missing; mode=data tells what else is damaged") from None
+                raise UserError(
+                    f"{problem.filename} is missing; mode=data tells what else is; remove the folder {series.folder} "
+                    "and import its sources again"
+                ) from None
             series = opened(series.folder)
     raise AssertionError("unreachable")
 

@@ -24,6 +24,7 @@ from kraken_flow.runs.console import print_json
 from kraken_flow.runs.lock import HeldError, hold
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _GROUP = "data"
 _OPTION = "store"
 _PROMISED = ("folder", "expect", "fill", "entries")
@@ -129,6 +130,11 @@ def _filling(folder: Path, tally: _Tally) -> Iterator[None]:
             why = f"the store cannot be written ({error.strerror})"
         else:
             why = f"the store cannot be written ({error})"
+        if error.errno in _FORBIDDEN:
+            raise UserError(
+                f"{error.filename or folder}: {why}; what was imported until then (files: {tally.read}) is safe in the "
+                "store: make it writable and repeat the command, or choose another data.path"
+            ) from error
         raise CheckFailed(
             f"{error.filename or folder}: {why}; what was imported until then (files: {tally.read}) is safe in the "
             "store, and the same command goes on with the rest"
@@ -149,6 +155,8 @@ class Data(Mode):
     def drive(self, call: Call) -> int:
         """Print a line per series. Raises `CheckFailed` naming each damaged file."""
         store = catalogue(call)
+        if store.folder.exists() and not store.folder.is_dir():
+            raise UserError(f"data.path={store.folder}: is a file, no store; give the folder that mode=import filled")
         if not store.folder.is_dir():
             raise UserError(
                 f"data.path={store.folder}: there is no store; fill it with mode=import mode.source=PATH "

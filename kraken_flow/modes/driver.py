@@ -16,6 +16,7 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.market import Market
+from kraken_flow.core.pin import Pin
 from kraken_flow.core.redact import revealed
 from kraken_flow.core.run import Outcome
 from kraken_flow.core.signal import required_lookback
@@ -27,6 +28,9 @@ from kraken_flow.runs.console import Report, print_json
 from kraken_flow.runs.record import Declared, Run, redacted_paths
 from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.write import write_run
+
+READ = "read"
+"""Key of the manifest under which stands what was read; see `core.pin.Pin`."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def show(call: Call, done: Done, metrics: dict[str, Any], record: Run) -> None:
     if call.choices.get("report") == "json":
         print_json(metrics)
         return
-    report = Report(done.finished, metrics, done.notes, record.manifest["audit"]["why"])
+    report = Report(done.finished, metrics, done.notes, record.manifest["audit"]["why"], record.manifest["mode"])
     report.show()
     report.say(f"run: {record.folder}")
 
@@ -114,6 +118,7 @@ def outputs(graph: Graph, done: Done) -> dict[str, Any]:
         "engine": result.engine,
         "data": redacted_paths(files),
         "span": span,
+        READ: Pin.of(market).plain(),
         "synthetic_sample": market.synthetic_sample,
         "data_notes": list(market.notes),
         "notes": list(done.notes),
@@ -123,12 +128,17 @@ def outputs(graph: Graph, done: Done) -> dict[str, Any]:
     } | ({"market": SAMPLE} if market.synthetic_sample else {})
 
 
-def load(graph: Graph) -> Market:
-    """Read the graph's data. Raises `UserError` naming file and row, or pair and folder."""
+def load(graph: Graph, pin: Pin | None = None) -> Market:
+    """Read the graph's data, where there is a `pin` exactly what was read then.
+
+    Raises `UserError` naming file and row, or pair and folder.
+    """
     fill = getattr(graph.exchange, "fill", None)
     detail = fill.detail if fill is not None and fill.path == "detail" else None
     lookback = required_lookback(graph)
-    return graph.source.load(graph.pairs, graph.timeframe, graph.start, graph.end, lookback, detail)
+    start, end = (graph.start, graph.end) if pin is None else (pin.start, pin.end)
+    market = graph.source.load(graph.pairs, graph.timeframe, start, end, lookback, detail)
+    return market if pin is None else pin.cut(market)
 
 
 def load_checked(graph: Graph) -> Market:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 
 from kraken_flow.core.market import Market
+from kraken_flow.core.pin import Pin
 from kraken_flow.core.source import Happened
-from kraken_flow.core.tape import Instant, instants, tape_of
+from kraken_flow.core.tape import Instant, Tape, instants, tape_of
 from kraken_flow.core.times import SECOND
 
 IDLE_S = 0.1
@@ -16,11 +18,11 @@ class Finite:
     """See `core.source.Stream`.
 
     Parameters: `market` loaded; `speed` how many seconds of it pass in one of real time, infinity for as fast as it
-    goes.
+    goes; `head` the tape of the session that is continued on the market, None for a new one.
     """
 
-    def __init__(self, market: Market, speed: float) -> None:
-        self.tape = tape_of(market)
+    def __init__(self, market: Market, speed: float, head: Tape | None = None) -> None:
+        self.tape = replace(tape_of(market), read=Pin.of(market).plain()) if head is None else head
         self.rows = market.n_rows
         self._market, self._speed = market, speed
 

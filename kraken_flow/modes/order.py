@@ -1,6 +1,5 @@
 """Mode `order`: a parent order that a user gives a running session from outside."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import annotated_types
@@ -18,15 +17,16 @@ from kraken_flow.core.times import DAY, parse_duration, timeframe_name
 from kraken_flow.core.units import UNIT, parse, rate, text
 from kraken_flow.modes import Call, Mode
 from kraken_flow.modes.control import deliver, running
-from kraken_flow.modes.driver import graph_of_run
+from kraken_flow.modes.order_sense import warnings
+from kraken_flow.modes.status import folded
 from kraken_flow.nearest import hint
 from kraken_flow.runs.control import order_content
-from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.past import LATEST
-from kraken_flow.runs.session_journal import begin
 
 LONGEST = 100_000
 """Bars that an order may be worked over."""
+_OF_ALGO = {"participation": ("pov",), "display": ("iceberg",), "jitter": ("twap", "vwap", "iceberg")}
+"""Fields that only some ways of working an order read."""
 Half = Annotated[float, annotated_types.Ge(0), annotated_types.Le(0.5)]
 """A share of at most a half."""
 
@@ -64,11 +64,13 @@ class PlaceOrder(Mode):
     def drive(self, call: Call) -> int:
         """Check the order against the session, leave the request and wait until the session has taken it."""
         folder = running(self.run)
-        tape, paused = _journal(folder, self.run)
-        graph = graph_of_run(folder)
-        order = self.order(graph, tape)
-        if paused:
-            _warn(f"mode.run={self.run}: the session is paused: an order that would enlarge a position is refused")
+        session = folded(folder)
+        if session is None or session.rows <= session.tape.first_row:
+            raise UserError(f"mode.run={self.run}: the session has not seen a bar yet; try again after its first one")
+        tape = session.tape
+        order = self.order(session.graph, tape)
+        for words in warnings(order, session):
+            _warn(f"mode.run={self.run}: {words}")
         deliver(self.run, folder, Control.ORDER, order_content(order, tape.pairs))
         said = f"{self.run}: {self.side} {text(order.qty)} {self.pair} by {self.algo}: taken, and stands in the journal"
         Console(highlight=False).print(said, markup=False, soft_wrap=True)
@@ -95,6 +97,9 @@ class PlaceOrder(Mode):
             raise UserError(f"mode.limit={self.limit}: must be a multiple of the tick {text(instrument.tick)}")
         if self.algo == "iceberg" and limit == 0:
             raise UserError("mode.algo=iceberg: needs mode.limit, the price at which the parts rest")
+        for name, algos in _OF_ALGO.items():
+            if getattr(self, name) != type(self).__dataclass_fields__[name].default and self.algo not in algos:
+                raise UserError(f"mode.{name}: mode.algo={self.algo} does not use it, {' and '.join(algos)} does")
         if self.algo == "pov" and self.participation == 0:
             raise UserError("mode.participation=0: must be above 0, at most 0.5")
         algo = Algo.TWAP if self.algo == "market" else Algo[self.algo.upper()]
@@ -133,19 +138,6 @@ class PlaceOrder(Mode):
         if over // timeframe_ns > LONGEST:
             raise UserError(f"mode.over={self.over}: at most {LONGEST:,} bars of {name}")
         return over // timeframe_ns
-
-
-def _journal(folder: Path, run: str) -> tuple[Tape, bool]:
-    """Return the session's tape, and whether it is paused. Raises `UserError` before its first decision."""
-    tape, frames, _ = begin(folder / JOURNAL)
-    rows, paused = 0, False
-    for frame in frames:
-        rows += "instant" in frame.content
-        said = frame.content.get("control")
-        paused = said == Control.PAUSE.word if said in (Control.PAUSE.word, Control.RESUME.word) else paused
-    if tape is None or rows <= tape.first_row:
-        raise UserError(f"mode.run={run}: the session has not seen a bar yet; try again after its first one")
-    return tape, paused
 
 
 def _warn(words: str) -> None:

@@ -25,6 +25,7 @@ from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Job, concluded, inputs, load, show, warn_of_fallback, write
 from kraken_flow.modes.finite import Finite
 from kraken_flow.modes.live_console import Watch
+from kraken_flow.modes.rerun import pin_from
 from kraken_flow.runs.directory import LOST, check_replaceable, read_manifest, unfinished_session
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.record import Run, recorded
@@ -58,7 +59,7 @@ async def _opened(job: Job, speed: float | None) -> Stream:
     """Return the tape: the data of the configuration, or what streams from now on."""
     source = job.graph.source
     if not isinstance(source, StreamingSource):
-        return Finite(load(job.graph), inf if speed is None else speed)
+        return _finite(job, inf if speed is None else speed)
     head = None
     if job.declared.run_dir is not None:
         folder = Path(job.declared.run_dir)
@@ -67,6 +68,29 @@ async def _opened(job: Job, speed: float | None) -> Stream:
         else:
             check_replaceable(folder)  # before the venue is asked for anything
     return await source.stream(job.graph, required_lookback(job.graph), head, speed)
+
+
+def _finite(job: Job, speed: float) -> Finite:
+    """Return the data as a tape; that of an unfinished session reads on to where it ended when the session began."""
+    folder = None if job.declared.run_dir is None else Path(job.declared.run_dir)
+    if folder is None or unfinished_session(folder) is None:
+        return Finite(load(job.graph), speed)
+    if job.declared.resume is not None:
+        job.declared.resume(folder)  # another configuration is told as that, not as other data
+    head = begin(folder / JOURNAL)[0]
+    pin = None if head is None else pin_from(head.read)
+    if head is None or pin is None:
+        return Finite(load(job.graph), speed)
+    market = load(job.graph, pin)
+    if other := pin.changes(market):
+        files = {str(r["pair"]): str(r["path"]) for r in market.files if r.get("role") == "bars"}
+        named = dict.fromkeys(files[pair] for pair, _ in other if pair in files)
+        raise UserError(
+            f"run_dir={folder}: the session there ran on other data "
+            f"({', '.join(named) or 'the span'} differs: {'; '.join(what for _, what in other)}); "
+            "bring the old data back, or choose another run_dir for a new session"
+        )
+    return Finite(market, speed, head)
 
 
 def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> int:

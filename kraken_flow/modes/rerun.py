@@ -12,6 +12,7 @@ from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import FIELDS, Market
 from kraken_flow.core.orders import Control
+from kraken_flow.core.pin import Pin
 from kraken_flow.core.session import Session
 from kraken_flow.core.source import StreamingSource
 from kraken_flow.core.tape import Instant, instants, tape_of
@@ -19,7 +20,7 @@ from kraken_flow.core.times import iso
 from kraken_flow.core.units import text
 from kraken_flow.modes import Call
 from kraken_flow.modes.backtest import perform
-from kraken_flow.modes.driver import Done, concluded, configuration_from, load
+from kraken_flow.modes.driver import READ, Done, concluded, configuration_from, load
 from kraken_flow.nearest import hint
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.past import IN_MEMORY, PastRun
@@ -46,6 +47,8 @@ class Again:
     done: Done
     journal: bool = False
     problems: tuple[str, ...] = ()
+    other: tuple[tuple[str, str], ...] = ()
+    """Pairs whose data is not what was read, each with a sentence."""
 
 
 def refuse_other(call: Call, own: tuple[str, ...]) -> None:
@@ -88,7 +91,17 @@ def again(past: PastRun, graph: Graph, engine: str) -> Again:
         return _session_again(past, graph, engine, past.session)
     if past.journal is not None:
         return _paper_again(past, graph, engine, past.journal)
-    return Again(perform(graph, engine))
+    pin = pin_from(past.manifest.get(READ))
+    market = load(graph, pin)
+    return Again(perform(graph, engine, market), other=() if pin is None else tuple(pin.changes(market)))
+
+
+def pin_from(content: Any) -> Pin | None:
+    """Read what a manifest or a journal says of the data that was read; None where it says nothing of use."""
+    try:
+        return Pin.from_plain(content) if content else None
+    except (KeyError, TypeError, ValueError, AttributeError, UserError):
+        return None
 
 
 def _session_again(past: PastRun, graph: Graph, engine: str, folder: Path) -> Again:
@@ -105,9 +118,10 @@ def _paper_again(past: PastRun, graph: Graph, engine: str, path: Path) -> Again:
     if isinstance(graph.source, StreamingSource):
         # What a venue sent is gone; the journal is all there is of it.
         return Again(_folded(graph, engine, path), journal=True)
-    market = load(graph)
     if not path.is_file():
+        market = load(graph, pin_from(past.manifest.get(READ)))
         return Again(perform(graph, engine, market), problems=("the journal is missing",))
+    market = load(graph, _pinned(past, path))
     whole = past.manifest.get("status") == "finished"
     try:
         done = _folded(graph, engine, path)
@@ -117,6 +131,15 @@ def _paper_again(past: PastRun, graph: Graph, engine: str, path: Path) -> Again:
     if other is None:
         return Again(done, journal=True)
     return Again(_over_data(graph, engine, market, path, whole), journal=True, problems=(other,))
+
+
+def _pinned(past: PastRun, path: Path) -> Pin | None:
+    """Return what a session read, from its journal: the manifest of one that stopped tells of a part."""
+    try:
+        tape = begin(path)[0]
+    except CheckFailed:
+        return pin_from(past.manifest.get(READ)) if past.manifest.get("status") == "finished" else None
+    return None if tape is None else pin_from(tape.read)
 
 
 def _over_data(graph: Graph, engine: str, market: Market, path: Path, whole: bool) -> Done:

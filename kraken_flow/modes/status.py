@@ -8,7 +8,7 @@ from rich.console import Console
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import node
 from kraken_flow.core.orders import Side
-from kraken_flow.core.plan import Algo
+from kraken_flow.core.plan import Algo, way
 from kraken_flow.core.result import Result
 from kraken_flow.core.session import Session
 from kraken_flow.core.units import text
@@ -39,7 +39,7 @@ class Status(Mode):
             how = "it has finished" if status == "finished" else "it stopped; its own command continues it"
             raise UserError(f"mode.run={self.run}: the session there is not running: {how}")
         console = Console(highlight=False)
-        session = _folded(folder)
+        session = folded(folder)
         if session is None:
             console.print(f"{self.run}: running, before its first instant", markup=False, soft_wrap=True)
             return 0
@@ -53,14 +53,17 @@ class Status(Mode):
 
 def under_way(result: Result, pairs: Sequence[str]) -> Iterator[str]:
     """Yield a line for each parent order that is still worked."""
-    names = ("pair", "side", "qty", "filled", "algo", "manual", "end_row")
-    for pair, side, qty, filled, algo, manual, end in zip(*(result.parents[n].tolist() for n in names), strict=True):
+    names = ("pair", "side", "qty", "filled", "algo", "bars", "manual", "end_row")
+    for pair, side, qty, filled, algo, bars, manual, end in zip(
+        *(result.parents[n].tolist() for n in names), strict=True
+    ):
         if end < 0:
             whose = "yours" if manual else "the strategy's"
-            yield f"{Side(side).word} {text(qty)} {pairs[pair]} by {Algo(algo).word}, {whose}: {text(filled)} filled"
+            how = way(Algo(algo), bars)
+            yield f"{Side(side).word} {text(qty)} {pairs[pair]} by {how}, {whose}: {text(filled)} filled"
 
 
-def _folded(folder: Path) -> Session | None:
+def folded(folder: Path) -> Session | None:
     """Return a session as its journal leaves it; None before its first instant."""
     tape, _, _ = begin(folder / JOURNAL)
     if tape is None:

@@ -100,7 +100,8 @@ class Stress(Mode):
         told = []
         for name, loss in found.items():
             if loss["liquidated"] and not self.accept_liquidation:
-                told.append(f"stress: {name} liquidates the book; mode.accept_liquidation=true takes that")
+                what = ", ".join(loss["liquidations"]) or "the book"
+                told.append(f"stress: {name} liquidates {what}; mode.accept_liquidation=true takes that")
             scenario = self.scenarios[name]
             blocks = scenario is not None and scenario.blocks
             if blocks and self.max_loss is not None and -loss["worst"] > self.max_loss:
@@ -125,7 +126,7 @@ def _show(found: dict[str, dict[str, Any]], quote: str, folder: str, bars: bool)
             f"{loss['final']:,.2f}",
             f"{loss['change']:+.1%}",
             f"{loss['drawdown']:.1%}",
-            "YES" if loss["liquidated"] else "no",
+            ", ".join(loss["liquidations"]) or ("YES" if loss["liquidated"] else "no"),
             loss["prices"],
         )
     console.print(table)

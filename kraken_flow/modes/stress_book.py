@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from kraken_flow.analysis.backing import isolated_backing
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.stress import (
     Book,
+    Isolated,
     Outcome,
     correlated,
     correlation_shock,
@@ -18,12 +20,13 @@ from kraken_flow.analysis.stress import (
     worst_row,
 )
 from kraken_flow.config.nodes import FAILED, build_node
+from kraken_flow.core.contract import MarginMode
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import REAL, PairColumns
 from kraken_flow.core.source import StreamingSource
 from kraken_flow.core.times import DAY, iso, parse_time, parse_timeframe, timeframe_name
-from kraken_flow.core.units import CASH_UNIT, FloatArray
+from kraken_flow.core.units import CASH_UNIT, UNIT, FloatArray, rate
 from kraken_flow.modes.driver import Done
 from kraken_flow.modes.scenario import Scenario
 
@@ -54,6 +57,8 @@ class Loss:
     """Whether moves are those of stored bars, or the figures of the scenario, by pair."""
     notes: Why
     """Why stored bars of a pair were not used."""
+    liquidations: tuple[str, ...] = ()
+    """The pairs whose isolated positions are liquidated; where margin is shared it is the whole book."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +75,42 @@ class Moves:
 def losses(done: Done, graph: Graph, asked: "Stress", scenarios: Mapping[str, Scenario]) -> dict[str, Loss]:
     """Return what each scenario does to the book that a run held."""
     finished = done.finished
-    values = held_values(finished)
+    held = Held.of(finished, graph)
     equity = finished.result.equity
     if not len(equity):
         raise UserError("the run has no decision bar: there is no book to stress")
     if not bool((equity > 0.0).any()):
         raise UserError("the run has no equity at any bar: there is no book to stress")
     source = _bars(graph, asked.bars, finished)
-    return {name: _loss(finished, values, scenario, asked, source) for name, scenario in scenarios.items()}
+    return {name: _loss(finished, held, scenario, asked, source) for name, scenario in scenarios.items()}
+
+
+@dataclass(frozen=True)
+class Held:
+    """The positions of a run at each decision bar's close, float64 of shape (n_pairs, n_rows).
+
+    Parameters: `values` as in `Book`; `backing` what stands behind each isolated one, None where margin is shared.
+    """
+
+    values: FloatArray
+    backing: FloatArray | None
+    maintenance: float
+    at_bankruptcy: bool
+
+    @staticmethod
+    def of(finished: FinishedRun, graph: Graph) -> "Held":
+        """Read a run."""
+        terms = graph.exchange.terms().margin
+        isolated = terms.mode is MarginMode.ISOLATED
+        backing = isolated_backing(finished, rate(graph.account.leverage)) if isolated else None
+        return Held(held_values(finished), backing, terms.maintenance / UNIT, terms.at_bankruptcy)
+
+    def book(self, finished: FinishedRun, row: int) -> Book:
+        """Return the book of one row."""
+        values, alone = self.values[:, row], None
+        if self.backing is not None:
+            alone = Isolated(self.backing[:, row], self.maintenance, self.at_bankruptcy)
+        return Book(values, float(finished.result.equity[row]) - float(values.sum()), alone, finished.inverse)
 
 
 def held_values(finished: FinishedRun) -> FloatArray:
@@ -91,7 +124,9 @@ def held_values(finished: FinishedRun) -> FloatArray:
     taken = fills["fee_is_base"] != 0
     np.add.at(change, (fills["pair"][taken], rows[taken]), -fills["fee_lo"][taken].astype(np.float64))
     prices = np.array([pair.close[first : first + n].astype(np.float64) for pair in market.pairs])
-    result_values: FloatArray = np.cumsum(change, axis=1) * prices / CASH_UNIT
+    held = np.cumsum(change, axis=1)
+    per_coin = held / np.where(prices > 0.0, prices, 1.0)
+    result_values: FloatArray = np.where(finished.inverse[:, None], per_coin, held * prices / CASH_UNIT)
     return result_values
 
 
@@ -107,8 +142,8 @@ def _bars(graph: Graph, folder: str | None, finished: FinishedRun) -> Any:
     return source
 
 
-def _loss(finished: FinishedRun, values: FloatArray, scenario: Scenario, asked: "Stress", source: Any) -> Loss:
-    equity = finished.result.equity
+def _loss(finished: FinishedRun, held: Held, scenario: Scenario, asked: "Stress", source: Any) -> Loss:
+    equity, values = finished.result.equity, held.values
     moves = _moves(finished, scenario, source)
     if asked.at == "last":
         row = len(equity) - 1
@@ -119,16 +154,16 @@ def _loss(finished: FinishedRun, values: FloatArray, scenario: Scenario, asked: 
             row = worst_correlated_row(values, equity, deviations, shocked)
         else:
             cost = scenario.exit_cost
-            row = worst_row(values, equity, moves.low.min(axis=0) - cost, moves.high.max(axis=0) + cost)
-    held = values[:, row]
-    book = Book(held, float(equity[row]) - float(held.sum()))
+            low, high = moves.low.min(axis=0) - cost, moves.high.max(axis=0) + cost
+            row = worst_row(values, equity, low, high, finished.inverse, held.backing)
+    book = held.book(finished, row)
     time = iso(int(finished.closes[row]))
     if book.equity <= 0.0:
         raise UserError(f"mode.at={asked.at}: the book of {time} has no equity left to stress")
     if scenario.moves_correlations:
         outcome, prices = _correlated(finished, book, scenario.correlation or 0.0), "correlations, 99 % of a day"
     else:
-        adverse = np.where(held > 0.0, moves.low, moves.high)
+        adverse = np.where(book.values > 0.0, moves.low, moves.high)
         outcome = walk(book, moves.close, adverse, asked.maintenance, scenario.quote, scenario.exit_cost)
         prices = moves.prices
     worst = min(outcome.change, outcome.drawdown)
@@ -144,6 +179,7 @@ def _loss(finished: FinishedRun, values: FloatArray, scenario: Scenario, asked: 
         outcome.liquidated,
         prices,
         moves.notes,
+        tuple(finished.market.names[p] for p in outcome.positions),
     )
 
 

@@ -26,6 +26,8 @@ from kraken_flow.runs.write import full_metrics
 
 HASHES = {"order log": "order_log_sha256", "ledger": "ledger_sha256", "data": "data_sha256"}
 """The hashes of a run by what they are of."""
+CANDLES = ("bars", "detail", "mark", "funding")
+"""Roles of files of which a run reads a span; any other is read whole."""
 _COMMANDS = (["python", "-m", "kraken_flow"], ["kraken-flow"])
 _WHAT = {"orders.log": "order", "ledger.log": "line of the ledger"}
 
@@ -54,6 +56,8 @@ class Verification:
     """Why it could not be made again; empty where it could."""
     journal: bool = False
     """Whether a journal was folded, and came to what stands in it."""
+    edited: list[str] = field(default_factory=list)
+    """Files of candles that are not what they were; the bars that the run read may be."""
 
     @property
     def same_hashes(self) -> bool:
@@ -74,6 +78,7 @@ class Verification:
             self.stopped = "\n".join([*self.stopped.splitlines(), *far])
             if not self.stopped:
                 self._make()
+            self._judge_files()
             self._sources()
             if not far:
                 self.notes += self._command()
@@ -118,10 +123,24 @@ class Verification:
                 places = "" if path.is_absolute() else f" below {' or '.join(map(str, self.past.homes()))}"
                 missing.append(f"{self.past.name}: the file {path}{_of(record)} is not there{places}")
             elif (now := file_hash(path)) != record.get("sha256"):
-                yield f"data: {home / path}{_of(record)} was {_short(record.get('sha256'))}, is {_short(now)} (SHA-256)"
+                told = (
+                    f"data: {home / path}{_of(record)} was {_short(record.get('sha256'))}, is {_short(now)} (SHA-256)"
+                )
+                if record.get("role") not in CANDLES or record.get("part"):
+                    yield told
+                else:
+                    self.edited.append(told)
         # The replay of a session reads its journal, not the files that the session read.
         if missing and self.past.session is None:
             self.stopped = "\n".join(missing)
+
+    def _judge_files(self) -> None:
+        """A file that was edited is a change, unless what the run read of it is what it was: later bars were added."""
+        before, now = self.hashes.get("data", ("", "other"))
+        if before == now:
+            self.notes += [f"{told}; what the run read of it is as it was" for told in self.edited]
+        else:
+            self.changed[:0] = self.edited
 
     def _far(self, near: Mapping[str, Path | None]) -> Iterator[str]:
         """Name the changed modules that are not found from where the user stands: they may not be loaded.
@@ -152,6 +171,7 @@ class Verification:
         metrics = full_metrics(tables, texts["orders.log"], texts["ledger.log"])
         self.hashes = {what: (str(past.metrics.get(of)), metrics[of]) for what, of in HASHES.items()}
         self.changed += self._data(made)
+        self.changed += [f"data: {what}" for _, what in made.other]
         self.changed += [f"journal: {problem}" for problem in made.problems]
         for what, (before, now) in self.hashes.items():
             if before != now:

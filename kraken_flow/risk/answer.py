@@ -1,6 +1,8 @@
 """Ask risk about a single order, without running anything: `allowed, reason = answer(...)`."""
 
 from collections.abc import Mapping
+from math import isfinite
+from numbers import Real
 from typing import NamedTuple, TypeVar
 
 from kraken_flow.core.account import Execution, Portfolio, Risk, View
@@ -15,7 +17,8 @@ from kraken_flow.core.recorder import Recorder
 from kraken_flow.core.simulator import Simulator
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import DAY
-from kraken_flow.core.units import CASH_DECIMALS, parse
+from kraken_flow.core.units import CASH_DECIMALS, FIX_NAN, PRICE_DECIMALS, fix, parse
+from kraken_flow.core.var_limit import COLUMN
 from kraken_flow.core.watch import Watch
 
 W = TypeVar("W", bound=Word)
@@ -37,6 +40,7 @@ def answer(
     side: str,
     qty: float,
     positions: Mapping[str, float] | None = None,
+    covariance: Mapping[str, Mapping[str, float]] | None = None,
     limit_price: float = 0.0,
     stop_price: float = 0.0,
     reduce_only: bool = False,
@@ -51,6 +55,10 @@ def answer(
         Any risk node.
     cash, prices, positions
         The account: cash in quote, a price per pair, quantities in base (negative for short).
+    covariance
+        What `risk.system.max_var` measures by: covariances of two pairs' returns of a day, as 0.0009 for a deviation of
+        3 %, either way round. One that is not given is not known: two pairs then count as moving together for the
+        worse, and a position in a pair without its own may only become smaller.
     pair, side, qty, limit_price, stop_price, reduce_only
         The order; a price of 0 is none.
     state, cause
@@ -60,7 +68,7 @@ def answer(
     Raises
     ------
     UserError
-        Where the pair has no price, or a word or a number is none.
+        Where the pair has no price, a word or a number is none, or a quantity or price is not above 0.
 
     Examples
     --------
@@ -72,18 +80,22 @@ def answer(
     names = sorted(prices)
     if pair not in names:
         raise UserError(f"pair={pair}: there is no price of it in prices ({', '.join(names) or 'empty'})")
-    closes = [parse(repr(prices[name]), what=f"prices[{name}]") for name in names]
+    for name in (*(positions or {}), *(covariance or {})):
+        if name not in names:
+            raise UserError(f"{name}: there is no price of it in prices ({', '.join(names)})")
+    closes = [_amount(prices[name], f"prices[{name}]", above=True) for name in names]
     sim = _standing(risk, names, cash)
-    sim.ledger.position = [parse(repr((positions or {}).get(name, 0.0)), what=f"positions[{name}]") for name in names]
+    sim.ledger.position = [_amount((positions or {}).get(name, 0.0), f"positions[{name}]") for name in names]
+    sim.columns = _columns(covariance or {}, names)
     sim.watch.state, sim.watch.cause = _word(Safety, state, "state"), _word(Trigger, cause, "cause")
     p, direction = names.index(pair), _word(Side, side, "side")
     request = OrderRequest(
         pair=p,
         side=direction,
-        qty=parse(repr(qty), what="qty"),
+        qty=_amount(qty, "qty", above=True),
         type=OrderType.LIMIT if limit_price else OrderType.STOP if stop_price else OrderType.MARKET,
-        limit_price=parse(repr(limit_price), what="limit_price"),
-        stop_price=parse(repr(stop_price), what="stop_price"),
+        limit_price=_amount(limit_price, "limit_price", above=bool(limit_price)),
+        stop_price=_amount(stop_price, "stop_price", above=bool(stop_price)),
         reduce_only=reduce_only,
     )
     equity = sim.ledger.equity(closes)
@@ -110,7 +122,7 @@ def _standing(risk: Risk, names: list[str], cash: float) -> Simulator:
         risk=risk,
         execution=Execution(),
         protection=risk.protection(),
-        cash=parse(repr(cash), CASH_DECIMALS, "cash"),
+        cash=_amount(cash, "cash", decimals=CASH_DECIMALS),
         limits=risk.limits(),
     )
     return Simulator(
@@ -125,6 +137,33 @@ def _standing(risk: Risk, names: list[str], cash: float) -> Simulator:
         stopped_row=[-1] * n,
         watch=Watch(spec.limits, spec.cash, n),
     )
+
+
+def _amount(value: float, what: str, above: bool = False, decimals: int = PRICE_DECIMALS) -> int:
+    """Return a number in units of 10^-decimals; a `UserError` where it is none, or has to be above 0 and is not."""
+    _finite(value, what)
+    units = parse(repr(float(value)), decimals, what)
+    if above and units <= 0:
+        raise UserError(f"{what}={value!r}: must be above 0")
+    return units
+
+
+def _finite(value: object, what: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
+        raise UserError(f"{what}={value!r}: must be a finite number")
+
+
+def _columns(covariance: Mapping[str, Mapping[str, float]], names: list[str]) -> dict[str, list[int]]:
+    """Return covariances as the columns that the limit reads, squared percents of 10^-9."""
+    table = [[FIX_NAN] * len(names) for _ in names]
+    for one, row in covariance.items():
+        for other, value in row.items():
+            if other not in names:
+                raise UserError(f"{other}: there is no price of it in prices ({', '.join(names)})")
+            _finite(value, f"covariance[{one}][{other}]")
+            i, k = names.index(one), names.index(other)
+            table[i][k] = table[k][i] = fix(value * 1e4)
+    return {f"{COLUMN}_{k}": column for k, column in enumerate(table)}
 
 
 def _word(words: type[W], word: str, what: str) -> W:

@@ -39,6 +39,12 @@ _DATA_HEADS = {
     "dropped": "Dropped",
     "outliers": "Jumps",
 }
+_HEADS = {
+    "backtest": ("BACKTESTING REPORT", "Backtesting"),
+    "replay": ("REPLAY REPORT", "Replayed"),
+    "paper": ("PAPER TRADING REPORT", "Traded on paper"),
+}
+"""By mode what heads the report, and what it calls the span."""
 _MOST_EVENTS = 20
 _CRYPTO_QUOTES = frozenset({"BTC", "XBT", "ETH"})
 
@@ -59,14 +65,17 @@ class Report:
     """The report of one run.
 
     Parameters: `metrics` the numbers of `metrics.json`; `notes` sentences about the run's terms; `audit` whether its
-    nodes were audited for look-ahead, in words.
+    nodes were audited for look-ahead, in words; `mode` that of the run, which heads it.
     """
 
-    def __init__(self, run: FinishedRun, metrics: dict[str, Any], notes: Sequence[str] = (), audit: str = "") -> None:
+    def __init__(
+        self, run: FinishedRun, metrics: dict[str, Any], notes: Sequence[str] = (), audit: str = "", mode: str = ""
+    ) -> None:
         self.run = run
         self.metrics = metrics
         self.notes = notes
         self.audit = audit
+        self.head, self.verb = _HEADS.get(mode, _HEADS["backtest"])
         self.quote = run.instruments[0].currency if run.instruments else ""
         self.places = 8 if self.quote in _CRYPTO_QUOTES else 2
         self.console = Console(highlight=False)
@@ -108,7 +117,7 @@ class Report:
 
     def _trade_tables(self) -> Iterable[Table]:
         run = self.run
-        yield self._lines("BACKTESTING REPORT", "Pair", "Trades", summary.by_pair(run, run.trades))
+        yield self._lines(self.head, "Pair", "Trades", summary.by_pair(run, run.trades))
         still_open = run.trips.where(~run.trips.closed)
         held = [line for line in summary.by_pair(run, still_open) if line.trades]
         if held:
@@ -163,8 +172,8 @@ class Report:
         if kill := first_kill(run):
             yield _killed(kill), kill.text()
         if len(run.closes):
-            yield "Backtesting from", iso(int(run.closes[0]) - market.timeframe_ns)
-            yield "Backtesting to", iso(int(run.closes[-1]))
+            yield f"{self.verb} from", iso(int(run.closes[0]) - market.timeframe_ns)
+            yield f"{self.verb} to", iso(int(run.closes[-1]))
         yield "Timeframe, pairs", f"{timeframe_name(market.timeframe_ns)}, {len(market.pairs)}"
         if self.audit:
             yield "Look-ahead", self.audit

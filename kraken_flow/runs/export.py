@@ -19,6 +19,7 @@ from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.market import FIELDS
 from kraken_flow.core.orders import LogKind, OrderType, Reason, Side, Tif
+from kraken_flow.core.plan import Algo, way
 from kraken_flow.core.tape import Bars, Tape
 from kraken_flow.core.times import iso, timeframe_name
 from kraken_flow.core.units import text
@@ -234,8 +235,7 @@ def _said(order: dict[str, Any] | None) -> str | None:
     if order is None:
         return None
     plan = order["plan"]
-    at_once = plan["algo"] == "twap" and plan["bars"] <= 1
-    return f"{order['side']} {order['quantity']} {order['pair']} {'market' if at_once else plan['algo']}"
+    return f"{order['side']} {order['quantity']} {order['pair']} {way(Algo[plan['algo'].upper()], plan['bars'])}"
 
 
 def _tags(past: PastRun) -> list[str]:

@@ -10,7 +10,8 @@ from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.tca import ParentCosts, parent_costs
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.orders import Reason, Side
-from kraken_flow.core.plan import Algo
+from kraken_flow.core.plan import Algo, way
+from kraken_flow.core.result import Columns
 from kraken_flow.runs import arrow
 
 
@@ -27,7 +28,7 @@ def parents_table(run: FinishedRun, status: pa.Array) -> pa.Table:
         "time": arrow.times(parents["time"]),
         "pair": arrow.pick(run.market.names, parents["pair"]),
         "side": arrow.words(Side, parents["side"]),
-        "algo": arrow.words(Algo, parents["algo"]),
+        "algo": _ways(parents),
         "qty": arrow.decimals(parents["qty"]),
         "filled_qty": arrow.decimals(parents["filled"]),
         "limit_price": arrow.decimals(parents["limit_price"], zero_is_null=True),
@@ -50,6 +51,13 @@ def parents_table(run: FinishedRun, status: pa.Array) -> pa.Table:
         "markout_1_bar_bps": _floats(one.markout_bps for one in costs),
     }
     return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+
+def _ways(parents: Columns) -> pa.Array:
+    """Return in a word how each parent was worked."""
+    return arrow.strings(
+        [way(Algo(a), n) for a, n in zip(*(parents[k].tolist() for k in ("algo", "bars")), strict=True)]
+    )
 
 
 def _against_market(one: ParentCosts) -> float:

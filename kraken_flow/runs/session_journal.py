@@ -351,6 +351,8 @@ def _same_files(folder: Path, session: Session) -> None:
 def _same_tape(before: Tape, now: Tape, folder: Path) -> None:
     """Refuse to continue a session on other data than it began with."""
     old, new = plain(before), plain(now)
+    if not old["read"]:
+        new["read"] = {}  # the session began before that was written down
     if old == new:
         return
     names = [name for name in new if old[name] != new[name]]

@@ -142,3 +142,39 @@ def test_an_order_beyond_the_balance_is_cut_to_the_largest_affordable_lots(engin
     assert cash_text(result.final_cash) == "0.03103"
     assert State(result.orders["state"][0]) is State.CANCELLED
     assert Reason(result.orders["end_reason"][0]) is Reason.INSUFFICIENT_FUNDS
+
+
+@pytest.mark.parametrize(
+    ("terms", "filled"), [({"qty_min": 9.9}, "9.9"), ({"qty_min": 9.95}, "0"), ({"cost_min": 1000}, "0")]
+)
+def test_what_funds_leave_of_an_order_is_not_below_the_minima(
+    engine: str, terms: dict[str, float], filled: str
+) -> None:
+    """1000 at 100 buys at most 9.99 of 20 at 10 bp: less than a venue takes is rejected, and leaves no dust."""
+    table = {PAIR: {"tick": 0.01, "lot": 0.1, "qty_min": 0, "cost_min": 0} | terms}
+    costs = {"taker_bps": 10, "maker_bps": 10}
+    resting = {"qty": 20, "type": "limit", "limit_price": "100", "at": 0}
+    for order, bars in (({"qty": 20}, ("100", "100")), (resting, ("101", "101", "99"))):
+        result = trade(engine, flat(*bars), [order], cash=1000, fees=costs, instruments_table=table)
+        assert text(sum(result.fills["qty"].tolist())) == filled
+        state = State.REJECTED if filled == "0" else State.CANCELLED
+        assert State(result.orders["state"][0]) is state
+        assert Reason(result.orders["end_reason"][0]) is Reason.INSUFFICIENT_FUNDS
+
+
+@pytest.mark.parametrize(("least", "held"), [(1.0, "1"), (1.1, "0")])
+def test_an_order_that_funds_cannot_turn_far_enough_only_closes(engine: str, least: float, held: str) -> None:
+    """9 sold at 100 with 900 behind them; 110 later, 9 are bought back and 7.9 at most beside them, 1 with less."""
+    table = {PAIR: {"tick": 0.01, "lot": 0.1, "qty_min": least, "cost_min": 0}}
+    orders = [{"side": "sell", "qty": 9}, {"at": 1, "qty": 20}]
+    bars = flat("100", "100", "189")
+    result = trade(engine, bars, orders, cash=1000, fees={"taker_bps": 0, "maker_bps": 0}, instruments_table=table)
+    assert text(int(result.final_positions[0])) == held
+    assert Reason(result.orders["end_reason"][1]) is Reason.INSUFFICIENT_FUNDS
+
+
+def test_a_part_that_the_volume_leaves_may_be_small(engine: str) -> None:
+    table = {PAIR: {"tick": 0.01, "lot": 0.1, "qty_min": 5, "cost_min": 0}}
+    terms = {"participation_cap": 0.1, "instruments_table": table}
+    result = trade(engine, flat("100", "100", "100", volume=30), [{"qty": 5}], **terms)
+    assert [text(qty) for qty in result.fills["qty"].tolist()] == ["3", "2"]

@@ -139,16 +139,19 @@ class PlainSimulator:
         self.orders.append(order)
         close = self.mark[order["pair"]]
         price = order["limit_price"] or order["stop_price"] or close
-        too_small = order["qty"] <= 0 or order["qty"] < self.terms["qty_min"]
         band = self.terms["band"]
         priced = [p for p in (order["limit_price"], order["stop_price"]) if p is not None]
         if order["expire"] is not None and order["expire"] <= self.row + 1:
             self.end(order, "expired")
-        elif too_small or order["qty"] * price < self.terms["cost_min"]:
+        elif self.too_small(order["qty"], price):
             self.end(order, "rejected", "minimum")
         elif band is not None and any(abs(p - close) > band * close for p in priced):
             self.end(order, "rejected", "band")
         return order
+
+    def too_small(self, qty: Decimal, price: Decimal) -> bool:
+        """Whether a quantity is below what the venue takes, sent as an order or left by a cut (F13)."""
+        return qty <= 0 or qty < self.terms["qty_min"] or qty * price < self.terms["cost_min"]
 
     # phases
 
@@ -423,7 +426,10 @@ class PlainSimulator:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if fits(middle * lot) else (low, middle)
-        return low * lot
+        closing, all_of_it = down(least, lot), low * lot
+        if self.too_small(all_of_it - closing, price):
+            all_of_it = closing
+        return ZERO if self.too_small(all_of_it, price) else all_of_it
 
     def book(self, order: Order, qty: Decimal, price: Decimal, fee_rate: Decimal, *, taker: bool) -> None:
         """Book a fill: cash, position, fee, volume, then the order's relatives."""

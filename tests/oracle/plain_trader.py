@@ -255,7 +255,14 @@ class PlainTrader:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if fits(middle * lot) else (low, middle)
-        return low * lot
+        most, closing = low * lot, free // lot * lot
+
+        def small(size: Decimal) -> bool:
+            return size < self.s["qty_min"] or size * price < self.s["cost_min"]
+
+        if small(most - closing):
+            most = closing
+        return D0 if small(most) else most
 
     def rate(self, *, taker: bool) -> Decimal:
         """Fee rate of the tier that the fills of the last 30 days reached."""

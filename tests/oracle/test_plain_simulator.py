@@ -146,6 +146,7 @@ def priced(rng: random.Random, idle: float) -> tuple[dict[str, Bars], list[dict[
 
 CAPPED: list[str] = []
 UNCAPPED = ["exchange.participation_cap=null"]
+MINIMA = "{tick: 0.5, lot: 0.001, qty_min: 0.4, cost_min: 150}"
 LATE = ["exchange.latency=30m", "exchange.latency_bps=20"]
 CASES = {
     "brackets": (brackets, 0.0, UNCAPPED, {"cap": None}, 3),
@@ -196,6 +197,13 @@ CASES = {
         ["account.leverage=2.5", "exchange.fees.currency=base"],
         {"cash": Decimal(1000), "leverage": Decimal("2.5"), "fee_currency": "base"},
         2,
+    ),
+    "poor, minima": (
+        poor,
+        0.1,
+        ["exchange.instruments_table={BTC/USD: %s, ETH/USD: %s}" % ((MINIMA,) * 2)],
+        {"cash": Decimal(1000), "qty_min": Decimal("0.4"), "cost_min": Decimal(150)},
+        4,
     ),
     "kraken": (
         priced,

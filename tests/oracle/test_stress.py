@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from kraken_flow.analysis.stress import (
     Book,
+    Isolated,
     correlated,
     correlation_shock,
     deviation,
     distance_to_liquidation,
     instantaneous,
+    liquidation_moves,
     walk,
     worst_row,
 )
@@ -139,3 +141,66 @@ def test_a_book_of_one_asset_has_no_correlation_to_shock():
 def test_a_book_without_equity_has_nothing_to_lose():
     with pytest.raises(ValueError, match="nothing to lose"):
         walk(Book(np.array([100.0]), -100.0), instantaneous([0.1]))
+
+
+ISOLATED = [(2, -0.494949), (3, -0.326599), (5, -0.191919), (10, -0.090909)]
+
+
+def alone(values, backing, at_bankruptcy=True, cash=1000.0, inverse=None):
+    values = np.array(values, float)
+    isolated = Isolated(np.array(backing, float), 0.01, at_bankruptcy)
+    return Book(values, cash - float(values.sum()), isolated, inverse)
+
+
+@pytest.mark.parametrize(("leverage", "move"), ISOLATED)
+def test_an_isolated_position_is_liquidated_where_the_specification_says_and_costs_its_margin(leverage, move):
+    book = alone([100.0 * leverage, 50.0], [100.0, 50.0])
+    assert liquidation_moves(book, book.isolated)[0] == pytest.approx(move, abs=5e-7)
+    held = walk(book, instantaneous([move + 1e-6, 0.1]))
+    assert (held.liquidated, held.positions) == (False, ())
+    assert held.final == pytest.approx(1000.0 + 100.0 * leverage * move + 5.0, abs=1e-2)
+    for further in (move - 1e-6, -0.9):
+        gone = walk(book, instantaneous([further, 0.1]))
+        assert (gone.liquidated, gone.positions) == (True, (0,))
+        assert gone.final == pytest.approx(1000.0 - 100.0 + 5.0)
+    at_mark = walk(alone([100.0 * leverage, 50.0], [100.0, 50.0], at_bankruptcy=False), instantaneous([-0.9, 0.1]))
+    assert at_mark.final == pytest.approx(1000.0 + 100.0 * leverage * distance_to_liquidation(leverage, 0.01) + 5.0)
+
+
+def test_an_isolated_position_that_is_gone_does_not_come_back_with_its_price():
+    book = alone([300.0, -200.0], [100.0, 100.0])
+    closes = np.array([[-0.2, -0.2], [0.1, 0.1], [0.0, 0.0]])
+    lows_and_highs = np.array([[-0.4, 0.0], [0.1, 0.1], [0.0, 0.0]])
+    found = walk(book, closes, lows_and_highs, exit_cost=0.1)
+    assert found.positions == (0,)
+    assert found.final == pytest.approx(1000.0 - 100.0 - 20.0)
+    assert found.drawdown == pytest.approx((1000.0 - 100.0 - 20.0) / 1000.0 - 1)
+
+
+def test_the_short_and_the_inverse_contracts_of_the_specification():
+    # S22: one at 50,000, ten times: a long goes at 45,454.545455, a short at 54,455.445545.
+    moves = liquidation_moves(book := alone([50_000.0, -50_000.0, 0.0], [5_000.0, 5_000.0, 0.0]), book.isolated)
+    assert moves[:2] == pytest.approx([45_454.545455 / 50_000 - 1, 54_455.445545 / 50_000 - 1], abs=1e-9)
+    assert np.isinf(moves[2])
+    inverse = alone([2.0, -2.0, 2.0], [0.5, 0.5, 2.0], inverse=np.array([True, True, True]), cash=10.0)
+    for p, move in enumerate(liquidation_moves(inverse, inverse.isolated).tolist()):
+        size = 2.0 / (1 + move)
+        left = inverse.isolated.backing[p] + inverse.values[p] * move / (1 + move)
+        assert left == pytest.approx(0.01 * size)
+
+
+@given(
+    st.lists(st.tuples(st.floats(-1e4, 1e4), st.floats(0.0, 1e4)), min_size=1, max_size=4),
+    st.lists(st.lists(MOVES, min_size=4, max_size=4), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_no_isolated_book_loses_more_than_its_margins(positions, path, at_bankruptcy):
+    values, backing = (np.array(column) for column in zip(*positions, strict=True))
+    book = alone(values, backing, at_bankruptcy, cash=float(backing.sum()) + 1.0)
+    moves = np.array(path)[:, : len(values)]
+    found = walk(book, moves)
+    # Between two moments a price may pass the liquidation by less than the maintenance leaves.
+    assert found.final >= 1.0 - 1e-6
+    assert found.drawdown >= -1.0
+    alone_row = worst_row(values[:, None], np.array([book.equity]), moves[0], moves[0], backing=backing[:, None])
+    assert alone_row == 0

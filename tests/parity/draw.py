@@ -19,6 +19,7 @@ from kraken_flow.core.orders import OrderRequest, OrderType, Reason, Side, Tif
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import DAY, SECOND, parse_time
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, Int64Array
+from kraken_flow.core.var_limit import COLUMN
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.spot import SpotExchange
 from kraken_flow.execution.iceberg import Iceberg
@@ -40,7 +41,6 @@ from kraken_flow.portfolio.var_target import VarTarget
 from kraken_flow.portfolio.vol_target import VolTarget
 from kraken_flow.risk.position import PositionLimits
 from kraken_flow.risk.tiers import DayLimits, SystemLimits, TieredRisk
-from kraken_flow.risk.var import VarRisk
 from tests.engines import GivenForecast, graph_of, spec_of
 
 HOUR = 3600 * SECOND
@@ -306,20 +306,25 @@ def _tiers(dice: Dice) -> dict[str, Any]:
         max_trades=dice.maybe(1, 2, 4, per_cent=35),
         max_losses=dice.maybe(1, 2, 3, per_cent=50),
         cooldown=dice.pick("1h", "5h", "90m"),
+        loss_throttle=dice.chance(60),
         effect=dice.pick(*effects),
     )
     dice.fresh()
     system = SystemLimits(
         max_drawdown=fall,
+        throttle_from=None if fall is None else dice.maybe(fall / 2, fall / 10, fall / 100, per_cent=60),
         max_gross=dice.maybe(0.8, 0.3, 0.1, per_cent=35),
         max_net=dice.maybe(0.5, 0.2, 0.05, per_cent=35),
         max_positions=dice.maybe(1, 2, per_cent=55),
         black_swan_sigma=dice.maybe(2.0, 1.5, 3.0, per_cent=55),
         stale_after=dice.maybe("1h", "3h", "2d", per_cent=50),
         price_band=dice.maybe(0.02, 0.005, per_cent=20),
+        max_var=dice.maybe(0.05, 0.02, 0.005, 0.2, per_cent=45),
+        var_level=dice.pick(0.95, 0.99),
+        var_horizon=dice.pick("1d", "4h"),
         effect=dice.pick("flatten", *effects),
     )
-    return {"day": day, "system": system, "shadow": dice.chance(35)}
+    return {"day": day, "system": system, "shadow": dice.chance(35), "covariance": _covariance(dice)}
 
 
 def _tiered(dice: Dice) -> TieredRisk:
@@ -331,16 +336,7 @@ def _tiered(dice: Dice) -> TieredRisk:
         return TieredRisk(replace(position, stop_loss=0.001, max_fraction=1.0), rearm, **tiers)
 
 
-LIMITERS: dict[type, Callable[[Dice], Any]] = {
-    TieredRisk: _tiered,
-    VarRisk: lambda d: VarRisk(
-        volatility=LogReturnStd(d.pick(3, 5)),
-        position=replace(_limits(d), stop_loss=0.001, max_fraction=1.0),
-        rearm=d.pick("on_change", "next_bar", "bars:3"),
-        max_var=d.pick(0.5, 0.9, 0.05),
-        positions=d.maybe(1, 2),
-    ),
-}
+LIMITERS: dict[type, Callable[[Dice], Any]] = {TieredRisk: _tiered}
 
 
 def _chase(d: Dice) -> dict[str, Any]:
@@ -530,6 +526,10 @@ def columns_read(spec: Spec, market: Market, random: np.random.Generator) -> dic
         low, high = (20 * FIX, 2000 * FIX) if name == "mean_volume" else (FIX // 1000, FIX // 20)
         low, high = (-FIX // 2, FIX) if name == "weight" else (low, high)
         column = random.integers(low, high, (len(market.pairs), market.n_rows))
+        if name.startswith(COLUMN):
+            column = random.integers(-FIX // 2, FIX, column.shape)
+            own = int(name.removeprefix(f"{COLUMN}_"))
+            column[own] = np.where(random.random(market.n_rows) < 0.99, np.abs(column[own]), 10**15)
         column[:, : int(random.integers(0, 6))] = FIX_NAN
         column[random.random(column.shape) < 0.02] = FIX_NAN
         result[name] = column

@@ -9,7 +9,9 @@ import pytest
 from kraken_flow import app
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WALKED = {"first-run.md", "tutorial.md", "extending.md"}
+"""Run as they stand, one command after another, by tests/golden/test_walked_pages.py."""
+PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in WALKED)]
 PAGES_TEXT = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in PAGES}
 COMMAND = re.compile(r"^ +(?:\.venv/bin/)?python -m kraken_flow (?!\[)(.+)$", re.M)
 

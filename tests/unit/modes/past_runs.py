@@ -33,6 +33,8 @@ class Mine(Strategy):
         """Return what to hold."""
         return where(f.fast > f.slow, 1.0, where(f.fast <= f.slow, 0.0, nan))
 '''
+IMPORT = ("mode=import", "mode.source=candles")
+SYSTEM = ("pairs=[BTC/USD,ETH/USD]", "exchange=bare", "strategy=sma_cross", "strategy.fast=4", "strategy.slow=12")
 DATA = ["data=files", "data.path=candles", "pairs=[BTC/USD,ETH/USD]", "exchange=bare"]
 SHIPPED = [*DATA, "strategy=sma_cross", "strategy.fast=4", "strategy.slow=12"]
 

@@ -11,23 +11,14 @@ import pytest
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.runs.lock import hold
 from tests.dumps import DAY_S, SINCE, rows, text, zipped
-from tests.unit.modes.past_runs import ROOT, candles
+from tests.unit.modes.past_runs import IMPORT, ROOT, SYSTEM, candles
 
-IMPORT = ("mode=import", "mode.source=candles")
-SYSTEM = ("pairs=[BTC/USD,ETH/USD]", "exchange=bare", "strategy=sma_cross", "strategy.fast=4", "strategy.slow=12")
 LOGS = ("order_log_sha256", "ledger_sha256", "data_sha256")
 
 
 def hashes(folder):
     known = json.loads((folder / "metrics.json").read_text())
     return [known[name] for name in LOGS]
-
-
-@pytest.fixture
-def filled(mine):
-    assert mine(*IMPORT) == 0, mine.err
-    assert mine.out == "store: files read 2, imported before 0; bars added 600, there already 0\n"
-    return mine
 
 
 @pytest.mark.parametrize("mode", ["backtest", "replay", "paper"])

@@ -88,6 +88,8 @@ def interrupted(mine, monkeypatch, *words, rows=40):
 
     async def stopping(session, stream, watch):
         async for instant in stream.instants(session.session.rows):
+            if instant is None:
+                continue  # a machine that is busy
             watch.show(session.take(instant, stream.counts()))
             if session.session.rows == rows:
                 return False

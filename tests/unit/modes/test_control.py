@@ -1,10 +1,7 @@
 """Telling a running session something from outside."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,31 +12,8 @@ from kraken_flow.app import main
 from kraken_flow.core.orders import Control
 from kraken_flow.runs.control import FOLDER, ask, requests
 
-ROOT = Path(__file__).parents[3]
 # A bar of an hour lasts 20 ms: the session would go on for 45 seconds.
 SESSION = ("mode=paper", "mode.speed=180000x", "strategy=hold", "risk=none", "pairs=btc", "end=2021-04-05")
-
-
-@pytest.fixture
-def session(tmp_path, monkeypatch):
-    """A paper session in another process, once it has taken some instants."""
-    monkeypatch.chdir(tmp_path)
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and words
-        [sys.executable, "-m", "kraken_flow", *SESSION, "run_dir=out"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    journal = tmp_path / "out" / "journal"
-    until = time.monotonic() + 60
-    while not journal.is_file() or journal.stat().st_size < 5_000:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    yield process
-    process.kill()
-    process.communicate()
 
 
 def test_a_session_obeys_and_its_journal_replays(session, capsys):

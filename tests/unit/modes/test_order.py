@@ -1,11 +1,9 @@
 """An order that a user gives a running session."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,40 +12,21 @@ import pytest
 from kraken_flow.app import main
 from kraken_flow.config import build, compose
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.orders import Control
 from kraken_flow.core.plan import Algo, Remainder
-from kraken_flow.core.tape import Tape
+from kraken_flow.core.session import Session
+from kraken_flow.core.tape import Tape, instants, tape_of
 from kraken_flow.core.units import UNIT
+from kraken_flow.modes.driver import load
 from kraken_flow.modes.order import PlaceOrder
+from kraken_flow.modes.order_sense import warnings
 from kraken_flow.runs.journal import Reader
 
-ROOT = Path(__file__).parents[3]
 HOUR = 3600 * 10**9
 # A bar of an hour lasts 50 ms; the strategy holds nothing, so that all that trades is the user's.
 SESSION = ("mode=paper", "mode.speed=72000x", "strategy=momentum", "strategy.threshold=9999", "risk=none")
-SESSION += ("pairs=btc", "end=2021-04-05", "run_dir=out")
+SESSION += ("pairs=btc", "end=2021-04-05")
 BUY = ("mode=order", "mode.run=out", "mode.side=buy", "mode.pair=BTC/USD", "mode.quantity=0.2")
-
-
-@pytest.fixture
-def session(tmp_path, monkeypatch):
-    """A paper session in another process, once it has taken some instants."""
-    monkeypatch.chdir(tmp_path)
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and words
-        [sys.executable, "-m", "kraken_flow", *SESSION],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    journal = tmp_path / "out" / "journal"
-    until = time.monotonic() + 60
-    while not journal.is_file() or journal.stat().st_size < 8_000:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    yield process
-    process.kill()
-    process.communicate()
 
 
 def wait_for(bars):
@@ -72,33 +51,101 @@ def test_a_session_works_it_and_its_journal_replays(session, capsys):
         (["mode.quantity=1e-7"], "mode.quantity=1e-07: must be a multiple of 0.00000001, at least"),
         (["mode.algo=iceberg"], "mode.algo=iceberg: needs mode.limit"),
         (["mode.algo=now"], "mode.algo=now"),
+        (["mode.quantity=1000000"], "the account carries"),
+        (["mode.limit=1", "mode.quantity=0.01"], "exchange.price_band=0.5 refuses every order so far away"),
+        (["mode.participation=5"], "mode.participation=5"),
+        (["mode.algo=twap", "mode.over=0s"], "mode.over=0s: must be a multiple"),
     ):
         keys = {word.partition("=")[0] for word in words}
         assert main([*(word for word in BUY if word.partition("=")[0] not in keys), *words]) == 2
         assert told in capsys.readouterr().err
     wait_for(12)
     assert main(["mode=pause", "mode.run=out"]) == 0
-    assert main([*BUY]) == 0
+    assert main([*BUY[:-1], "mode.quantity=0.01"]) == 0
     assert "the session is paused: an order that would enlarge a position is refused" in capsys.readouterr().err
     session.send_signal(signal.SIGINT)
     assert session.wait(30) == 130
+    assert "PAPER TRADING REPORT" in session.stdout.read()
     first, refused = pq.read_table("out/parents.parquet").to_pylist()
     assert (first["status"], first["algo"], first["children"], first["manual"]) == ("filled", "twap", 8, True)
     assert (refused["status"], refused["reason"], refused["children"]) == ("rejected", "paused", 0)
+    assert refused["algo"] == "market"
     orders = pq.read_table("out/orders.parquet").to_pylist()
     assert [order["parent_id"] for order in orders] == [0] * 8
     assert {order["reason"] for order in orders} == {"manual"}
     assert json.loads(Path("out/metrics.json").read_text())["parents"] == 2
     assert main(["mode=replay", "mode.run=out", "run_dir=again"]) == 0
-    said = capsys.readouterr().out
-    assert "equal to out" in said
-    assert "EXECUTION OF PARENT ORDERS" in said
+    told = capsys.readouterr().out
+    assert "equal to out" in told
+    assert "REPLAY REPORT" in told
+    assert "EXECUTION OF PARENT ORDERS" in told
     assert pq.read_table("again/parents.parquet").equals(pq.read_table("out/parents.parquet"))
     assert main(["mode=export", "mode.run=out", "mode.format=csv", "mode.out=sheets"]) == 0
     assert "buy 0.2 BTC/USD twap" in Path("sheets/controls.csv").read_text()
     assert Path("sheets/parents.csv").read_text().startswith("parent_id,time,pair,side,algo,qty")
     assert main([*BUY]) == 2
     assert "is not running" in capsys.readouterr().err
+
+
+def in_session(*words, rows=40, controls=()):
+    """A session in this process that has taken some bars of the sample market."""
+    graph = build(compose(["pairs=majors", "strategy=momentum", "strategy.threshold=9999", "risk=none", *words]))
+    market = load(graph)
+    session = Session(graph, tape_of(market), "python")
+    for instant in islice(instants(market), market.first_row + rows):
+        session.take(instant)
+    for control in controls:
+        session.control(control, session.known)
+    return session
+
+
+def said(session, **fields):
+    order = PlaceOrder(**({"side": "buy", "pair": "BTC/USD", "quantity": 0.1} | fields))
+    return [*warnings(order.order(session.graph, session.tape), session)]
+
+
+def test_what_makes_sense_is_taken_without_a_word():
+    session = in_session()
+    close = session.closes[session.tape.pairs.index("BTC/USD")] // UNIT
+    assert said(session) == []
+    assert said(session, side="sell") == []
+    assert said(session, limit=float(close), algo="twap", over="8h") == []
+    assert said(session, limit=float(close), algo="iceberg", side="sell") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "fields", "told"),
+    [
+        (
+            (),
+            {"quantity": 1e6},
+            r"a position of 1000000 BTC/USD is worth .* the account carries",
+        ),
+        ((), {"quantity": 5.0, "side": "sell"}, r"a position of -5 BTC/USD is worth"),
+        (("account.short=false",), {"side": "sell"}, "0 BTC/USD is held, and account.short=false sells no more"),
+        ((), {"limit": 1.0}, "% below the last close .*: exchange.price_band=0.5 refuses every order so far away"),
+        (("risk.system.price_band=0.01",), {"limit": 20_000.0}, "risk.system.price_band=0.01 refuses every order"),
+        ((), {"participation": 0.2}, "mode.participation: mode.algo=market does not use it, pov does"),
+        ((), {"display": 0.2, "algo": "twap", "over": "2h"}, "mode.display: mode.algo=twap does not use it"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(words, fields, told):
+    with pytest.raises(UserError, match=told):
+        said(in_session(*words), **fields)
+
+
+def test_what_may_not_be_meant_is_taken_with_a_word():
+    session = in_session("exchange.price_band=null")
+    close = session.closes[session.tape.pairs.index("BTC/USD")] // UNIT
+    (one,) = said(session, limit=float(close // 2), algo="twap", over="4h")
+    assert "below the last close" in one
+    assert "nothing fills unless the price falls that far" in one
+    (one,) = said(session, limit=float(close * 2))
+    assert "it bounds nothing near the market, and the order fills at once" in one
+    (one,) = said(session, limit=float(close * 1.01 // 1), algo="iceberg")
+    assert "its parts fill at once at the market, instead of resting" in one
+    (one,) = said(in_session(controls=[Control.PAUSE]))
+    assert "the session is paused" in one
 
 
 def test_there_has_to_be_a_session(tmp_path, monkeypatch, capsys):

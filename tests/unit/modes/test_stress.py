@@ -1,12 +1,18 @@
 """Mode `stress`: whose book, which prices, and what it refuses."""
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from kraken_flow import backtest
+from kraken_flow.analysis.backing import isolated_backing
+from kraken_flow.analysis.stress import Book, Isolated, liquidation_moves
 from kraken_flow.app import main
+from kraken_flow.core.orders import Reason
+from kraken_flow.core.units import UNIT
+from kraken_flow.modes.stress_book import held_values
 
 SHORT = ["strategy=hold", "pairs=[BTC/USD,ETH/USD]", "start=2021-02-01", "end=2021-03-01", "timeframe=4h"]
 SMALL = [*SHORT, "risk=none"]
@@ -130,3 +136,49 @@ def test_the_book_of_a_run_is_that_of_its_folder(stressed, tmp_path, monkeypatch
     assert code == 0
     assert of_run == stressed(*SMALL)[1]
     assert stressed("mode.run=base", "strategy=hold")[0] == 2
+
+
+PERPETUAL = ["exchange=kraken_futures", "exchange.margin_mode=isolated", "pairs=[BTC/USD:USD,ETH/USD:USD]", "risk=none"]
+
+
+@pytest.mark.parametrize(("leverage", "gone"), [(1.5, False), (3.0, True)])
+def test_isolated_positions_cost_their_margin_and_the_others_go_on(stressed, leverage, gone):
+    words = [*PERPETUAL, "strategy=hold", "start=2021-02-01", "end=2021-02-03", "timeframe=4h", "mode.at=last"]
+    words += [f"account.leverage={leverage}", "portfolio.fraction=0.4", "exchange.participation_cap=null"]
+    crash = "mode.scenarios.mine={date: x, source: me, shocks: {BTC: -0.4}, others: 0.1}"
+    code, found, told = stressed(*words, crash, "mode.accept_liquidation=true")
+    assert code == 0, told
+    loss = found["mine"]
+    assert loss["liquidations"] == (["BTC/USD:USD"] if gone else [])
+    assert loss["liquidated"] is gone
+    if gone:
+        code, _, told = stressed(*words, crash)
+        assert code == 1
+        assert "stress: mine liquidates BTC/USD:USD; mode.accept_liquidation=true takes that" in told
+    run = backtest([word for word in words if word != "mode.at=last"]).tables.run
+    (btc, eth), backing = held_values(run)[:, -1], isolated_backing(run, int(leverage * UNIT))[:, -1]
+    assert loss["final"] - loss["equity"] == pytest.approx(0.1 * eth - (backing[0] if gone else 0.4 * btc))
+    assert backing[0] == pytest.approx(btc / leverage, rel=0.25)
+
+
+@pytest.mark.parametrize("pair", ["BTC/USD:USD", "BTC/USD:BTC"])
+def test_what_stands_behind_a_position_is_what_the_engine_judges_it_by(pair):
+    """The price at which the run's own liquidation comes is the one that its backing gives the bar before."""
+    cash = 1 if pair.endswith("BTC") else 10_000
+    words = ["exchange=kraken_futures", "exchange.margin_mode=isolated", f"pairs=[{pair}]", "risk=none"]
+    words += ["strategy=hold", "start=2021-02-01", "end=2021-06-01", "timeframe=4h", "account.leverage=8"]
+    words += ["exchange.participation_cap=null"]
+    run = backtest([*words, "portfolio.fraction=0.5", f"account.cash={cash}"]).tables.run
+    rows = [n for n, one in enumerate(run.result.orders["reason"].tolist()) if one == Reason.LIQUIDATION]
+    assert rows
+    (first,) = [n for n, order in enumerate(run.result.fills["order"].tolist()) if order == rows[0]]
+    row = int(run.result.fills["row"][first]) - run.market.first_row - 1
+    backing = isolated_backing(run, 8 * UNIT)[:, row]
+    book = Book(held_values(run)[:, row], 0.0, Isolated(backing, 0.01), run.inverse)
+    move = float(liquidation_moves(book, book.isolated)[0])
+    columns = run.market.pairs[0]
+    at = run.market.first_row + row
+    assert columns.low[at + 1] / columns.close[at] - 1 <= move + 1e-3
+    assert columns.low[at] / columns.close[at] - 1 > move - 1e-3
+    bankrupt = run.result.fills["price"][first] / columns.close[at] - 1
+    assert book.gains(np.array([bankrupt]))[0] == pytest.approx(-backing[0], rel=2e-2)

@@ -20,8 +20,6 @@ from kraken_flow.portfolio.correlation_limits import CorrelationLimits
 from kraken_flow.portfolio.fixed_fraction import FixedFraction
 from kraken_flow.portfolio.kelly import LEAST_TRADES, Kelly, KellyState, KellyStatistics
 from kraken_flow.portfolio.var_target import VarTarget, book_value_at_risk
-from kraken_flow.risk.position import PositionLimits
-from kraken_flow.risk.var import VarRisk
 
 COVARIANCE = Covariance()
 EQUITY = 1_000_000.0
@@ -254,35 +252,6 @@ def test_limits_only_ever_shrink(numbers, deviations, forecasts, adjust, positio
     cut = limited(state, max_cluster=0.3, adjust=adjust, max_positions=positions, max_var=at_risk)
     assert (np.abs(cut) <= np.abs(plain) + 1e-12).all()
     assert (cut * plain >= 0).all()
-
-
-# the limit of a risk rule
-
-
-@given(CORRELATIONS, DEVIATIONS, FORECASTS, st.floats(0.005, 0.1))
-def test_positions_of_limited_risk_are_a_book_of_limited_risk(numbers, deviations, forecasts, limit):
-    """Whatever the correlations; a target whose own risk is below its share stands."""
-    covariance = matrix_of(numbers, deviations)
-    state = view(covariance, forecasts)
-    state.aux["risk_volatility"] = [fix(d / 100) for d in deviations]
-    rule = VarRisk(volatility="close", position=PositionLimits(max_fraction=None), max_var=limit)
-    wanted = [t or 0 for t in FixedFraction().targets(state)]
-    approved = [rule.approve(state, p, target) for p, target in enumerate(wanted)]
-    weights, plain = weights_of(state, [*approved]), weights_of(state, [*wanted])
-    assert risk(weights, covariance) <= limit * (1 + 1e-6) + 1e-8
-    for p, deviation in enumerate(deviations):
-        own = Z95 * deviation / 100 * math.sqrt(24)
-        assert abs(weights[p]) == pytest.approx(min(abs(plain[p]), limit / 3 / own), rel=1e-5, abs=1e-8)
-        assert weights[p] * plain[p] >= 0
-
-
-def test_without_a_volatility_a_position_only_becomes_smaller():
-    state = view(np.diag([1.0]), [1.0])
-    state.aux["risk_volatility"] = [FIX_NAN]
-    rule = VarRisk(volatility="close", position=PositionLimits(max_fraction=None))
-    assert rule.approve(state, 0, 5 * UNIT) == 0
-    state.position = [3 * UNIT]
-    assert [rule.approve(state, 0, t * UNIT) for t in (5, 2, -4)] == [3 * UNIT, 2 * UNIT, 0]
 
 
 # confidence

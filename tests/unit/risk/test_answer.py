@@ -54,7 +54,24 @@ def test_the_size_of_a_position_counts() -> None:
 
 @pytest.mark.parametrize(
     ("order", "words"),
-    [({"pair": "XRP/USD"}, "no price"), ({"side": "up"}, "side=up"), ({"state": "tired"}, "state=tired")],
+    [
+        ({"pair": "XRP/USD"}, "no price"),
+        ({"side": "up"}, "side=up"),
+        ({"state": "tired"}, "state=tired"),
+        ({"qty": 0}, "qty=0: must be above 0"),
+        ({"qty": -1.0}, "qty=-1.0: must be above 0"),
+        ({"qty": float("nan")}, "qty=nan: must be a finite number"),
+        ({"qty": "1"}, "qty='1': must be a finite number"),
+        ({"prices": {"BTC/USD": 0.0}}, r"prices\[BTC/USD\]=0.0: must be above 0"),
+        ({"prices": {"BTC/USD": float("inf")}}, r"prices\[BTC/USD\]=inf: must be a finite number"),
+        ({"cash": float("nan")}, "cash=nan"),
+        ({"limit_price": -90.0}, "limit_price=-90.0: must be above 0"),
+        ({"stop_price": float("inf")}, "stop_price=inf"),
+        ({"positions": {"BTC/USD": float("nan")}}, "positions"),
+        ({"positions": {"XRP/USD": 1.0}}, "XRP/USD: there is no price"),
+        ({"covariance": {"BTC/USD": {"XRP/USD": 1.0}}}, "XRP/USD: there is no price"),
+        ({"covariance": {"BTC/USD": {"ETH/USD": float("nan")}}}, "covariance"),
+    ],
 )
 def test_nonsense_is_refused_by_name(order: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):

@@ -201,7 +201,7 @@ def test_losses_in_a_row_begin_a_cool_down(engine: str, most: int, third: int) -
     again = [{"at": 3, "qty": 1}, {"at": 5, "qty": 1, "side": "sell"}]
     orders = [*lost, *again, {"at": 7, "qty": 1}, {"at": 9, "qty": 1}]
     market = market_of(flat(100, 100, 99, 99, 99, *[97] * 7))
-    risk = tiers(day={"max_losses": most, "cooldown": "3h"})
+    risk = tiers(day={"max_losses": most, "cooldown": "3h", "loss_throttle": False})
     graph = scripted(market, orders, risk)
     result = run(graph, engine)
     filled = [q // 10**8 for q in result.orders["filled"].tolist()]

@@ -6,7 +6,7 @@ import pytest
 
 from kraken_flow.core.limits import Effect, Limits, Safety, Trigger
 from kraken_flow.core.times import DAY, SECOND, parse_time
-from kraken_flow.core.watch import Change, Watch
+from kraken_flow.core.watch import THROTTLES, Change, Watch
 
 MINUTE = 60 * SECOND
 LIMITS = Limits(max_loss=2_000_000, max_losses=3, cooldown_ns=60 * MINUTE, max_drawdown=5_000_000)
@@ -129,12 +129,15 @@ def test_the_shadow_records_and_does_nothing() -> None:
     ]
 
 
+NO_REFUSAL = {Trigger.NONE, Trigger.WITHIN, Trigger.TIMER, Trigger.RESET, *THROTTLES}
+
+
 @pytest.mark.parametrize("trigger", Trigger)
 def test_every_trigger_has_its_code_for_orders(trigger: Trigger) -> None:
     if trigger.reason:
         assert trigger.reason.name == trigger.name
     else:
-        assert trigger in {Trigger.NONE, Trigger.WITHIN, Trigger.TIMER, Trigger.RESET}
+        assert trigger in NO_REFUSAL
 
 
 @pytest.mark.parametrize(("effect", "name"), [(Effect.HALT, "day_effect"), (Effect.FLATTEN, "system_effect")])

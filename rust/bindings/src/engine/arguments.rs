@@ -36,6 +36,10 @@ struct LimitArguments {
     black_swan: i64,
     stale_ns: i64,
     price_band: i64,
+    max_var: i64,
+    var_reach: i64,
+    throttle_from: i64,
+    loss_throttle: bool,
     day_effect: i64,
     system_effect: i64,
     shadow: bool,
@@ -56,6 +60,10 @@ impl LimitArguments {
             black_swan: self.black_swan,
             stale_ns: self.stale_ns,
             price_band: self.price_band,
+            max_var: self.max_var,
+            var_reach: self.var_reach,
+            throttle_from: self.throttle_from,
+            loss_throttle: self.loss_throttle,
             day_effect: effect(self.day_effect)?,
             system_effect: effect(self.system_effect)?,
             shadow: self.shadow,
@@ -230,6 +238,14 @@ impl SpecArguments {
         if volatility.is_none() && matches!(portfolio, Portfolio::InverseVol { .. } | Portfolio::VolTarget { .. }) {
             return Err(PyValueError::new_err("the portfolio's column volatility is missing"));
         }
+        let covariance = named("risk_covariance_0").filter(|_| self.limits.max_var >= 0);
+        let declared = |(at, name): (usize, &String)| *name == format!("risk_covariance_{at}");
+        if covariance.is_some_and(|first| {
+            let columns = self.aux.iter().skip(first).take(self.instruments.len());
+            columns.len() < self.instruments.len() || !columns.enumerate().all(declared)
+        }) {
+            return Err(PyValueError::new_err("risk's columns risk_covariance_0, ... do not follow each other"));
+        }
         let (stop_loss, take_profit, trailing, max_bars) = self.protection;
         let n = self.n_pairs();
         let requests: Vec<(i64, Request)> =
@@ -294,6 +310,7 @@ impl SpecArguments {
             volatility,
             sigma,
             mean_volume,
+            covariance,
             plan: self.plan.as_ref().map(plan).transpose()?,
             seed: self.seed,
             margin: MarginTerms { mode, maintenance, fee, at_bankruptcy },

@@ -4,8 +4,10 @@ use super::codes::{LogKind, Reason};
 use super::contract::unit_price;
 use super::limits::{Effect, Trigger};
 use super::market::Bars;
-use super::number::{UNIT, WIDE_UNIT, floor_div, mul, narrow, times};
+use super::number::{UNIT, WIDE_UNIT, floor_div, mul, narrow, times, to_lot};
+use super::order::Order;
 use super::simulator::Simulator;
+use super::var_limit::{Asking, admissible};
 
 /// An answer: the quantity that may go (0 refuses), which limit cut it, and the numbers.
 #[derive(Clone, Copy, Debug)]
@@ -31,26 +33,47 @@ impl Admitted {
 /// How far working orders can move a pair: its position if all buys filled, and if all sells did. `high` and `low` are
 /// where it ends if orders that only reduce come first: those behind them then reach farther.
 #[derive(Clone, Copy)]
-struct Reach {
+pub(super) struct Reach {
     up: i64,
     down: i64,
-    high: i64,
-    low: i64,
-    open: i64,
+    pub(super) high: i64,
+    pub(super) low: i64,
+    pub(super) open: i64,
 }
 
-/// Risk's own protection disarms the orders that it leaves, and so is left out.
-fn reach(sim: &Simulator, p: usize) -> Reach {
+impl Reach {
+    /// How far the pair can move to one side, positive beyond flat.
+    pub(super) fn toward(self, side: i64) -> i64 {
+        if side > 0 { self.high } else { -self.low }
+    }
+
+    /// The largest position, long or short.
+    pub(super) fn widest(self) -> i64 {
+        self.high.abs().max(self.low.abs())
+    }
+}
+
+/// Whether an order works that may open or enlarge a position.
+pub(super) fn may_open(order: &Order) -> bool {
+    order.alive() && !order.reduce_only && !order.closes_only
+}
+
+/// How far a pair's working orders can move it, `also` counting as one of them.
+///
+/// No sequence of their fills moves it farther, and none widens this: an order that opens moves the position by what it
+/// has left less to fill; one that only reduces moves it toward flat, where `high` and `low` see it already. Risk's own
+/// protection disarms the orders that it leaves, and so is left out.
+pub(super) fn reach(sim: &Simulator, p: usize, also: Option<usize>) -> Reach {
     let held = sim.ledger.position[p];
     let mut reach = Reach { up: held, down: held, high: 0, low: 0, open: 0 };
     let (mut bought, mut sold) = (0, 0);
-    for &id in &sim.live[p] {
+    for id in sim.live[p].iter().copied().chain(also) {
         let order = &sim.orders[id];
         let (buys, left) = (order.side() > 0, order.remaining());
         if !order.alive() {
             continue;
         }
-        if !order.reduce_only && !order.closes_only {
+        if may_open(order) {
             reach.open += 1;
             *(if buys { &mut reach.up } else { &mut reach.down }) += if buys { left } else { -left };
         } else if !(order.group.is_some() && order.own) {
@@ -62,29 +85,32 @@ fn reach(sim: &Simulator, p: usize) -> Reach {
     reach
 }
 
-/// Leaves the working orders of a pair that was just closed nothing to open, where the day's trades are used up: the rest
-/// of an order that had opened the position would open another one.
-pub fn hold_to_trades(sim: &mut Simulator, p: usize) {
+/// Leaves orders nothing to open in a pair that was just closed or turned, where the day's trades are used up.
+///
+/// Every working order was admitted as one position that it may open; the rest of one that did would open another.
+/// `side` is that of the orders that can do so now: against a position that was turned, 0 for both.
+pub fn hold_to_trades(sim: &mut Simulator, p: usize, side: i64) {
     let limits = sim.watch.limits;
     if limits.shadow || limits.max_trades <= 0 {
         return;
     }
-    let open: i64 = (0..sim.live.len()).map(|j| reach(sim, j).open).sum();
-    if sim.watch.opened + open <= limits.max_trades {
+    let others: i64 = (0..sim.live.len()).filter(|&j| j != p).map(|j| reach(sim, j, None).open).sum();
+    let can = |id: &usize| may_open(&sim.orders[*id]) && sim.orders[*id].side() * side >= 0;
+    let found: Vec<usize> = sim.live[p].iter().copied().filter(can).collect();
+    if sim.watch.opened + others + found.len() as i64 <= limits.max_trades {
         return;
     }
-    for k in 0..sim.live[p].len() {
-        let id = sim.live[p][k];
+    for id in found {
         let order = &mut sim.orders[id];
-        if order.alive() && !order.reduce_only && !order.closes_only {
-            order.closes_only = true;
-            let (time, left) = (sim.close_time, order.remaining());
-            sim.log(LogKind::Amend, id, time, left, Reason::MaxTrades);
-        }
+        order.closes_only = true;
+        let (time, left) = (sim.close_time, order.remaining());
+        sim.log(LogKind::Amend, id, time, left, Reason::MaxTrades);
     }
 }
 
-/// How much of the new order `id`, of `qty` on the lot grid, may go. What reduces a position is always admitted.
+/// How much of the new order `id`, of `qty` on the lot grid, may go; `room` makes room for it.
+///
+/// What reduces a position is always admitted, where others may close it first as an order that only reduces.
 pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
     let (watch, order) = (&sim.watch, &sim.orders[id]);
     let limits = watch.limits;
@@ -112,10 +138,10 @@ pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
         return Admitted::whole(qty);
     }
     let (lot, n) = (sim.spec.instruments[p].lot, bars.len());
-    let reaches: Vec<Reach> = (0..n).map(|j| reach(sim, j)).collect();
+    let reaches: Vec<Reach> = (0..n).map(|j| reach(sim, j, None)).collect();
     let mine = reaches[p];
-    let toward = |reach: Reach| if side > 0 { reach.high } else { reach.low };
-    let free = held.min(-side * if side > 0 { mine.up } else { mine.down }).max(0);
+    let behind = to_lot(held.min(-side * if side > 0 { mine.up } else { mine.down }).max(0), lot);
+    let free = held.min(-mine.toward(side)).max(0);
     if qty <= free {
         return Admitted::whole(qty);
     }
@@ -138,23 +164,37 @@ pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
         (allowed < i128::from(answer.qty)).then(|| narrow(allowed.max(0)))
     };
     if limits.max_gross >= 0 {
-        let worst = |reach: &Reach| reach.high.abs().max(reach.low.abs());
-        let rest: i128 = (0..n).filter(|&j| j != p).map(|j| times(worst(&reaches[j]), unit(j))).sum();
-        let most = floor_div(share(limits.max_gross) - rest, price.max(1)) - i128::from(side * toward(mine));
+        let rest: i128 = (0..n).filter(|&j| j != p).map(|j| times(reaches[j].widest(), unit(j))).sum();
+        let most = floor_div(share(limits.max_gross) - rest, price.max(1)) - i128::from(mine.toward(side));
         if let Some(qty_cut) = cut(answer, most) {
-            let wanted = rest + i128::from((toward(mine) + side * qty).abs()) * price;
+            let wanted = rest + i128::from((mine.toward(side) + qty).abs()) * price;
             let limit = limits.max_gross as f64 / UNIT as f64;
             answer = of(qty_cut, Trigger::MaxGross, false, multiple(wanted, worth), limit);
         }
     }
     if limits.max_net >= 0 {
-        let net: i128 = (0..n).map(|j| times(side * toward(reaches[j]), unit(j))).sum();
+        let net: i128 = (0..n).map(|j| times(reaches[j].toward(side), unit(j))).sum();
         let most = floor_div(share(limits.max_net) - net, price.max(1));
         if let Some(qty_cut) = cut(answer, most) {
             let wanted = net + times(qty, unit(p));
             let limit = limits.max_net as f64 / UNIT as f64;
             answer = of(qty_cut, Trigger::MaxNet, false, multiple(wanted, worth), limit);
         }
+    }
+    if limits.max_var >= 0 {
+        let asking = Asking { p, side, qty: answer.qty, asked: qty };
+        let (most, value) = admissible(sim, asking, &reaches, unit, worth);
+        if let Some(qty_cut) = cut(answer, i128::from(most)) {
+            answer = of(qty_cut, Trigger::MaxVar, false, value, limits.max_var as f64 / UNIT as f64);
+        }
+    }
+    if answer.qty < behind {
+        // Others may close the position first: then it is to open none.
+        (answer.qty, answer.closes) = (behind, true);
+    }
+    if answer.qty < qty {
+        let at = if order.price() != 0 { order.price() } else { bars.close(p) };
+        answer.qty = sim.spec.instruments[p].without_dust(answer.qty, to_lot(held, lot), at);
     }
     answer
 }
@@ -168,6 +208,7 @@ fn far(band: i64, close: i64, prices: [i64; 2]) -> f64 {
     if times(away, UNIT) > times(band, close) { away as f64 / close as f64 } else { 0.0 }
 }
 
-fn multiple(exposure: i128, equity: i128) -> f64 {
+/// Exposure over equity, 0 where there is no equity.
+pub(super) fn multiple(exposure: i128, equity: i128) -> f64 {
     if equity > 0 { exposure as f64 / equity as f64 } else { 0.0 }
 }

@@ -193,6 +193,8 @@ codes! {
         BlackSwan = "BLACK_SWAN" 47,
         /// A held pair had no bars for too long.
         StaleData = "STALE_DATA" 48,
+        /// The value at risk of the book would be too large.
+        MaxVar = "MAX_VAR" 49,
     }
 }
 

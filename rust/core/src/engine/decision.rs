@@ -13,6 +13,7 @@ use super::parents::{Parents, Task};
 use super::portfolio::{Portfolio, Sizing};
 use super::quiet::own_clock;
 use super::risk::Risk;
+use super::room::make_room;
 use super::safety::{admitted, bounded, scale};
 use super::simulator::Simulator;
 
@@ -477,6 +478,7 @@ pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: b
         sim.orders.retire(id);
         return id;
     }
+    make_room(sim, now, id);
     sim.log(LogKind::Submit, id, now.time, qty, request.reason);
     sim.live[p].push(id);
     sim.touched[p] = true;

@@ -9,6 +9,7 @@ use super::number::{FIX_NAN, WIDE_UNIT, add, mul, narrow, times, to_lot};
 use super::protection::Paid;
 use super::recorder::Fill;
 use super::simulator::Simulator;
+use super::spec::Instrument;
 use super::watch::Change;
 
 impl Simulator {
@@ -157,8 +158,9 @@ impl Simulator {
             inverse: self.ledger.inverse(p),
         };
         self.watch.fill(p, side, qty, price, fee, change);
-        if before.abs() >= change.lot && change.after.abs() < change.lot {
-            hold_to_trades(self, p);
+        let closed = change.after.abs() < change.lot;
+        if before.abs() >= change.lot && (closed || before.signum() * change.after.signum() < 0) {
+            hold_to_trades(self, p, if closed { 0 } else { -side });
         }
         let market = if self.open_phase { bars.open(p) } else { printed };
         self.after_fill(id, qty, Paid { market, price }, before);
@@ -233,19 +235,22 @@ impl Simulator {
     pub(super) fn may_open(&self, side: i64, qty: i64, price: i64, rate: i64) -> bool {
         let (equity, leverage) = (self.ledger.cash, i128::from(self.spec.leverage));
         let in_base = self.spec.fee_in_base && side > 0;
-        Funds { price, rate, held: 0, side, own: 0, gross: 0, equity, leverage, in_base }.covered(qty)
+        Funds { price, rate, side, own: 0, gross: 0, equity, leverage, in_base }.covered(qty)
     }
 
     /// The largest quantity on the lot grid, at most `want`, that funds cover at `price` and fee `rate`.
     ///
     /// Gross exposure may not exceed leverage times equity; other pairs are marked at the bar's open. `held` is the
-    /// part that only closes the present position: it is always affordable.
+    /// part that only closes the present position: it is always affordable. A cut leaves nothing below the venue's
+    /// minima.
     pub fn affordable(&mut self, bars: Bars<'_>, id: usize, price: i64, want: i64, rate: i64, held: i64) -> i64 {
         let order = &self.orders[id];
         let (p, side) = (order.pair(), order.side());
         let (notional, fees) = self.reserved(id);
+        let instrument = self.spec.instruments[p];
         if self.ledger.contract(p) {
-            return self.margin_covers(bars, Asked { id, price, want, rate, held }, (notional, fees));
+            let covered = self.margin_cover(bars, Asked { id, price, rate, held }, (notional, fees));
+            return largest(instrument, price, want, held, covered);
         }
         let own = self.ledger.position[p];
         let (mut worth, mut gross) = self.worth(bars);
@@ -259,7 +264,6 @@ impl Simulator {
         let funds = Funds {
             price,
             rate,
-            held,
             side,
             own,
             gross,
@@ -267,8 +271,26 @@ impl Simulator {
             leverage: i128::from(self.spec.leverage),
             in_base: self.spec.fee_in_base && side > 0,
         };
-        funds.largest(want, self.spec.instruments[p].lot)
+        largest(instrument, price, want, held, |qty| funds.covered(qty))
     }
+}
+
+/// The largest quantity on the lot grid, at most `want`, that is covered; `held` always is.
+fn largest(instrument: Instrument, price: i64, want: i64, held: i64, covered: impl Fn(i64) -> bool) -> i64 {
+    if want <= held || covered(want) {
+        return want;
+    }
+    let (lot, closing) = (instrument.lot, held / instrument.lot);
+    let (mut low, mut high) = (closing, want / lot + i64::from(want % lot != 0));
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if covered(middle * lot) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    instrument.without_dust(low * lot, closing * lot, price)
 }
 
 /// The terms of one fill: the price of the market and the one paid, the side of the book, the fee's rate.
@@ -284,7 +306,6 @@ struct Deal {
 struct Funds {
     price: i64,
     rate: i64,
-    held: i64,
     side: i64,
     own: i64,
     gross: i128,
@@ -295,30 +316,11 @@ struct Funds {
 
 impl Funds {
     fn covered(&self, qty: i64) -> bool {
-        if qty <= self.held {
-            return true;
-        }
         let price = i128::from(self.price);
         let fee_base = if self.in_base { fee_of(i128::from(qty), self.rate) } else { 0 };
         let fee = if self.in_base { mul(fee_base, price) } else { fee_of(times(qty, self.price), self.rate) };
         let position = i128::from(self.own) + i128::from(self.side) * i128::from(qty) - fee_base;
         let after = mul(position.abs(), price);
         mul(self.gross + after, WIDE_UNIT) <= mul(self.leverage, self.equity - fee)
-    }
-
-    fn largest(&self, want: i64, lot: i64) -> i64 {
-        if self.covered(want) {
-            return want;
-        }
-        let (mut low, mut high) = (self.held / lot, want / lot + i64::from(want % lot != 0));
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            if self.covered(middle * lot) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        low * lot
     }
 }

@@ -60,7 +60,13 @@ codes! {
         StaleData = "STALE_DATA" 9,
         /// A price too far from the last close.
         PriceBand = "PRICE_BAND" 10,
-        /// Prices are fresh again.
+        /// The value at risk of the book.
+        MaxVar = "MAX_VAR" 11,
+        /// A loss from the peak that makes new positions smaller.
+        DrawdownThrottle = "DRAWDOWN_THROTTLE" 12,
+        /// Losing trades in a row that make new positions smaller.
+        LossThrottle = "LOSS_THROTTLE" 13,
+        /// What had throttled is over.
         Within = "WITHIN" 20,
         /// The time of a cool-down or of a day was over.
         Timer = "TIMER" 21,
@@ -83,6 +89,8 @@ impl Trigger {
             Trigger::BlackSwan => Reason::BlackSwan,
             Trigger::StaleData => Reason::StaleData,
             Trigger::PriceBand => Reason::PriceBand,
+            Trigger::MaxVar => Reason::MaxVar,
+            Trigger::DrawdownThrottle | Trigger::LossThrottle => Reason::None,
             Trigger::None | Trigger::Within | Trigger::Timer | Trigger::Reset => Reason::None,
         }
     }
@@ -113,6 +121,14 @@ pub struct Limits {
     pub stale_ns: i64,
     /// Distance of an order's price from the last close.
     pub price_band: i64,
+    /// Value at risk of the book over equity.
+    pub max_var: i64,
+    /// Its quantile over the root of its horizons per year, 10^-9.
+    pub var_reach: i64,
+    /// Loss of equity from its peak from which new positions are smaller.
+    pub throttle_from: i64,
+    /// Whether half of `max_losses` halves new positions.
+    pub loss_throttle: bool,
     /// What a day's halt does.
     pub day_effect: Effect,
     /// What a kill does.
@@ -127,6 +143,7 @@ impl Limits {
         self.max_loss >= 0
             || self.max_drawdown >= 0
             || self.price_band >= 0
+            || self.throttle_from >= 0
             || self.counts_trades()
             || self.bounds_exposure()
             || self.stepwise()
@@ -139,7 +156,8 @@ impl Limits {
 
     /// Whether what single orders would lead to has to be known.
     pub fn bounds_exposure(&self) -> bool {
-        self.max_gross >= 0 || self.max_net >= 0 || self.max_positions > 0 || self.max_trades > 0
+        let counts = self.max_positions > 0 || self.max_trades > 0;
+        counts || self.max_gross >= 0 || self.max_net >= 0 || self.max_var >= 0
     }
 
     /// Whether more than a row's equity tells whether a limit is reached.

@@ -21,7 +21,6 @@ const HIGHEST: i64 = 1 << 62;
 pub(super) struct Asked {
     pub(super) id: usize,
     pub(super) price: i64,
-    pub(super) want: i64,
     pub(super) rate: i64,
     pub(super) held: i64,
 }
@@ -234,10 +233,15 @@ impl Simulator {
         left
     }
 
-    /// The largest quantity on the lot grid, at most what is wanted, that margin covers; `reserves` are notional and
-    /// fees of resting orders.
-    pub(super) fn margin_covers(&self, bars: Bars<'_>, asked: Asked, reserves: (i128, i128)) -> i64 {
-        let Asked { id, price, want, rate, held } = asked;
+    /// Tells whether margin covers a quantity larger than what only closes; `reserves` are notional and fees of resting
+    /// orders.
+    pub(super) fn margin_cover(
+        &self,
+        bars: Bars<'_>,
+        asked: Asked,
+        reserves: (i128, i128),
+    ) -> impl Fn(i64) -> bool + '_ {
+        let Asked { id, price, rate, held } = asked;
         let (ledger, order) = (&self.ledger, &self.orders[id]);
         let (p, side) = (order.pair(), order.side());
         let (notional, fees) = reserves;
@@ -250,10 +254,7 @@ impl Simulator {
         }
         let (own, leverage, isolated) = (ledger.position[p], i128::from(self.spec.leverage), ledger.isolated());
         let backing = if isolated { self.free(p, side, price) - fees } else { 0 };
-        let covered = |qty: i64| {
-            if qty <= held {
-                return true;
-            }
+        move |qty: i64| {
             let fee = fee_of(ledger.notional(p, qty, price), rate);
             let after = ledger.notional(p, (own + side * qty).abs(), price);
             if mul(gross + after, WIDE_UNIT) > mul(leverage, equity - fee) {
@@ -261,20 +262,6 @@ impl Simulator {
             }
             let grown = ledger.notional(p, qty - held, price) + notional;
             !isolated || mul(grown, WIDE_UNIT) <= mul(leverage, backing - fee)
-        };
-        if covered(want) {
-            return want;
         }
-        let lot = self.spec.instruments[p].lot;
-        let (mut low, mut high) = (held / lot, want / lot + i64::from(want % lot != 0));
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            if covered(middle * lot) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        low * lot
     }
 }

@@ -40,10 +40,13 @@ mod protection;
 mod quiet;
 pub mod recorder;
 pub mod risk;
+mod room;
 mod safety;
 pub mod simulator;
 pub mod spec;
 pub mod state_machine;
+mod throttle;
+mod var_limit;
 pub mod watch;
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use super::number::{UNIT, WIDE_FIX, WIDE_UNIT, floor_div, mul, narrow, times, to
 use super::order::Request;
 use super::parents::Parents;
 use super::simulator::Simulator;
+use super::throttle::hold_back;
+use super::var_limit::cut_targets;
 use super::watch::Breach;
 
 impl Decider {
@@ -102,12 +104,13 @@ pub(super) fn bounded(sim: &Simulator, parents: &Parents, p: usize, target: i64)
     target.min(reach.max(0)).max(reach.min(0))
 }
 
-/// Cuts targets so that together they stay within the exposure limits: all of them, or all of one side, alike.
+/// Cuts targets so that together they stay within the limits of the book: all of them, or all of one side, alike.
 ///
-/// What only drifting prices make too large is cut without a record (`news` false).
+/// What only drifting prices make too large is cut without a record (`news` false). Throttled, they are smaller first.
 pub(super) fn scale(sim: &mut Simulator, now: Now<'_>, target: &[i64], wanted: &mut [Option<i64>], news: bool) {
     let limits = sim.watch.limits;
-    if limits.max_gross < 0 && limits.max_net < 0 {
+    hold_back(sim, wanted);
+    if limits.max_gross < 0 && limits.max_net < 0 && limits.max_var < 0 {
         return;
     }
     let worth = sim.ledger.equity(now.bars).max(0);
@@ -125,6 +128,12 @@ pub(super) fn scale(sim: &mut Simulator, now: Now<'_>, target: &[i64], wanted: &
         let most = share(limits.max_net) + whole - net.abs();
         let cut = Cut { trigger: Trigger::MaxNet, side: net.signum() as i64, whole, most };
         cut.apply(sim, now, &mut given, news.then_some((net.abs(), worth, limits.max_net)));
+    }
+    if limits.max_var >= 0
+        && let Some(at_risk) = cut_targets(sim, now, target, &mut given, worth)
+        && news
+    {
+        sim.watch.refuse(now.time, Trigger::MaxVar, at_risk, limits.max_var as f64 / UNIT as f64, -1, -1);
     }
     if !limits.shadow {
         wanted.copy_from_slice(&given);

@@ -8,7 +8,7 @@ use super::codes::{FillPath, LogKind, OrderType, Reason, State, Tif};
 use super::costs::FeeSchedule;
 use super::ledger::Ledger;
 use super::market::Bars;
-use super::number::{UNIT, WIDE_UNIT, ceil_div, down_to_tick, floor_div, times, to_lot, up_to_tick};
+use super::number::{FIX_NAN, UNIT, WIDE_UNIT, ceil_div, down_to_tick, floor_div, times, to_lot, up_to_tick};
 use super::order::{Group, Order, Request};
 use super::recorder::{Line, Recorder};
 use super::spec::{Protection, Spec};
@@ -45,6 +45,8 @@ pub struct Simulator {
     pub touched: Vec<bool>,
     /// Volatility that the impact model reads, 10^-9; empty without a column.
     pub sigma: Vec<i64>,
+    /// Covariances of the pairs at the newest row, pair by pair, for the limit on the value at risk.
+    pub covariance: Vec<i64>,
     /// Mean volume that the impact model reads, 10^-9; empty without a column.
     pub mean_volume: Vec<i64>,
     /// Grid row.
@@ -92,6 +94,7 @@ impl Simulator {
             watch: Watch::new(spec.limits, spec.cash, n),
             touched: vec![true; n],
             sigma: Vec::new(),
+            covariance: vec![FIX_NAN; if spec.limits.max_var >= 0 { n * n } else { 0 }],
             mean_volume: Vec::new(),
             row: 0,
             row_open: 0,

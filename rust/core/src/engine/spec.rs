@@ -5,6 +5,7 @@ use super::contract::{BorrowTerms, MarginTerms};
 use super::execution::Execution;
 use super::ledger::Books;
 use super::limits::Limits;
+use super::number::times;
 use super::order::Request;
 use super::plan::Plan;
 use super::portfolio::Portfolio;
@@ -21,6 +22,21 @@ pub struct Instrument {
     pub qty_min: i64,
     /// Smallest notional.
     pub cost_min: i128,
+}
+
+impl Instrument {
+    /// Whether the venue takes an order of this size.
+    pub fn takes(&self, qty: i64, price: i64) -> bool {
+        qty >= self.qty_min && times(qty, price) >= self.cost_min
+    }
+
+    /// What may fill of an order that was cut to `qty`, of which `closing` only closes a position.
+    ///
+    /// Nothing below the venue's minima is sent, nor is so little opened: no order could close it again.
+    pub fn without_dust(&self, qty: i64, closing: i64, price: i64) -> i64 {
+        let qty = if qty > closing && !self.takes(qty - closing, price) { closing } else { qty };
+        if self.takes(qty, price) { qty } else { 0 }
+    }
 }
 
 /// Fee rates (10^-8) from a 30-day traded volume (10^-16) on.
@@ -110,6 +126,8 @@ pub struct Spec {
     pub sigma: Option<usize>,
     /// Column of `aux` that holds the slippage model's mean volume.
     pub mean_volume: Option<usize>,
+    /// First of the columns of `aux` that hold the covariances with each pair.
+    pub covariance: Option<usize>,
     /// How changes of position are worked; none: as single orders.
     pub plan: Option<Plan>,
     /// What the draws of plans follow from.

@@ -12,6 +12,7 @@ use super::market::{Bars, SYNTHETIC, Signals};
 use super::parents::Manual;
 use super::simulator::Simulator;
 use super::spec::Spec;
+use super::var_limit;
 
 /// One bar of time with all that is known of it.
 #[derive(Clone, Copy, Debug)]
@@ -167,10 +168,13 @@ impl Engine {
         }
     }
 
-    /// Keeps the volatility and volume estimates known now: what the next bar's impact is computed with.
+    /// Keeps the estimates known now: what the next bar's impact, and what the book risks until then, is computed with.
     pub(crate) fn remember(&mut self, signals: Signals<'_>) {
         let sim = &mut self.sim;
         let n = sim.live.len();
+        if let Some(first) = sim.spec.covariance {
+            var_limit::remember(signals, first, n, &mut sim.covariance);
+        }
         for (column, values) in [(sim.spec.sigma, &mut sim.sigma), (sim.spec.mean_volume, &mut sim.mean_volume)] {
             if let Some(column) = column {
                 values.clear();

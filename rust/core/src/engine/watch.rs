@@ -2,7 +2,8 @@
 
 use super::contract::{cost, value};
 use super::limits::{Effect, Limits, Safety, Trigger};
-use super::number::UNIT;
+use super::number::{FIX, UNIT};
+use super::throttle::{drawdown_share, halved};
 
 /// Fields of a recorded trigger; the last four are float64, given by their bits.
 pub const EVENT_FIELDS: [&str; 13] = [
@@ -127,6 +128,8 @@ pub struct Watch {
     pub moves: Vec<Moves>,
     /// Positions opened today.
     pub opened: i64,
+    /// Share of its size that a new position keeps, 10^-9.
+    pub share: i64,
     /// What was recorded.
     pub events: Vec<Event>,
     until: i64,
@@ -152,6 +155,7 @@ impl Watch {
             cause: Trigger::None,
             moves: if limits.black_swan >= 0 { vec![Moves::default(); n_pairs] } else { Vec::new() },
             opened: 0,
+            share: FIX,
             events: Vec::new(),
             until: 0,
             high: start,
@@ -173,6 +177,9 @@ impl Watch {
         match state {
             Safety::Killed => self.limits.system_effect,
             Safety::DailyHalt => self.limits.day_effect,
+            Safety::Throttled if matches!(self.cause, Trigger::DrawdownThrottle | Trigger::LossThrottle) => {
+                Effect::None
+            }
             Safety::Cooldown | Safety::Throttled => Effect::ReduceOnly,
             Safety::Normal => Effect::None,
         }
@@ -253,11 +260,13 @@ impl Watch {
             return;
         }
         let cooldown_ns = self.limits.cooldown_ns;
-        if self.state == Safety::Throttled && stale.is_none() {
+        let own = self.throttle();
+        let throttle = stale.or(own);
+        if self.state == Safety::Throttled && throttle.is_none_or(|breach| breach.trigger != self.cause) {
             self.move_to(time, Trigger::Within, Safety::Normal);
         }
         let before = self.state;
-        for breach in [self.system(), swan, self.loss(), self.trades(), self.losses(), stale] {
+        for breach in [self.system(), swan, self.loss(), self.trades(), self.losses(), throttle] {
             let Some(breach) = breach.filter(|breach| breach.state > before) else { continue };
             if breach.state > self.state {
                 (self.state, self.cause) = (breach.state, breach.trigger);
@@ -295,6 +304,19 @@ impl Watch {
             .then(|| Breach::of(Trigger::MaxLosses, Safety::Cooldown, streak as f64, most as f64, 0.0))
     }
 
+    /// Finds the share of its size that a new position keeps; what makes it smaller, if anything does.
+    fn throttle(&mut self) -> Option<Breach> {
+        let (limits, high) = (&self.limits, self.high);
+        let (share, many) = (drawdown_share(limits, high, self.equity), halved(limits, self.streak));
+        let (start, losses) = (rate(limits.throttle_from), limits.max_losses as f64 / 2.0);
+        self.share = if limits.shadow { FIX } else { share / if many { 2 } else { 1 } };
+        if share < FIX {
+            let value = (high - self.equity) / high;
+            return Some(Breach::of(Trigger::DrawdownThrottle, Safety::Throttled, value, start, high));
+        }
+        many.then(|| Breach::of(Trigger::LossThrottle, Safety::Throttled, self.streak as f64, losses, 0.0))
+    }
+
     fn move_to(&mut self, time: i64, trigger: Trigger, state: Safety) {
         let before = std::mem::replace(&mut self.state, state);
         (self.cause, self.until) = (Trigger::None, 0);
@@ -324,7 +346,7 @@ impl Watch {
     /// Begins anew, as a user says: peaks and the day count from the equity that there is.
     pub fn reset(&mut self, time: i64) {
         (self.high, self.day_start) = (self.equity, self.equity);
-        (self.opened, self.streak) = (0, 0);
+        (self.opened, self.streak, self.share) = (0, 0, FIX);
         self.move_to(time, Trigger::Reset, Safety::Normal);
     }
 

@@ -1,0 +1,188 @@
+"""What MkDocs asks while it builds the site: pages made from code and configuration, and pages from above docs/.
+
+Every page below `reference/` is made here, so that a key, an option or a feature cannot be missing from it.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from kraken_flow import features
+from kraken_flow.config import compose
+from kraken_flow.config.nodes import node_class
+from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS, options, summary, target_of
+from kraken_flow.config.schema import REQUIRED, Field, allowed, dataclass_in, fields_of, is_mapping, written
+from kraken_flow.core.feature import Feature
+
+ROOT = Path(__file__).parents[1]
+ABOVE = ("CHANGELOG.md", "CONTRIBUTING.md")
+"""Pages that stand beside the README and belong to the site too."""
+API = {
+    "Running": ("kraken_flow.api.backtest", "kraken_flow.api.BacktestResult"),
+    "Writing a strategy": ("kraken_flow.core.strategy.Strategy", "kraken_flow.core.node.node"),
+    "Writing a feature": ("kraken_flow.core.feature.Feature", "kraken_flow.core.feature.State"),
+    "Writing a portfolio or a risk rule": (
+        "kraken_flow.core.account.Portfolio",
+        "kraken_flow.core.account.Risk",
+        "kraken_flow.core.account.View",
+    ),
+    "Asking about one order": ("kraken_flow.risk.answer.answer",),
+    "Testing": ("kraken_flow.testing.check_strategy",),
+    "Errors": ("kraken_flow.core.errors.UserError",),
+}
+"""What a program may rely on, by what it is wanted for."""
+
+
+def cell(text: object) -> str:
+    """Write text so that a table's cell holds it as it is."""
+    return re.sub(r"\s+", " ", str(text)).replace("|", "\\|").replace("<", "&lt;").strip()
+
+
+def sentences(doc: str | None) -> str:
+    """Return the prose of a docstring: what comes before its first section."""
+    return re.split(r"\n\s*\w[\w ]*\n\s*-{3,}", inspect.cleandoc(doc or ""))[0].strip()
+
+
+def keys(path: str, cls: Any, said: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a table row for each key below a class, nested ones by full path; `said` is what the file sets."""
+    for field in fields_of(cls).values():
+        key = f"{path}.{field.name}"
+        inner = dataclass_in(field.hint)
+        value = said.get(field.name)
+        if inner is not None and not is_mapping(field.hint):
+            yield from keys(key, inner, value if isinstance(value, Mapping) else {})
+            continue
+        yield row(key, field, value if field.name in said else field.default)
+
+
+def row(key: str, field: Field, default: Any) -> str:
+    """Return the table row of a key."""
+    if isinstance(default, Mapping):
+        shown = "see the file" if default else "`{}`"
+    else:
+        shown = "must be given" if default is REQUIRED else f"`{cell(written(default))}`"
+    return f"| `{key}` | {cell(allowed(field.hint))} | {shown} | {cell(field.doc)} |"
+
+
+def group_page(group: str) -> str:
+    """Return the page of one config group: its options, each with its keys and its file."""
+    known = options(group)
+    lines = [f"# {group}", "", f"{GROUPS[group][0].upper()}{GROUPS[group][1:]}.", ""]
+    lines += ["| option | what it is |", "|---|---|"]
+    lines += [f"| [`{group}={name}`](#{name}) | {cell(summary(path))} |" for name, path in known.items()]
+    for name, path in known.items():
+        lines += ["", f"## {name} {{ #{name} }}", "", summary(path), ""]
+        lines += _keys_of(group, name, path)
+        lines += ['??? note "the file"', "", "    ```yaml"]
+        lines += [f"    {line}" for line in path.read_text("utf-8").rstrip().splitlines()]
+        lines += ["    ```"]
+    return "\n".join(lines) + "\n"
+
+
+def _keys_of(group: str, name: str, path: Path) -> list[str]:
+    target = target_of(path)
+    if target is None:
+        return []
+    problems: list[str] = []
+    cls = node_class(target, group, None, problems)
+    if cls is None:
+        raise RuntimeError(f"{path}: {'; '.join(problems)}")
+    said = compose([f"{group}={name}"])[group] or {}
+    rows = list(keys(group, cls, said))
+    head = [f"`{target}`", ""]
+    return [*head, "| key | allowed | default | meaning |", "|---|---|---|---|", *rows, ""] if rows else head
+
+
+def run_page() -> str:
+    """Return the page of the keys that stand beside the groups."""
+    lines = [
+        "# Keys of the run",
+        "",
+        "These stand beside the groups.",
+        "",
+        "| key | default | meaning |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{key}` | `{written(DEFAULTS[key])}` | {cell(about)} |" for key, about in SETTINGS.items()]
+    lines += ["", "## Groups", "", "| group | decides |", "|---|---|"]
+    lines += [f"| [`{group}`]({group}.md) | {cell(about)} |" for group, about in GROUPS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def feature_classes() -> list[type[Feature]]:
+    """Return the features that ship, by name."""
+    return [getattr(features, name) for name in sorted(features.__all__)]
+
+
+def feature_page() -> str:
+    """Return the page of every feature: fields, outputs, first valid row, what it says about itself."""
+    lines = [
+        "# Features",
+        "",
+        "Write one as `Name(field=value)` in a strategy's `features()`; see [Features](../features.md).",
+    ]
+    for cls in feature_classes():
+        lines += ["", f"## {cls.__name__}", "", sentences(cls.__doc__), ""]
+        rows = [row(field.name, field, field.default) for field in fields_of(cls).values()]
+        lines += ["| field | allowed | default | meaning |", "|---|---|---|---|", *rows] if rows else []
+        lines += ["", f"`{cls.__module__}`, {'with' if cls.kernel else 'without'} a kernel in Rust."]
+    return "\n".join(lines) + "\n"
+
+
+def api_page() -> str:
+    """Return the page of what a Python program may rely on; the docstrings are put in by mkdocstrings."""
+    lines = [
+        "# Python API",
+        "",
+        "What stands here stays; the rest is internal. [From Python](../python-api.md) shows it at work.",
+    ]
+    for title, names in API.items():
+        lines += ["", f"## {title}"]
+        for name in names:
+            lines += ["", f"::: {name}"]
+    return "\n".join(lines) + "\n"
+
+
+def example_page() -> str:
+    """Return the page of the scripts in `examples/`, each with its text."""
+    lines = ["# Examples", "", "Each is a script that runs as it is, from any folder, and is run by the tests."]
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        lines += ["", f"## {path.name} {{ #{path.stem} }}", "", "```python", path.read_text("utf-8").rstrip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Return every page that is made: its path below docs/, and its text."""
+    made = {f"reference/{group}.md": group_page(group) for group in GROUPS if options(group)}
+    made |= {
+        "reference/run.md": run_page(),
+        "reference/feature-list.md": feature_page(),
+        "reference/api.md": api_page(),
+    }
+    made["reference/examples.md"] = example_page()
+    return made | {name: (ROOT / name).read_text("utf-8").replace("](docs/", "](") for name in ABOVE}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made."""
+    for path, text in pages().items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Let links that leave docs/ lead to the page's copy on the site; where there is none, leave the words alone."""
+    up = "../" * page.file.src_uri.count("/")
+    for name in ABOVE:
+        markdown = re.sub(rf"\]\((?:\.\./)+{name}", f"]({up}{name}", markdown)
+    markdown = re.sub(r"\]\((?:\.\./)+examples/(\w+)\.py\)", rf"]({up}reference/examples.md#\1)", markdown)
+    markdown = re.sub(r"\]\((?:\.\./)+README\.md\)", f"]({up}README.md)", markdown)
+    return re.sub(
+        r"\[([^\]]+)\]\((?:\.\./)*(?:examples|tests|runs|LICENSE|Makefile|kraken_flow)[^)]*\)", r"\1", markdown
+    )
