@@ -72,6 +72,7 @@ def rendered(record: Mapping[str, Any]) -> str:
 
 def _about(record: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -> str:
     machine, versions = dict(record["machine"]), dict(record["versions"])
+    day = record["began"]
     load, cores = machine.pop("load"), machine.pop("processors")
     checks = [check for section in sections for check in section["checks"]]
     different = [check["what"] for check in checks if not check["equal"]]
@@ -80,7 +81,8 @@ def _about(record: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -> 
         f"{cores} processors, {machine['processor']}, {machine['memory_gb']} GB, {machine['system']}; "
         f"load {record['load_before']} before, {load} after.\n"
         f"{', '.join(f'{name} {value}' for name, value in versions.items())}.\n"
-        f"{record['began'][:8]}, {record['rounds']} rounds (fewer where one takes seconds). {verdict}\n"
+        f"{day[:4]}-{day[4:6]}-{day[6:8]}, sizes by `--bars {record['bars']}`, {record['rounds']} rounds (fewer where one takes "
+        f"seconds). {verdict}\n"
     )
 
 
