@@ -81,8 +81,8 @@ def _about(record: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -> 
         f"{cores} processors, {machine['processor']}, {machine['memory_gb']} GB, {machine['system']}; "
         f"load {record['load_before']} before, {load} after.\n"
         f"{', '.join(f'{name} {value}' for name, value in versions.items())}.\n"
-        f"{day[:4]}-{day[4:6]}-{day[6:8]}, sizes by `--bars {record['bars']}`, {record['rounds']} rounds (fewer where one "
-        f"takes seconds). {verdict}\n"
+        f"{day[:4]}-{day[4:6]}-{day[6:8]}, sizes by `--bars {record['bars']}`, {record['rounds']} rounds "
+        f"(fewer where one takes seconds). {verdict}\n"
     )
 
 
