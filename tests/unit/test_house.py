@@ -49,7 +49,7 @@ def test_both_distributions_have_one_version():
     assert workspace["workspace"]["package"]["version"] == __version__
 
 
-@pytest.mark.parametrize("name", ["core", "build", "dev", "bench"])
+@pytest.mark.parametrize("name", ["core", "build", "dev"])
 def test_a_lock_pins_and_hashes_every_line_and_names_no_address(name):
     text = (ROOT / "requirements" / f"{name}.txt").read_text("utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line]
