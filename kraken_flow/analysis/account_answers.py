@@ -117,6 +117,9 @@ class _Risk(Risk):
     def features(self) -> Mapping[str, Source]:
         return _declared(self._inner)
 
+    def pair_features(self, n_pairs: int) -> Mapping[str, Source]:
+        return self._inner.pair_features(n_pairs)
+
     def approve(self, view: View, pair: int, target: int) -> int:
         approved = self._inner.approve(view, pair, target)
         self._write("risk", view.row, pair, approved)

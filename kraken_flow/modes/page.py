@@ -38,7 +38,7 @@ def leave_page(call: Call, graph: Graph, done: Done, record: Run) -> None:
     try:
         market = done.finished.market
         engine = "python" if done.finished.result.engine == "python" else "auto"
-        path = write_page(past, Seen(market, indicators(graph, market, engine)))
+        write_page(past, Seen(market, indicators(graph, market, engine)))
     except Exception as error:
         # A run may take days, and its page can be made again.
         told = str(error) if isinstance(error, UserError | CheckFailed) else f"{type(error).__name__}: {error}"
@@ -50,4 +50,4 @@ def leave_page(call: Call, graph: Graph, done: Done, record: Run) -> None:
         )
         return
     if not call.member:
-        Console(highlight=False).print(f"report: {path}", markup=False, soft_wrap=True)
+        Console(highlight=False).print(f"report: {record.folder / NAME}", markup=False, soft_wrap=True)
