@@ -288,7 +288,8 @@ def parents_keep_to_their_plan(spec: Spec, market: Market, result: Result) -> No
         else:
             assert state in (State.PENDING, State.ACTIVE)
         for order, row in zip(mine, sent, strict=True):
-            over = parent["bars"] and row >= parent["row"] + parent["bars"]
+            missing = market.pairs[parent["pair"]].state[parent["row"] + 1 : row + 1] != REAL
+            over = parent["bars"] and row - np.count_nonzero(missing) >= parent["row"] + parent["bars"]
             if spec.plan is not None and spec.plan.max_participation >= 0 and not (over or parent["manual"]):
                 volume = int(market.pairs[parent["pair"]].volume[row])
                 instrument = spec.instruments[parent["pair"]]

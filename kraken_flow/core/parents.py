@@ -67,7 +67,7 @@ class Parent:
     `at` and `due` are the bars after the decision at which slices are sent, and what shall have been sent then in all;
     `accrued` is what a POV may have sent; `shown` counts the children that were sent, of which `last` is the last one;
     `children` are those that may still be working, `settled` what the others filled; `crossed` says that the rest was
-    sent.
+    sent; `seen` is the last row with a bar of the pair, `missed` counts those without one.
     """
 
     number: int
@@ -91,6 +91,8 @@ class Parent:
     slices: int = 0
     shown: int = 0
     crossed: bool = False
+    seen: int = -1
+    missed: int = 0
     children: list[Order] = field(default_factory=list)
     settled: int = 0
     last: Order | None = None
@@ -162,6 +164,7 @@ class Parents:
         if used.algo in (Algo.TWAP, Algo.VWAP):
             weights = self._expected(used, p) if used.algo is Algo.VWAP else None
             parent.at = offsets(used, spec.seed, number)
+            seen=view.row,
             even = weights or [UNIT] * used.slices
             parent.due = cumulative(used, qty, instrument.lot, even, spec.seed, number)
         elif used.algo is Algo.CHASE:
@@ -239,10 +242,14 @@ class Parents:
     def _asked(self, parent: Parent) -> Iterator[OrderRequest]:
         """Yield a parent's next child, where one is due; end it where it is done or cannot go on."""
         p = parent.pair
-        if not parent.alive or self.sim.bars.state[p] != REAL or self._ended(parent):
+        if not parent.alive or self.sim.bars.state[p] != REAL:
+            return
+        parent.missed += max(self.view.row - parent.seen - 1, 0)
+        parent.seen = self.view.row
+        if self._ended(parent):
             return
         elapsed = self.view.row - parent.row
-        over = 0 < parent.plan.bars <= elapsed
+        over = 0 < parent.plan.bars <= elapsed - parent.missed
         wanted = self._rest(parent) if over else self._due(parent, elapsed)
         left = parent.qty - parent.filled - sum(child.remaining for child in parent.working)
         qty = min(wanted, left) if over else self._sized(parent, wanted, left)

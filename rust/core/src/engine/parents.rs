@@ -85,6 +85,10 @@ struct Parent {
     slices: usize,
     shown: usize,
     crossed: bool,
+    /// The last row with a bar of the pair.
+    seen: i64,
+    /// Rows without one.
+    missed: i64,
     /// Those that may still be working.
     children: Vec<usize>,
     /// What the others filled.
@@ -186,6 +190,8 @@ impl Parents {
     }
 
     fn expected(&self, sim: &mut Simulator, now: Now<'_>, plan: &Plan, p: usize) -> Option<Vec<i128>> {
+            seen: now.row,
+            missed: 0,
         let volume_at = |past: i64| {
             let back = now.row - past;
             let Ok(back) = usize::try_from(back) else { return -1 };
@@ -334,12 +340,17 @@ impl Parent {
     }
 
     /// The next child, where one is due; ends the parent where it is done or cannot go on.
-    fn asked(&mut self, sim: &mut Simulator, now: Now<'_>) -> Option<Request> {
-        if self.end_row >= 0 || !now.bars.real(self.task.pair) || self.ended(sim, now) {
+    pub(super) fn asked(&mut self, sim: &mut Simulator, now: Now<'_>) -> Option<Request> {
+        if self.end_row >= 0 || !now.bars.real(self.task.pair) {
+            return None;
+        }
+        self.missed += (now.row - self.seen - 1).max(0);
+        self.seen = now.row;
+        if self.ended(sim, now) {
             return None;
         }
         let elapsed = now.row - self.row;
-        let over = 0 < self.plan.bars && self.plan.bars <= elapsed;
+        let over = 0 < self.plan.bars && self.plan.bars <= elapsed - self.missed;
         let wanted = if over { self.rest(sim, now) } else { self.wanted(sim, now, elapsed) };
         let left = self.task.qty - self.filled(sim) - self.under_way(sim, |_| true);
         let qty = if over { narrow(wanted.min(i128::from(left))) } else { self.sized(sim, now, wanted, left) };
