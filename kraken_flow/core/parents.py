@@ -126,6 +126,10 @@ class Parents:
         self.all: list[Parent] = []
         self.alive: list[Parent] = []
         self.links: list[tuple[int, int]] = []
+        self.manual: list[Parent] = []
+        """Orders of users since the strategy last acted on their pairs."""
+        self.base = [0] * len(spec.instruments)
+        """Per pair, what counts as ordered by users besides these, signed, 10^-8."""
         kept = max(MEMORY_DAYS * DAY // spec.timeframe_ns, spec.plan.lookback if spec.plan else 0)
         self.volumes: list[deque[int]] = [deque(maxlen=kept) for _ in spec.instruments]
 
@@ -160,11 +164,11 @@ class Parents:
         parent = Parent(
             *(number, p, side, qty, used, reason, reduce_only, plan is not None, view.row, view.time, arrival),
             limit=_worst(used, side, arrival, instrument.tick),
+            seen=view.row,
         )
         if used.algo in (Algo.TWAP, Algo.VWAP):
             weights = self._expected(used, p) if used.algo is Algo.VWAP else None
             parent.at = offsets(used, spec.seed, number)
-            seen=view.row,
             even = weights or [UNIT] * used.slices
             parent.due = cumulative(used, qty, instrument.lot, even, spec.seed, number)
         elif used.algo is Algo.CHASE:
@@ -184,11 +188,39 @@ class Parents:
             else:
                 self._end(parent, State.CANCELLED, reason)
 
+    def given(self, p: int) -> int:
+        """Return what users ordered since the strategy last acted on a pair, signed: no part of its target.
+
+        Of an order that ended, refused or taken back it is what filled, of one that works on all that it is to fill.
+        """
+        mine = (parent for parent in self.manual if parent.pair == p)
+        return self.base[p] + sum(parent.side * (parent.qty if parent.alive else parent.filled) for parent in mine)
+
+    def settle(self, p: int, given: int) -> None:
+        """Let so much count as ordered by users, whatever else fills of their orders that have ended."""
+        self.manual = [parent for parent in self.manual if parent.pair != p or parent.alive]
+        self.base[p] += given - self.given(p)
+
+    def forget(self, p: int, reason: Reason) -> None:
+        """Take what users ordered of a pair back, and their children: nothing of it counts any more."""
+        for parent in self.of(p):
+            if parent.manual:
+                self._withdraw(parent.working, reason)
+                done = parent.filled >= parent.qty
+                self._end(parent, *((State.FILLED, Reason.NONE) if done else (State.CANCELLED, reason)))
+        self.settle(p, 0)
+
+    def reducing(self, p: int, position: int) -> int:
+        """Return what parents have still to send that reduces a position, beside their working children."""
+        closing = (o for o in self.of(p) if o.side * position < 0)
+        return sum(max(o.qty - o.filled - sum(child.remaining for child in o.working), 0) for o in closing)
+
     def give(self, order: ManualOrder, paused: bool) -> list[OrderRequest]:
         """Take a user's order; return its first child, nothing where it is refused."""
         position = self.sim.ledger.position[order.pair]
         reducing = order.side * position < 0 and order.qty <= abs(position)
         parent = self.open(order.pair, order.side, order.qty, reducing, Reason.MANUAL, order.plan)
+        self.manual.append(parent)
         if paused and not reducing:
             self._end(parent, State.REJECTED, Reason.PAUSED)
         elif self.view.price[order.pair] == 0:
