@@ -250,7 +250,15 @@ class Decider:
             reason = Reason.EXIT_SIGNAL if target == 0 else Reason.REBALANCE
         else:
             reason = Reason.REBALANCE if position * target > 0 else Reason.ENTRY_SIGNAL
-        self._work(OrderRequest(pair=p, side=side, qty=abs(delta), reduce_only=reducing, reason=reason), requests, expired)
+        qty, plan = abs(delta), self.spec.plan
+        if plan is not None and plan.exit_market and not expired and not reducing and delta * position < 0:
+            closing = exits.closing_part(self, p, position, open_remainder)
+            if 0 < closing < qty:
+                qty -= closing
+                requests.append(
+                    OrderRequest(pair=p, side=side, qty=closing, reduce_only=True, reason=Reason.EXIT_SIGNAL)
+                )
+        self._work(OrderRequest(pair=p, side=side, qty=qty, reduce_only=reducing, reason=reason), requests, expired)
 
     def _exit_again(self, p: int, requests: list[OrderRequest]) -> None:
         """Send again what reduces a position to its target, where nothing does any more; never what enlarges one.

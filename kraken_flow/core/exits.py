@@ -36,3 +36,11 @@ def closed(decider: "Decider", p: int) -> list[OrderRequest]:
     qty = unattended(decider, p)
     side = Side.SELL if decider.sim.ledger.position[p] > 0 else Side.BUY
     return [OrderRequest(pair=p, side=side, qty=qty, reduce_only=True, reason=Reason.FLATTEN)] if qty else []
+
+
+def closing_part(decider: "Decider", p: int, position: int, open_remainder: int) -> int:
+    """Return what of an order that turns a position only closes it, 0 where the venue would not take that alone."""
+    rest, instrument = position + open_remainder, decider.spec.instruments[p]
+    qty = abs(rest) // instrument.lot * instrument.lot if rest * position > 0 else 0
+    qty = min(qty, abs(position) // instrument.lot * instrument.lot)
+    return qty if qty and instrument.takes(qty, decider.view.price[p]) else 0

@@ -211,8 +211,11 @@ class Parents:
         self.settle(p, 0)
 
     def reducing(self, p: int, position: int) -> int:
-        """Return what parents have still to send that reduces a position, beside their working children."""
-        closing = (o for o in self.of(p) if o.side * position < 0)
+        """Return what parents have still to send that reduces a position, beside their working children.
+
+        One that opens beside a market order which closes has nothing to close.
+        """
+        closing = (o for o in self.of(p) if o.side * position < 0 and (o.reduce_only or not o.plan.exit_market))
         return sum(max(o.qty - o.filled - sum(child.remaining for child in o.working), 0) for o in closing)
 
     def give(self, order: ManualOrder, paused: bool) -> list[OrderRequest]:

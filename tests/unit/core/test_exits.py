@@ -268,3 +268,33 @@ def test_the_strategy_takes_an_order_of_a_user_back_also_where_its_target_stands
     assert Reason(result.parents["end_reason"][0]) is Reason.TARGET_CHANGED
     assert held[-1] == [1.0]
     assert sum(abs(qty) for _, qty in signed(result)) <= 3.0
+
+
+RISE_AND_FALL = " | ".join(f"{p}/{p + 1}/{p - 1}/{p}" for p in [*range(100, 111), *range(100, 87, -1)])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_on_a_turn_the_old_position_is_closed_at_once_and_the_new_one_is_worked(engine: str) -> None:
+    market = market_of(columns_of(RISE_AND_FALL))
+    execution = Twap(bars=8, exit_market=True)
+    result = execute(graph(market, execution, strategy=Momentum(window=1, threshold=0.0)), market, engine).result
+    after = [(row, qty) for row, qty in signed(result) if row >= 12]
+    assert after[0] == (12, -10.0)
+    assert [row for row, _ in after[1:]] == list(range(12, 20))
+    assert sum(qty for _, qty in after) == pytest.approx(-20.0)
+    closing = [i for i, reason in enumerate(result.orders["reason"].tolist()) if reason == Reason.EXIT_SIGNAL]
+    assert result.orders["reduce_only"][closing].tolist() == [1]
+    assert result.parents["qty"].tolist() == [10 * UNIT, 10 * UNIT]
+    worked = execute(graph(market, Twap(bars=8), strategy=Momentum(window=1, threshold=0.0)), market, engine).result
+    assert (12, -2.5) in signed(worked)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_turn_that_an_outage_took_is_closed_and_worked_on(engine: str) -> None:
+    """The order that closes is sent again beside the parent, which loses nothing of the new position."""
+    market = falling(after=20)
+    execution = Twap(bars=4, exit_market=True, max_participation=None)
+    _, held = told(graph(market, execution, strategy=Below(turn=True)), market, {}, engine)
+    assert held[10] == [10.0]
+    assert held[42][0] <= 0.0
+    assert held[-1] == [-10.0]

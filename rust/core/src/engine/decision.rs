@@ -6,7 +6,7 @@ use super::codes::{LogKind, Reason, State};
 use super::contract::unit_price;
 use super::control::reduced;
 use super::execution::{Execution, Placement};
-use super::exits::{closed, unattended};
+use super::exits::{closed, closing_part, unattended};
 use super::fault::{Fault, raise};
 use super::market::{Bars, Signals};
 use super::number::{WIDE_UNIT, down_to_tick, mul, times, to_lot, toward_zero, up_to_tick};
@@ -297,7 +297,7 @@ impl Decider {
         if delta == 0 {
             return;
         }
-        let (side, qty) = (delta.signum(), delta.abs());
+        let (side, mut qty) = (delta.signum(), delta.abs());
         let reducing = delta.signum() * position.signum() < 0 && qty <= position.abs();
         let reason = if expired {
             Reason::TimeStop
@@ -308,6 +308,16 @@ impl Decider {
         } else {
             Reason::EntrySignal
         };
+        let turns = !reducing && side * position.signum() < 0;
+        if turns && !expired && sim.spec.plan.is_some_and(|plan| plan.exit_market) {
+            let closing = closing_part(sim, p, open_remainder, now);
+            if 0 < closing && closing < qty {
+                qty -= closing;
+                let reason = Reason::ExitSignal;
+                let request = Request { pair: p, side, qty: closing, reduce_only: true, reason, ..Request::default() };
+                self.requests.push(request);
+            }
+        }
         let request = Request { pair: p, side, qty, reduce_only: reducing, reason, ..Request::default() };
         self.work(sim, now, calls, request, expired);
     }

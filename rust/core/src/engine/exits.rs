@@ -40,3 +40,12 @@ pub(super) fn closed(sim: &Simulator, decider: &Decider, p: usize, now: Now<'_>)
     let request = Request { pair: p, side, qty, reduce_only: true, reason: Reason::Flatten, ..Request::default() };
     (qty > 0).then_some(request)
 }
+
+/// What of an order that turns a position only closes it, 0 where the venue would not take that alone.
+pub(super) fn closing_part(sim: &Simulator, p: usize, open_remainder: i64, now: Now<'_>) -> i64 {
+    let (position, instrument) = (sim.ledger.position[p], sim.spec.instruments[p]);
+    let rest = position + open_remainder;
+    let qty = if rest.signum() * position.signum() > 0 { rest.abs().min(position.abs()) } else { 0 };
+    let qty = to_lot(qty, instrument.lot);
+    if qty > 0 && instrument.takes(qty, now.bars.close(p)) { qty } else { 0 }
+}

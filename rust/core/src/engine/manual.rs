@@ -57,8 +57,12 @@ impl Parents {
     }
 
     /// What parents have still to send that reduces a position, beside their working children.
+    ///
+    /// One that opens beside a market order which closes has nothing to close.
     pub fn reducing(&self, sim: &Simulator, p: usize, position: i64) -> i64 {
-        let closes = |parent: &&Parent| parent.task.side * position.signum() < 0;
+        let closes = |parent: &&Parent| {
+            parent.task.side * position.signum() < 0 && (parent.task.reduce_only || !parent.plan.exit_market)
+        };
         let rest = |parent: &Parent| parent.task.qty - parent.filled(sim) - parent.under_way(sim, |_| true);
         self.of(p).filter(closes).map(|parent| rest(parent).max(0)).sum()
     }
