@@ -288,7 +288,8 @@ def parents_keep_to_their_plan(spec: Spec, market: Market, result: Result) -> No
         else:
             assert state in (State.PENDING, State.ACTIVE)
         for order, row in zip(mine, sent, strict=True):
-            over = parent["bars"] and row >= parent["row"] + parent["bars"]
+            missing = market.pairs[parent["pair"]].state[parent["row"] + 1 : row + 1] != REAL
+            over = parent["bars"] and row - np.count_nonzero(missing) >= parent["row"] + parent["bars"]
             if spec.plan is not None and spec.plan.max_participation >= 0 and not (over or parent["manual"]):
                 volume = int(market.pairs[parent["pair"]].volume[row])
                 instrument = spec.instruments[parent["pair"]]
@@ -296,6 +297,39 @@ def parents_keep_to_their_plan(spec: Spec, market: Market, result: Result) -> No
                 dust = max(instrument.qty_min, -(-instrument.cost_min // int(market.pairs[parent["pair"]].low[row])))
                 most = volume * spec.plan.max_participation // UNIT + dust + instrument.lot
                 assert order["qty"] <= most, "more of the volume than allowed"
+
+
+def lost_exits_are_sent_again(spec: Spec, market: Market, result: Result, forecast: np.ndarray) -> None:
+    """Where an outage took an exit, the position is gone at the pair's next bar, or another order of it is under way.
+
+    Those are looked at whose forecast is and stays 0: nothing else can be wanted than to be out.
+    """
+    orders = rows(result.orders)
+    for number, lost in enumerate(orders):
+        p, sent = lost["pair"], _row_of(market, lost["time"])
+        if lost["end_reason"] != Reason.STALE_GAP or lost["reason"] != Reason.EXIT_SIGNAL or spec.scripted:
+            continue
+        columns = market.pairs[p]
+        run, back = 0, market.n_rows
+        for row in range(sent + 1, market.n_rows):
+            if columns.state[row] == REAL and run > spec.max_gap:
+                back = row
+                break
+            run = 0 if columns.state[row] == REAL else run + 1
+        if back == market.n_rows or forecast[p, sent : back + 1].any():
+            continue
+        held = 0
+        for fill, _, _, position, _ in replay(spec, result):
+            held = position[p] if fill["row"] <= back else held
+        instrument = spec.instruments[p]
+        left = abs(held) // instrument.lot * instrument.lot
+        sold = [o for o in orders[number + 1 :] if o["pair"] == p and o["side"] * held < 0]
+        again = any(_row_of(market, o["time"]) <= back for o in sold) or spec.plan is not None
+        assert again or left == 0 or not instrument.takes(left, int(columns.close[back])), "a lost exit"
+
+
+def _row_of(market: Market, time: int) -> int:
+    return int((time - market.times[0]) // market.timeframe_ns) - 1
 
 
 CHECKS: tuple[Check, ...] = (
@@ -319,3 +353,4 @@ def check_all(spec: Spec, market: Market, result: Result, forecast: np.ndarray |
         check(spec, market, result)
     if forecast is not None:
         stopped_pairs_stay_out(spec, market, result, forecast)
+        lost_exits_are_sent_again(spec, market, result, forecast)

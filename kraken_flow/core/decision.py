@@ -1,8 +1,8 @@
 """From forecasts to orders: one decision over all pairs when a decision bar closes (DESIGN 4, "target to order")."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from kraken_flow.core import safety
+from kraken_flow.core import exits, safety
 from kraken_flow.core.account import View
 from kraken_flow.core.contract import unit_price
 from kraken_flow.core.errors import UserError
@@ -34,23 +34,23 @@ class Decider:
     paused: bool = False
     """Whether positions may only be reduced."""
     flattened: list[bool] = field(default_factory=list)
-    """Per pair, whether a user closed it: then only a changed forecast arms it again, whatever `risk.rearm` says."""
-    given: list[int] = field(default_factory=list)
-    """Per pair, what users ordered since the strategy last acted on it, signed, 10^-8: no part of the target."""
+    """Per pair, whether a user or a limit closed it: then only a changed forecast arms it again, whatever `risk.rearm`
+    says. A script arms it with its next order."""
 
     def __post_init__(self) -> None:
         n = len(self.spec.instruments)
         self.target = [0] * n
         self.forecast = [0] * n
         self.flattened = [False] * n
-        self.given = [0] * n
         self.parents = Parents(self.spec, self.sim, self.view)
 
     def decide(self, first_row: int) -> None:
         """Take the one decision of this row; the view holds forecast, aux and closes."""
         if self.spec.scripted:
             self._script()
-            self._send(self.parents.step())
+            left = [p for p, state in enumerate(self.sim.bars.state) if state == REAL and self.flattened[p]]
+            requests = [request for p in left for request in exits.closed(self, p)]
+            self._send(requests + self.parents.step())
             return
         view, sim, state = self.view, self.sim, self.sim.bars.state
         n = len(state)
@@ -66,7 +66,7 @@ class Decider:
             state[p] == REAL and not (changed[p] and self._leaves(p, wanted[p])) and self._time_stop(p)
             for p in range(n)
         ]
-        requests: list[OrderRequest] = []
+        requests = []
         for p in range(n):
             if state[p] != REAL:
                 continue
@@ -85,11 +85,13 @@ class Decider:
                 ):
                     target = new
             acts = changed[p] or rearmed[p] or due or target != standing or expired[p] or timed[p]
-            if self.paused and (acts or not self.given[p]):
+            if self.paused and (acts or not self.parents.given(p)):
                 target = self._reduced(p, target)
             target = safety.bounded(self, p, target)
             if acts or target != standing:
                 self._order(p, target, standing, requests, expired[p], timed[p])
+            else:
+                self._exit_again(p, requests)
         self._send(requests + self.parents.step())
 
     def control(self, what: Control, manual: ManualOrder | None = None) -> None:
@@ -113,15 +115,15 @@ class Decider:
         requests: list[OrderRequest] = []
         flatten = what is Control.FLATTEN
         for p in range(len(self.target)):
-            self.given[p] = 0 if flatten else self.given[p]
-            wanted = 0 if flatten else self._reduced(p, self.target[p] + self.given[p])
+            wanted = 0 if flatten else self._reduced(p, self.target[p] + self.parents.given(p))
             self.target[p] = 0 if flatten else self._reduced(p, self.target[p])
             self.parents.cancel(p, Reason.FLATTEN if flatten else Reason.PAUSED, enlarging=not flatten)
+            self.parents.settle(p, wanted - self.target[p])
             for order in self.sim.live[p]:
                 if order.group is None and order.alive and order.cancel_at < 0 and (flatten or not order.reduce_only):
                     self.sim.cancel(order, Reason.FLATTEN if flatten else Reason.PAUSED, self.view.time)
-            if flatten and not self.spec.scripted:
-                self.sim.stopped_row[p], self.flattened[p] = self.view.row, True
+            if flatten:
+                safety.keep_out(self, p)
             if flatten or not self.spec.scripted:
                 requests += self.reducing(p, wanted, flatten)
         self._send(requests)
@@ -129,10 +131,7 @@ class Decider:
     def _take(self, manual: ManualOrder | None) -> None:
         """Take an order of a user, which is refused where it enlarges a position of a paused session."""
         if manual is not None:
-            sent = self.parents.give(manual, self.paused)
-            if self.parents.all[-1].alive:
-                self.given[manual.pair] += manual.side * manual.qty
-            self._send(sent)
+            self._send(self.parents.give(manual, self.paused))
 
     def reducing(self, p: int, target: int, flatten: bool) -> list[OrderRequest]:
         """Return the market order that reduces a pair's position to a target, where no order under way does."""
@@ -147,8 +146,7 @@ class Decider:
 
     def _reduced(self, p: int, target: int) -> int:
         """Return the target nearest to the one wanted that does not enlarge the position."""
-        position = self.sim.ledger.position[p]
-        return max(min(target, max(position, 0)), min(position, 0))
+        return exits.reduced(self.sim.ledger.position[p], target)
 
     def _wanted(self) -> list[int | None]:
         """Return approved targets on the lot grid."""
@@ -240,11 +238,11 @@ class Decider:
         """Bring position plus open remainder to the target."""
         sim, view = self.sim, self.view
         self.target[p] = target
-        self.given[p] = 0
         if target != standing or timed:
             self.parents.cancel(p, Reason.TARGET_CHANGED)
             for order in self._own(p):
                 sim.cancel(order, Reason.TARGET_CHANGED, view.time)
+        self.parents.forget(p, Reason.TARGET_CHANGED)
         position = sim.ledger.position[p]
         open_remainder = self.open_remainder(p, position)
         instrument = self.spec.instruments[p]
@@ -259,24 +257,47 @@ class Decider:
             reason = Reason.EXIT_SIGNAL if target == 0 else Reason.REBALANCE
         else:
             reason = Reason.REBALANCE if position * target > 0 else Reason.ENTRY_SIGNAL
-        plan = self.spec.plan
-        if plan is not None and not expired and not (reducing and plan.exit_market):
-            self.parents.open(p, side, abs(delta), reducing, reason)
+        qty, plan = abs(delta), self.spec.plan
+        if plan is not None and plan.exit_market and not expired and not reducing and delta * position < 0:
+            closing = exits.closing_part(self, p, position, open_remainder)
+            if 0 < closing < qty:
+                qty -= closing
+                requests.append(
+                    OrderRequest(pair=p, side=side, qty=closing, reduce_only=True, reason=Reason.EXIT_SIGNAL)
+                )
+        self._work(OrderRequest(pair=p, side=side, qty=qty, reduce_only=reducing, reason=reason), requests, expired)
+
+    def _exit_again(self, p: int, requests: list[OrderRequest]) -> None:
+        """Send again what reduces a position to its target, where nothing does any more; never what enlarges one.
+
+        A pair that is to stay out is closed at the market.
+        """
+        if self.sim.stopped_row[p] == self.view.row:
+            self.parents.forget(p, Reason.POSITION_CLOSED)
+        qty = exits.unattended(self, p)
+        if qty == 0:
             return
-        if expired or plan is not None:
-            request = OrderRequest(pair=p, side=side, qty=abs(delta), reduce_only=reducing, reason=reason)
-        else:
-            placement = self.spec.execution.place(view, instrument, p, side, abs(delta), reducing)
-            request = OrderRequest(
-                pair=p,
-                side=side,
-                qty=abs(delta),
+        side = Side.SELL if self.sim.ledger.position[p] > 0 else Side.BUY
+        out = self.target[p] * self.sim.ledger.position[p] <= 0
+        reason = Reason.FLATTEN if self.flattened[p] else Reason.EXIT_SIGNAL if out else Reason.REBALANCE
+        request = OrderRequest(pair=p, side=side, qty=qty, reduce_only=True, reason=reason)
+        self._work(request, requests, at_market=self.sim.stopped_row[p] >= 0)
+
+    def _work(self, request: OrderRequest, requests: list[OrderRequest], at_market: bool) -> None:
+        """Let the executor work a market order, or send it as it is."""
+        p, side, qty, reducing = request.pair, request.side, request.qty, request.reduce_only
+        plan = self.spec.plan
+        if plan is not None and not at_market and not (reducing and plan.exit_market):
+            self.parents.open(p, side, qty, reducing, request.reason)
+            return
+        if not at_market and plan is None:
+            placement = self.spec.execution.place(self.view, self.spec.instruments[p], p, side, qty, reducing)
+            request = replace(
+                request,
                 type=placement.type,
                 limit_price=placement.limit_price,
                 tif=placement.tif,
                 post_only=placement.post_only,
-                reduce_only=reducing,
-                reason=reason,
             )
         requests.append(request)
 
@@ -294,6 +315,7 @@ class Decider:
             self.script += 1
         for request in due:
             if self.sim.bars.state[request.pair] == REAL:
+                self.flattened[request.pair] = False
                 self.submit(request, own=False, refused=self.paused and not request.reduce_only)
             else:
                 self.waiting.append(request)

@@ -67,7 +67,7 @@ class Parent:
     `at` and `due` are the bars after the decision at which slices are sent, and what shall have been sent then in all;
     `accrued` is what a POV may have sent; `shown` counts the children that were sent, of which `last` is the last one;
     `children` are those that may still be working, `settled` what the others filled; `crossed` says that the rest was
-    sent.
+    sent; `seen` is the last row with a bar of the pair, `missed` counts those without one.
     """
 
     number: int
@@ -91,6 +91,8 @@ class Parent:
     slices: int = 0
     shown: int = 0
     crossed: bool = False
+    seen: int = -1
+    missed: int = 0
     children: list[Order] = field(default_factory=list)
     settled: int = 0
     last: Order | None = None
@@ -124,6 +126,10 @@ class Parents:
         self.all: list[Parent] = []
         self.alive: list[Parent] = []
         self.links: list[tuple[int, int]] = []
+        self.manual: list[Parent] = []
+        """Orders of users since the strategy last acted on their pairs."""
+        self.base = [0] * len(spec.instruments)
+        """Per pair, what counts as ordered by users besides these, signed, 10^-8."""
         kept = max(MEMORY_DAYS * DAY // spec.timeframe_ns, spec.plan.lookback if spec.plan else 0)
         self.volumes: list[deque[int]] = [deque(maxlen=kept) for _ in spec.instruments]
 
@@ -158,6 +164,7 @@ class Parents:
         parent = Parent(
             *(number, p, side, qty, used, reason, reduce_only, plan is not None, view.row, view.time, arrival),
             limit=_worst(used, side, arrival, instrument.tick),
+            seen=view.row,
         )
         if used.algo in (Algo.TWAP, Algo.VWAP):
             weights = self._expected(used, p) if used.algo is Algo.VWAP else None
@@ -181,11 +188,42 @@ class Parents:
             else:
                 self._end(parent, State.CANCELLED, reason)
 
+    def given(self, p: int) -> int:
+        """Return what users ordered since the strategy last acted on a pair, signed: no part of its target.
+
+        Of an order that ended, refused or taken back it is what filled, of one that works on all that it is to fill.
+        """
+        mine = (parent for parent in self.manual if parent.pair == p)
+        return self.base[p] + sum(parent.side * (parent.qty if parent.alive else parent.filled) for parent in mine)
+
+    def settle(self, p: int, given: int) -> None:
+        """Let so much count as ordered by users, whatever else fills of their orders that have ended."""
+        self.manual = [parent for parent in self.manual if parent.pair != p or parent.alive]
+        self.base[p] += given - self.given(p)
+
+    def forget(self, p: int, reason: Reason) -> None:
+        """Take what users ordered of a pair back, and their children: nothing of it counts any more."""
+        for parent in self.of(p):
+            if parent.manual:
+                self._withdraw(parent.working, reason)
+                done = parent.filled >= parent.qty
+                self._end(parent, *((State.FILLED, Reason.NONE) if done else (State.CANCELLED, reason)))
+        self.settle(p, 0)
+
+    def reducing(self, p: int, position: int) -> int:
+        """Return what parents have still to send that reduces a position, beside their working children.
+
+        One that opens beside a market order which closes has nothing to close.
+        """
+        closing = (o for o in self.of(p) if o.side * position < 0 and (o.reduce_only or not o.plan.exit_market))
+        return sum(max(o.qty - o.filled - sum(child.remaining for child in o.working), 0) for o in closing)
+
     def give(self, order: ManualOrder, paused: bool) -> list[OrderRequest]:
         """Take a user's order; return its first child, nothing where it is refused."""
         position = self.sim.ledger.position[order.pair]
         reducing = order.side * position < 0 and order.qty <= abs(position)
         parent = self.open(order.pair, order.side, order.qty, reducing, Reason.MANUAL, order.plan)
+        self.manual.append(parent)
         if paused and not reducing:
             self._end(parent, State.REJECTED, Reason.PAUSED)
         elif self.view.price[order.pair] == 0:
@@ -239,10 +277,14 @@ class Parents:
     def _asked(self, parent: Parent) -> Iterator[OrderRequest]:
         """Yield a parent's next child, where one is due; end it where it is done or cannot go on."""
         p = parent.pair
-        if not parent.alive or self.sim.bars.state[p] != REAL or self._ended(parent):
+        if not parent.alive or self.sim.bars.state[p] != REAL:
+            return
+        parent.missed += max(self.view.row - parent.seen - 1, 0)
+        parent.seen = self.view.row
+        if self._ended(parent):
             return
         elapsed = self.view.row - parent.row
-        over = 0 < parent.plan.bars <= elapsed
+        over = 0 < parent.plan.bars <= elapsed - parent.missed
         wanted = self._rest(parent) if over else self._due(parent, elapsed)
         left = parent.qty - parent.filled - sum(child.remaining for child in parent.working)
         qty = min(wanted, left) if over else self._sized(parent, wanted, left)

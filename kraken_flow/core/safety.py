@@ -54,15 +54,22 @@ def _take_back(decider: "Decider", p: int, everything: bool) -> None:
             order.closes_only = True
             sim.record.log(LogKind.AMEND, order, view.time, order.remaining, reason)
     turning = not everything and any(not parent.reduce_only for parent in decider.parents.of(p))
+    wanted = bounded(decider, p, decider.target[p] + decider.parents.given(p))
     decider.parents.cancel(p, reason, enlarging=not everything)
-    wanted = bounded(decider, p, decider.target[p] + decider.given[p])
-    decider.given[p] = 0 if everything else decider.given[p]
     decider.target[p] = bounded(decider, p, decider.target[p])
+    decider.parents.settle(p, wanted - decider.target[p])
     if turning and not decider.spec.scripted:
         for request in decider.reducing(p, wanted, flatten=False):
             decider.submit(request, own=True)
-    if everything and not decider.spec.scripted:
-        sim.stopped_row[p], decider.flattened[p] = view.row, True
+    if everything:
+        keep_out(decider, p)
+
+
+def keep_out(decider: "Decider", p: int) -> None:
+    """Keep a pair that is being closed out of the market until its forecast changes, or its script goes on."""
+    decider.flattened[p] = True
+    if not decider.spec.scripted:
+        decider.sim.stopped_row[p] = decider.view.row
 
 
 def _close(decider: "Decider", p: int) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from kraken_flow.core import engine as reference
-from kraken_flow.core import paths
+from kraken_flow.core import exits, paths
 from kraken_flow.core.account import View
 from kraken_flow.core.decision import Decider
 from kraken_flow.core.engine import Engine
 from kraken_flow.core.ledger import Ledger
-from kraken_flow.core.market import REAL, Market
+from kraken_flow.core.market import REAL, SYNTHETIC, Market
 from kraken_flow.core.orders import OrderRequest, OrderType, Side
 from kraken_flow.core.result import Result
 from kraken_flow.core.simulator import Simulator
@@ -25,7 +25,7 @@ from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.risk.position import PositionLimits, PositionRisk
 from tests import engine_checks
 from tests.engine_checks import Check, stopped_pairs_stay_out
-from tests.engines import ENGINES, GivenForecast, graph_of, run_engine, spec_of
+from tests.engines import ENGINES, RUST, GivenForecast, graph_of, run_engine, spec_of
 from tests.golden.bars import BARS, columns_of, market_of
 from tests.golden.scenarios import SCENARIOS
 from tests.golden.test_scenarios import fills_as_text, nested
@@ -173,6 +173,29 @@ def test_a_re_entry_after_a_stop_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(result.fills["row"]) > 2
     with pytest.raises(AssertionError, match="entered at row 2 while stopped"):
         stopped_pairs_stay_out(spec, market, result, forecast)
+
+
+# an exit that an outage took
+
+
+def cut_off() -> tuple[Spec, Market, Int64Array]:
+    """The forecast leaves at the last bar before an outage of thirty."""
+    market = market_of(columns_of(" | ".join(["100/101/99/100"] * 50)))
+    state, volume = market.pairs[0].state.copy(), market.pairs[0].volume.copy()
+    state[11:41], volume[11:41] = SYNTHETIC, 0
+    market = replace(market, pairs=(replace(market.pairs[0], state=state, volume=volume),))
+    forecast = held(market)
+    forecast[:, 10:] = 0
+    return forecasting(market, risk=NO_LIMITS), market, forecast
+
+
+def test_a_lost_exit_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, market, forecast = cut_off()
+    for engine in ("python", "rust", "rust-steps") if RUST else ("python",):
+        engine_checks.check_all(spec, market, run_engine(engine, spec, market, forecast), forecast)
+    monkeypatch.setattr(exits, "unattended", lambda decider, p: 0)
+    with pytest.raises(AssertionError, match="a lost exit"):
+        engine_checks.check_all(spec, market, run_engine("python", spec, market, forecast), forecast)
 
 
 # other faults that engines are known for

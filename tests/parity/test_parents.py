@@ -251,6 +251,23 @@ def test_missing_bars_send_nothing_and_are_caught_up_with(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_participation_holds_after_an_outage_and_the_end_moves_on(engine: str) -> None:
+    """Eighty over eight bars, ten at a time: an outage of seventeen bars moves the end by as many."""
+    market = tape(40, (1000,) * 40)
+    pair = market.pairs[0]
+    state = pair.state.copy()
+    state[3:20] = SYNTHETIC
+    volume = np.where(state == SYNTHETIC, 0, pair.volume)
+    holey = replace(market, pairs=(replace(pair, state=state, volume=volume),))
+    result = execute(working(Twap(bars=8, max_participation=0.01), holey, 80.0), holey, engine).result
+    assert fills(result) == [(row, 10.0, 100.0) for row in (1, 2, *range(20, 26))]
+    assert parent(result)["state"] is State.FILLED
+    # What is still missing at the end that moved on goes at once, as at any end.
+    result = execute(working(Twap(bars=8, max_participation=0.01), holey, 100.0), holey, engine).result
+    assert fills(result)[-1] == (26, 20.0, 100.0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_too_little_cash_ends_a_parent(engine: str) -> None:
     market = tape()
     account = Account(cash=550.0)

@@ -21,14 +21,9 @@ impl Decider {
             return;
         }
         if what == Control::Order {
-            if let Some(manual) = manual {
-                let sent = self.parents.give(sim, now, manual, self.paused);
-                if self.parents.newest_lives() {
-                    self.given[manual.pair] += manual.side * manual.qty;
-                }
-                if let Some(request) = sent {
-                    self.send(sim, now, request);
-                }
+            let first = manual.and_then(|manual| self.parents.give(sim, now, manual, self.paused));
+            if let Some(request) = first {
+                self.send(sim, now, request);
             }
             return;
         }
@@ -43,10 +38,11 @@ impl Decider {
         let mut reducing = Vec::new();
         for p in 0..self.target.len() {
             let position = sim.ledger.position[p];
-            self.given[p] = if flatten { 0 } else { self.given[p] };
-            let wanted = if flatten { 0 } else { reduced(position, self.target[p] + self.given[p]) };
+            let given = self.parents.given(sim, p);
+            let wanted = if flatten { 0 } else { reduced(position, self.target[p] + given) };
             self.target[p] = if flatten { 0 } else { reduced(position, self.target[p]) };
             self.parents.cancel(sim, p, reason, !flatten, now.row);
+            self.parents.settle(sim, p, wanted - self.target[p]);
             for k in 0..sim.live[p].len() {
                 let id = sim.live[p][k];
                 let order = &sim.orders[id];
@@ -54,8 +50,8 @@ impl Decider {
                     sim.cancel(id, reason, now.time);
                 }
             }
-            if flatten && !sim.spec.scripted {
-                (sim.stopped_row[p], self.flattened[p]) = (now.row, true);
+            if flatten {
+                self.keep_out(sim, p, now.row);
             }
             if flatten || !sim.spec.scripted {
                 reducing.extend(reduction(sim, &self.parents, p, wanted, flatten));

@@ -1,10 +1,12 @@
 //! From forecasts to orders: one decision over all pairs when a decision bar closes.
 
 use super::callback::{Callbacks, Moment};
-use super::codes::{LogKind, OrderType, Reason, State};
+use super::clocks::{leaves, rearm, time_stop, timed_out};
+use super::codes::{LogKind, Reason, State};
 use super::contract::unit_price;
 use super::control::reduced;
 use super::execution::{Execution, Placement};
+use super::exits::{closed, closing_part, unattended};
 use super::fault::{Fault, raise};
 use super::market::{Bars, Signals};
 use super::number::{WIDE_UNIT, down_to_tick, mul, times, to_lot, toward_zero, up_to_tick};
@@ -43,10 +45,8 @@ pub struct Decider {
     pub waiting: Vec<usize>,
     /// Whether positions may only be reduced.
     pub paused: bool,
-    /// Per pair, whether a user closed it: then only a changed forecast arms it again.
+    /// Per pair, whether a user or a limit closed it: then only a changed forecast, or a script's next order, arms it.
     pub flattened: Vec<bool>,
-    /// Per pair, what users ordered since the strategy last acted on it, signed: no part of the target.
-    pub given: Vec<i64>,
     /// Orders that are worked by children.
     pub parents: Parents,
     equity: Option<i128>,
@@ -78,7 +78,7 @@ impl Decider {
             forecast: vec![0; n_pairs],
             flags: vec![Flags::default(); n_pairs],
             flattened: vec![false; n_pairs],
-            given: vec![0; n_pairs],
+            parents: Parents::new(n_pairs),
             ..Decider::default()
         }
     }
@@ -88,6 +88,9 @@ impl Decider {
         if sim.spec.scripted {
             self.follow_script(sim, now);
             self.requests.clear();
+            for p in (0..now.bars.len()).filter(|&p| now.bars.real(p) && self.flattened[p]) {
+                self.requests.extend(closed(sim, self, p, now));
+            }
             self.send_all(sim, now);
             return;
         }
@@ -146,13 +149,15 @@ impl Decider {
                 }
             }
             let acts = flags.changed || flags.rearmed || due || target != standing || flags.expired || flags.timed;
-            if self.paused && (acts || self.given[p] == 0) {
+            if self.paused && (acts || self.parents.given(sim, p) == 0) {
                 target = reduced(sim.ledger.position[p], target);
             }
             target = bounded(sim, &self.parents, p, target);
             if acts || target != standing {
                 sim.touched[p] = true;
                 self.order(sim, now, calls, p, target, standing);
+            } else {
+                self.exit_again(sim, now, calls, p);
             }
         }
         self.send_all(sim, now);
@@ -279,7 +284,7 @@ impl Decider {
         standing: i64,
     ) {
         let Flags { expired, timed, .. } = self.flags[p];
-        (self.target[p], self.given[p]) = (target, 0);
+        self.target[p] = target;
         if target != standing || timed {
             self.parents.cancel(sim, p, Reason::TargetChanged, false, now.row);
             for k in 0..sim.live[p].len() {
@@ -289,6 +294,7 @@ impl Decider {
                 }
             }
         }
+        self.parents.forget(sim, now, p, Reason::TargetChanged);
         let position = sim.ledger.position[p];
         let open_remainder = open_remainder(sim, &self.parents, p, position);
         let instrument = sim.spec.instruments[p];
@@ -297,7 +303,7 @@ impl Decider {
         if delta == 0 {
             return;
         }
-        let (side, qty) = (delta.signum(), delta.abs());
+        let (side, mut qty) = (delta.signum(), delta.abs());
         let reducing = delta.signum() * position.signum() < 0 && qty <= position.abs();
         let reason = if expired {
             Reason::TimeStop
@@ -308,32 +314,67 @@ impl Decider {
         } else {
             Reason::EntrySignal
         };
-        let plan = sim.spec.plan;
-        if !expired && plan.is_some_and(|plan| !(reducing && plan.exit_market)) {
-            let task = Task { pair: p, side, qty, reduce_only: reducing, reason, own_plan: None };
-            self.parents.open(sim, now, task);
+        let turns = !reducing && side * position.signum() < 0;
+        if turns && !expired && sim.spec.plan.is_some_and(|plan| plan.exit_market) {
+            let closing = closing_part(sim, p, open_remainder, now);
+            if 0 < closing && closing < qty {
+                qty -= closing;
+                let reason = Reason::ExitSignal;
+                let request = Request { pair: p, side, qty: closing, reduce_only: true, reason, ..Request::default() };
+                self.requests.push(request);
+            }
+        }
+        let request = Request { pair: p, side, qty, reduce_only: reducing, reason, ..Request::default() };
+        self.work(sim, now, calls, request, expired);
+    }
+
+    /// Sends again what reduces a position to its target, where nothing does any more; never what enlarges one.
+    ///
+    /// A pair that is to stay out is closed at the market.
+    fn exit_again(&mut self, sim: &mut Simulator, now: Now<'_>, calls: &mut dyn Callbacks, p: usize) {
+        if sim.stopped_row[p] == now.row {
+            self.parents.forget(sim, now, p, Reason::PositionClosed);
+        }
+        let qty = unattended(sim, self, p, now);
+        if qty == 0 {
             return;
         }
-        let placement = if expired || plan.is_some() {
+        let held = sim.ledger.position[p].signum();
+        let reason = match (self.flattened[p], self.target[p].signum() * held <= 0) {
+            (true, _) => Reason::Flatten,
+            (false, true) => Reason::ExitSignal,
+            (false, false) => Reason::Rebalance,
+        };
+        let request = Request { pair: p, side: -held, qty, reduce_only: true, reason, ..Request::default() };
+        self.work(sim, now, calls, request, sim.stopped_row[p] >= 0);
+    }
+
+    /// Lets the executor work a market order, or sends it as it is.
+    fn work(
+        &mut self,
+        sim: &mut Simulator,
+        now: Now<'_>,
+        calls: &mut dyn Callbacks,
+        request: Request,
+        at_market: bool,
+    ) {
+        let Request { pair, side, qty, reduce_only, reason, .. } = request;
+        let plan = sim.spec.plan;
+        sim.touched[pair] = true;
+        if !at_market && plan.is_some_and(|plan| !(reduce_only && plan.exit_market)) {
+            self.parents.open(sim, now, Task { pair, side, qty, reduce_only, reason, own_plan: None });
+            return;
+        }
+        let placement = if at_market || plan.is_some() {
             Placement::default()
         } else if sim.spec.execution == Execution::Callback {
             self.begin(sim, now, calls);
-            calls.place(p, side, qty, reducing).unwrap_or_else(|fault| raise(fault))
+            calls.place(pair, side, qty, reduce_only).unwrap_or_else(|fault| raise(fault))
         } else {
-            sim.spec.execution.place(now.bars.close(p), instrument.tick, side, reducing)
+            sim.spec.execution.place(now.bars.close(pair), sim.spec.instruments[pair].tick, side, reduce_only)
         };
-        self.requests.push(Request {
-            pair: p,
-            side,
-            qty,
-            kind: placement.kind,
-            limit_price: placement.limit_price,
-            tif: placement.tif,
-            post_only: placement.post_only,
-            reduce_only: reducing,
-            reason,
-            ..Request::default()
-        });
+        let Placement { kind, limit_price, tif, post_only } = placement;
+        self.requests.push(Request { kind, limit_price, tif, post_only, ..request });
     }
 
     /// Sends the scripted orders that are due, in order; a pair without a bar keeps its orders waiting.
@@ -349,6 +390,7 @@ impl Decider {
         for index in due {
             let request = sim.spec.requests[index].1;
             if now.bars.real(request.pair) {
+                self.flattened[request.pair] = false;
                 submit(sim, now, request, false, self.paused && !request.reduce_only);
             } else {
                 self.waiting.push(index);
@@ -387,54 +429,6 @@ pub(super) fn open_remainder(sim: &Simulator, parents: &Parents, p: usize, posit
 fn beyond_band(new: i64, standing: i64, band: i64) -> bool {
     let drift = (i128::from(new) - i128::from(standing)).abs();
     mul(drift, WIDE_UNIT) > mul(i128::from(band), i128::from(standing).abs())
-}
-
-/// Arms a stopped-out pair again when its rule says so; tells whether it was.
-fn rearm(sim: &mut Simulator, p: usize, changed: bool, row: i64, bars: i64) -> bool {
-    let stopped = sim.stopped_row[p];
-    if stopped < 0 {
-        return false;
-    }
-    let armed = if bars == 0 { changed } else { row - stopped >= bars };
-    if armed {
-        sim.stopped_row[p] = -1;
-    }
-    armed
-}
-
-/// Whether a target gives the position up: then its signal closes it, and no time stop.
-fn leaves(sim: &Simulator, p: usize, target: Option<i64>) -> bool {
-    target.is_some_and(|target| target.signum() * sim.ledger.position[p].signum() <= 0)
-}
-
-fn time_stop(sim: &mut Simulator, p: usize, row: i64) -> bool {
-    let bars = sim.spec.protection.max_bars;
-    if bars == 0
-        || sim.ledger.position[p].abs() < sim.spec.instruments[p].lot
-        || row - sim.entry_row[p] + 1 < bars
-        || sim.live[p].iter().any(|&id| sim.orders[id].reason == Reason::TimeStop)
-    {
-        return false;
-    }
-    sim.stopped_row[p] = row;
-    true
-}
-
-/// Takes back own orders that rested longer than the executor's patience; tells whether any was.
-fn timed_out(sim: &mut Simulator, p: usize, now: Now<'_>) -> bool {
-    let timeout = sim.spec.timeout;
-    let mut found = false;
-    if timeout >= 0 {
-        for k in 0..sim.live[p].len() {
-            let id = sim.live[p][k];
-            let order = &sim.orders[id];
-            if order.kind == OrderType::Limit && now.row - order.row >= timeout && is_own(sim, id) {
-                sim.cancel(id, Reason::Timeout, now.time);
-                found = true;
-            }
-        }
-    }
-    found
 }
 
 /// Admits an order (lot, tick, minima, price band, no pause) and sends it, or records why it was refused.

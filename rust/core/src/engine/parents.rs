@@ -68,10 +68,10 @@ pub struct Task {
 
 /// One parent order; prices and quantities 10^-8.
 #[derive(Clone, Debug)]
-struct Parent {
+pub(super) struct Parent {
     number: usize,
-    task: Task,
-    plan: Plan,
+    pub(super) task: Task,
+    pub(super) plan: Plan,
     row: i64,
     time: i64,
     arrival: i64,
@@ -80,11 +80,15 @@ struct Parent {
     due: Vec<i64>,
     state: State,
     end_reason: Reason,
-    end_row: i64,
+    pub(super) end_row: i64,
     accrued: i128,
     slices: usize,
     shown: usize,
     crossed: bool,
+    /// The last row with a bar of the pair.
+    seen: i64,
+    /// Rows without one.
+    missed: i64,
     /// Those that may still be working.
     children: Vec<usize>,
     /// What the others filled.
@@ -95,14 +99,23 @@ struct Parent {
 /// All parent orders of a run, and the volumes that a curve is forecast from.
 #[derive(Clone, Debug, Default)]
 pub struct Parents {
-    all: Vec<Parent>,
-    alive: Vec<usize>,
+    pub(super) all: Vec<Parent>,
+    pub(super) alive: Vec<usize>,
     links: Vec<[i64; 2]>,
+    /// Orders of users since the strategy last acted on their pairs.
+    pub(super) manual: Vec<usize>,
+    /// Per pair, what counts as ordered by users besides these, signed.
+    pub(super) base: Vec<i64>,
     /// Where the engine sees one row at a time: the volumes of the rows before, -1 where there was no bar.
     volumes: Option<Vec<VecDeque<i64>>>,
 }
 
 impl Parents {
+    /// None yet.
+    pub fn new(n_pairs: usize) -> Self {
+        Parents { base: vec![0; n_pairs], ..Parents::default() }
+    }
+
     /// Keeps the volumes of a row, the rows of the warm-up included.
     pub fn remember(&mut self, sim: &Simulator, bars: Bars<'_>) {
         let lookback = sim.spec.plan.map_or(0, |plan| plan.lookback());
@@ -137,7 +150,7 @@ impl Parents {
         total
     }
 
-    fn of(&self, p: usize) -> impl Iterator<Item = &Parent> {
+    pub(super) fn of(&self, p: usize) -> impl Iterator<Item = &Parent> {
         self.alive.iter().map(|&n| &self.all[n]).filter(move |parent| parent.task.pair == p)
     }
 
@@ -177,6 +190,8 @@ impl Parents {
             slices: 0,
             shown: 0,
             crossed: false,
+            seen: now.row,
+            missed: 0,
             children: Vec::new(),
             settled: 0,
             last: None,
@@ -223,28 +238,6 @@ impl Parents {
         self.alive.iter().any(|&n| self.all[n].task.pair == p && !self.all[n].task.reduce_only)
     }
 
-    /// Takes a user's order; asks for its first child, unless it is refused.
-    pub fn give(&mut self, sim: &mut Simulator, now: Now<'_>, manual: Manual, paused: bool) -> Option<Request> {
-        let Manual { pair, side, qty, plan } = manual;
-        let position = sim.ledger.position[pair];
-        let reducing = side * position.signum() < 0 && qty <= position.abs();
-        let task = Task { pair, side, qty, reduce_only: reducing, reason: Reason::Manual, own_plan: Some(plan) };
-        let number = self.open(sim, now, task);
-        if paused && !reducing {
-            self.all[number].end(State::Rejected, Reason::Paused, now.row);
-        } else if now.bars.close(pair) == 0 {
-            self.all[number].end(State::Rejected, Reason::StaleGap, now.row);
-        }
-        let request = self.all[number].asked(sim, now);
-        self.bury();
-        request
-    }
-
-    /// Whether the parent taken last was not refused.
-    pub fn newest_lives(&self) -> bool {
-        self.all.last().is_some_and(|parent| parent.end_row < 0)
-    }
-
     /// Asks for the children that are due at this decision, by parent.
     pub fn step(&mut self, sim: &mut Simulator, now: Now<'_>, requests: &mut Vec<Request>) {
         for &n in &self.alive {
@@ -254,7 +247,7 @@ impl Parents {
         self.bury();
     }
 
-    fn bury(&mut self) {
+    pub(super) fn bury(&mut self) {
         let all = &self.all;
         self.alive.retain(|&n| all[n].end_row < 0);
     }
@@ -284,7 +277,7 @@ impl Parents {
 }
 
 impl Parent {
-    fn filled(&self, sim: &Simulator) -> i64 {
+    pub(super) fn filled(&self, sim: &Simulator) -> i64 {
         self.settled + self.children.iter().map(|&id| sim.orders.filled(id)).sum::<i64>()
     }
 
@@ -298,7 +291,7 @@ impl Parent {
         });
     }
 
-    fn under_way(&self, sim: &Simulator, which: impl Fn(i64) -> bool) -> i64 {
+    pub(super) fn under_way(&self, sim: &Simulator, which: impl Fn(i64) -> bool) -> i64 {
         let working = self.children.iter().filter_map(|&id| sim.orders.get(id)).filter(|order| order.alive());
         working.filter(|order| which(order.cancel_at)).map(|order| order.remaining()).sum()
     }
@@ -307,7 +300,7 @@ impl Parent {
         self.children.iter().any(|&id| sim.orders.get(id).is_some_and(|order| order.alive()))
     }
 
-    fn end(&mut self, state: State, reason: Reason, row: i64) {
+    pub(super) fn end(&mut self, state: State, reason: Reason, row: i64) {
         (self.state, self.end_reason, self.end_row) = (state, reason, row);
     }
 
@@ -334,12 +327,17 @@ impl Parent {
     }
 
     /// The next child, where one is due; ends the parent where it is done or cannot go on.
-    fn asked(&mut self, sim: &mut Simulator, now: Now<'_>) -> Option<Request> {
-        if self.end_row >= 0 || !now.bars.real(self.task.pair) || self.ended(sim, now) {
+    pub(super) fn asked(&mut self, sim: &mut Simulator, now: Now<'_>) -> Option<Request> {
+        if self.end_row >= 0 || !now.bars.real(self.task.pair) {
+            return None;
+        }
+        self.missed += (now.row - self.seen - 1).max(0);
+        self.seen = now.row;
+        if self.ended(sim, now) {
             return None;
         }
         let elapsed = now.row - self.row;
-        let over = 0 < self.plan.bars && self.plan.bars <= elapsed;
+        let over = 0 < self.plan.bars && self.plan.bars <= elapsed - self.missed;
         let wanted = if over { self.rest(sim, now) } else { self.wanted(sim, now, elapsed) };
         let left = self.task.qty - self.filled(sim) - self.under_way(sim, |_| true);
         let qty = if over { narrow(wanted.min(i128::from(left))) } else { self.sized(sim, now, wanted, left) };
@@ -377,7 +375,13 @@ impl Parent {
         self.end_row >= 0
     }
 
-    fn withdraw(&self, sim: &mut Simulator, now: Now<'_>, reason: Reason, which: impl Fn(OrderType, i64) -> bool) {
+    pub(super) fn withdraw(
+        &self,
+        sim: &mut Simulator,
+        now: Now<'_>,
+        reason: Reason,
+        which: impl Fn(OrderType, i64) -> bool,
+    ) {
         for &id in &self.children {
             if sim.orders.get(id).is_some_and(|order| order.alive() && which(order.kind, order.limit)) {
                 sim.cancel(id, reason, now.time);

@@ -5,6 +5,7 @@
 
 use super::codes::{OrderType, State};
 use super::decision::{Decider, is_own};
+use super::exits::beyond;
 use super::levels::{Follower, Levels};
 use super::market::{Market, PairColumns, REAL, Weights};
 use super::order::Order;
@@ -138,10 +139,10 @@ fn next_appointment(sim: &Simulator, decider: &Decider, market: &Market<'_>, row
     }
 }
 
-/// The next row at which a clock of the pair runs out: re-arming, time stop, an executor's patience.
+/// The next row at which a clock of the pair runs out: re-arming, time stop, an executor's patience, a lost exit.
 pub fn own_clock(sim: &Simulator, decider: &Decider, p: usize, row: usize) -> usize {
     let now = row as i64;
-    if decider.parents.any(p) {
+    if decider.parents.any(p) || beyond(sim, decider, p) > 0 {
         return row;
     }
     let mut first = i64::MAX;

@@ -58,20 +58,28 @@ impl Decider {
             }
         }
         let turning = !everything && self.parents.enlarges(p);
+        let wanted = bounded(sim, &self.parents, p, self.target[p] + self.parents.given(sim, p));
         self.parents.cancel(sim, p, reason, !everything, now.row);
-        let wanted = bounded(sim, &self.parents, p, self.target[p] + self.given[p]);
-        self.given[p] = if everything { 0 } else { self.given[p] };
         self.target[p] = bounded(sim, &self.parents, p, self.target[p]);
+        self.parents.settle(sim, p, wanted - self.target[p]);
         if turning
             && !sim.spec.scripted
             && let Some(request) = reduction(sim, &self.parents, p, wanted, false)
         {
             submit(sim, now, request, true, false);
         }
-        if everything && !sim.spec.scripted {
-            (sim.stopped_row[p], self.flattened[p]) = (now.row, true);
+        if everything {
+            self.keep_out(sim, p, now.row);
         }
         sim.touched[p] = true;
+    }
+
+    /// Keeps a pair that is being closed out of the market until its forecast changes, or its script goes on.
+    pub(super) fn keep_out(&mut self, sim: &mut Simulator, p: usize, row: i64) {
+        self.flattened[p] = true;
+        if !sim.spec.scripted {
+            sim.stopped_row[p] = row;
+        }
     }
 }
 
