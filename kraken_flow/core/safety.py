@@ -157,7 +157,10 @@ def _swan(sim: "Simulator", prices: list[int]) -> Breach | None:
     limit = sim.watch.limits.black_swan / UNIT
     found = None
     for p, moves in enumerate(sim.watch.moves):
-        seen = moves.update(prices[p]) if sim.bars.state[p] == REAL else None
+        if sim.bars.state[p] != REAL:
+            moves.miss()
+            continue
+        seen = moves.update(prices[p])
         if seen is not None and found is None and seen[0] > limit * seen[1]:
             found = Breach(Trigger.BLACK_SWAN, Safety.KILLED, seen[0] / seen[1], limit, seen[1], p)
     return found

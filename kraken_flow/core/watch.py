@@ -69,23 +69,33 @@ class Moves:
     FIRST = 20
     """Returns before which nothing is known."""
 
-    __slots__ = ("count", "last", "variance")
+    __slots__ = ("count", "last", "missing", "variance")
 
     def __init__(self) -> None:
         self.last = 0
+        self.missing = 0
         self.variance = 0.0
         self.count = 0
 
+    def miss(self) -> None:
+        """Count a row without a bar."""
+        self.missing += 1
+
     def update(self, close: int) -> tuple[float, float] | None:
-        """Take a close; return the absolute return and the volatility before it, None while that is not known."""
+        """Take a close; return the absolute return and the volatility before it, None while that is not known.
+
+        After missing bars the volatility is that of all the bars since the last close: it grows with the root of time.
+        """
         last, self.last = self.last, close
+        bars, self.missing = float(self.missing + 1), 0
         if last <= 0:
             return None
         move = float(abs(close - last)) / float(last)
         before, known = self.variance, self.count >= self.FIRST
-        self.variance = move * move if self.count == 0 else self.DECAY * before + (1.0 - self.DECAY) * (move * move)
+        square = move * move / bars
+        self.variance = square if self.count == 0 else self.DECAY * before + (1.0 - self.DECAY) * square
         self.count += 1
-        return (move, math.sqrt(before)) if known and before > 0 else None
+        return (move, math.sqrt(before) * math.sqrt(bars)) if known and before > 0 else None
 
 
 class Watch:

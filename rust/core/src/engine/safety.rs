@@ -200,7 +200,11 @@ fn swan(sim: &mut Simulator, bars: Bars<'_>) -> Option<Breach> {
     let limit = sim.watch.limits.black_swan as f64 / UNIT as f64;
     let mut found = None;
     for (p, moves) in sim.watch.moves.iter_mut().enumerate() {
-        let Some((moved, usual)) = bars.real(p).then(|| moves.update(bars.close(p))).flatten() else { continue };
+        if !bars.real(p) {
+            moves.miss();
+            continue;
+        }
+        let Some((moved, usual)) = moves.update(bars.close(p)) else { continue };
         if found.is_none() && moved > limit * usual {
             let (trigger, state) = (Trigger::BlackSwan, Safety::Killed);
             found = Some(Breach { trigger, state, value: moved / usual, limit, reference: usual, pair: p as i64 });

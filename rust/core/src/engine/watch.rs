@@ -93,6 +93,7 @@ pub struct Moves {
     last: i64,
     variance: f64,
     count: i64,
+    missing: i64,
 }
 
 impl Moves {
@@ -100,18 +101,26 @@ impl Moves {
     /// Returns before which nothing is known.
     const FIRST: i64 = 20;
 
+    /// Counts a row without a bar.
+    pub fn miss(&mut self) {
+        self.missing += 1;
+    }
+
     /// Takes a close; the absolute return and the volatility before it, None while that is not known.
+    ///
+    /// After missing bars the volatility is that of all the bars since the last close: it grows with the root of time.
     pub fn update(&mut self, close: i64) -> Option<(f64, f64)> {
         let last = std::mem::replace(&mut self.last, close);
+        let bars = (std::mem::take(&mut self.missing) + 1) as f64;
         if last <= 0 {
             return None;
         }
         let moved = (close - last).abs() as f64 / last as f64;
         let (before, known) = (self.variance, self.count >= Self::FIRST);
-        let square = moved * moved;
+        let square = moved * moved / bars;
         self.variance = if self.count == 0 { square } else { Self::DECAY * before + (1.0 - Self::DECAY) * square };
         self.count += 1;
-        (known && before > 0.0).then(|| (moved, before.sqrt()))
+        (known && before > 0.0).then(|| (moved, before.sqrt() * bars.sqrt()))
     }
 }
 
