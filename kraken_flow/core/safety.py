@@ -89,7 +89,11 @@ def bounded(decider: "Decider", p: int, target: int) -> int:
         return 0
     reach = decider.sim.ledger.position[p]
     if effect is Effect.REDUCE_ONLY:
-        reach += decider.open_remainder(p, reach)
+        held, asked = reach, decider.target[p]
+        reach += decider.open_remainder(p, held)
+        if decider.sim.watch.cause is Trigger.MAX_TRADES and abs(held) >= decider.spec.instruments[p].lot:
+            # What it was opened for is still due, though no order may be under way just now.
+            reach = max(reach, asked) if held > 0 else min(reach, asked)
     return max(min(target, max(reach, 0)), min(reach, 0))
 
 
@@ -143,7 +147,7 @@ def admitted(decider: "Decider", order: "Order", qty: int) -> tuple[int, Reason]
     answer = admit(sim, order, qty, view.price, view.equity)
     if answer.trigger is Trigger.NONE:
         return qty, Reason.NONE
-    blocked = watch.effect is not Effect.NONE
+    blocked = watch.effect is not Effect.NONE and answer.trigger is watch.cause
     if not blocked:
         watch.refuse(view.time, answer.trigger, answer.value, answer.limit, order.pair, order.number)
     if watch.limits.shadow:

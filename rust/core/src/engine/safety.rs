@@ -59,9 +59,10 @@ impl Decider {
         }
         let turning = !everything && self.parents.enlarges(p);
         self.parents.cancel(sim, p, reason, !everything, now.row);
-        let wanted = bounded(sim, &self.parents, p, self.target[p] + self.given[p]);
+        let standing = self.target[p];
+        let wanted = bounded(sim, &self.parents, p, standing + self.given[p], standing);
         self.given[p] = if everything { 0 } else { self.given[p] };
-        self.target[p] = bounded(sim, &self.parents, p, self.target[p]);
+        self.target[p] = bounded(sim, &self.parents, p, standing, standing);
         if turning
             && !sim.spec.scripted
             && let Some(request) = reduction(sim, &self.parents, p, wanted, false)
@@ -92,13 +93,22 @@ fn close(sim: &mut Simulator, parents: &Parents, p: usize, now: Now<'_>) {
     submit(sim, now, request, true, false);
 }
 
-/// The target nearest to the one wanted that the state of the account allows.
-pub(super) fn bounded(sim: &Simulator, parents: &Parents, p: usize, target: i64) -> i64 {
+/// The target nearest to the one wanted that the state of the account allows where one stands.
+pub(super) fn bounded(sim: &Simulator, parents: &Parents, p: usize, target: i64, standing: i64) -> i64 {
     let held = sim.ledger.position[p];
     let reach = match sim.watch.effect() {
         Effect::None => return target,
         Effect::Flatten => return 0,
-        Effect::ReduceOnly => held + open_remainder(sim, parents, p, held),
+        Effect::ReduceOnly => {
+            let reach = held + open_remainder(sim, parents, p, held);
+            let goes_on = sim.watch.cause == Trigger::MaxTrades && held.abs() >= sim.spec.instruments[p].lot;
+            // What it was opened for is still due, though no order may be under way just now.
+            match held.signum() {
+                1 if goes_on => reach.max(standing),
+                -1 if goes_on => reach.min(standing),
+                _ => reach,
+            }
+        }
         Effect::Halt => held,
     };
     target.min(reach.max(0)).max(reach.min(0))
@@ -178,7 +188,7 @@ pub(super) fn admitted(sim: &mut Simulator, now: Now<'_>, id: usize, qty: i64) -
     if answer.trigger == Trigger::None {
         return (qty, Reason::None);
     }
-    if sim.watch.effect() == Effect::None {
+    if sim.watch.effect() == Effect::None || answer.trigger != sim.watch.cause {
         let pair = sim.orders[id].pair() as i64;
         sim.watch.refuse(now.time, answer.trigger, answer.value, answer.limit, pair, id as i64);
     }
