@@ -104,8 +104,8 @@ class Watch:
     Parameters: `cash` at the start, 10^-16 of quote; `n_pairs` pairs in name order.
 
     Equity is the float64 mark of the engine: cash and every position at its last close, so that open profit and loss
-    count. A day is a UTC day; what stood at 00:00 is its start, and its end counts to it: a loss that is not there before
-    its last mark, at 00:00 of the next day, halts the day that begins.
+    count. A day is a UTC day; what stood at 00:00 is its start, and its end counts to it: a loss that is not there
+    before its last mark, at 00:00 of the next day, halts the day that begins.
     """
 
     def __init__(self, limits: Limits, cash: int, n_pairs: int) -> None:
