@@ -24,8 +24,8 @@ class DayLimits:
     """What a UTC day may bring; reached, a halt lasts until 00:00 UTC, a cool-down for its own time."""
 
     max_loss: Fraction | None = 0.04
-    """Largest loss of equity since 00:00 UTC, open positions included; first there in the last bar of a day, it halts the
-    next one; null switches it off."""
+    """Largest loss of equity since 00:00 UTC, open positions included; first there in the last bar of a day, it halts
+    the next one; null switches it off."""
     max_trades: Positive[int] | None = None
     """Most positions opened in a day, which then go on while nothing else is opened; null switches it off."""
     max_losses: Positive[int] | None = None
