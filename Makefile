@@ -78,11 +78,9 @@ ifdef CARGO
 	cargo fmt --all --manifest-path rust/Cargo.toml
 endif
 
-# The other engines take about 1 GB and stay out of the environment of the tests.
 .PHONY: bench
-bench: ## compare speed with other engines, side by side in one run
-	@$(MAKE) VENV=.venv-bench .venv-bench/.bench build
-	@.venv-bench/bin/python -m tests.bench $(ARGS)
+bench: $(VENV)/.dev $(NATIVE) ## compare speed with other engines, side by side in one run
+	@$(RUN) -m tests.bench $(ARGS)
 
 .PHONY: docs
 docs: $(VENV)/.dev ## build the user guide as a site into build/site
@@ -93,20 +91,24 @@ docs: $(VENV)/.dev ## build the user guide as a site into build/site
 build: $(VENV)/.native ## build the Rust extension into .venv
 	@:
 
+.PHONY: picture
+picture: $(VENV)/.dev $(NATIVE) ## photograph the report for the README with Chromium
+	@$(RUN) docs/images/picture.py
+
 .PHONY: lock
 lock: ## compile the requirement files anew (UPGRADE=1 takes newer versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 2; }
 	$(call compile,core,pyproject.toml)
 	$(call compile,build,--group build)
-	$(call compile,dev,-c requirements/core.txt -c requirements/build.txt --group dev --extra live --extra optimise pyproject.toml)
-	$(call compile,bench,-c requirements/dev.txt --group bench --extra live --extra optimise pyproject.toml)
+	$(call compile,dev,-c requirements/core.txt -c requirements/build.txt --group dev $(EXTRAS) pyproject.toml)
 
+EXTRAS = --extra index --extra live --extra optimise --extra vectorbt
 compile = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) $(2) -o requirements/$(1).txt
 
 .PHONY: clean
 clean: ## remove what was built; runs/ stays
-	rm -rf $(VENV) .venv-bench dist build rust/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist build rust/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/.created:
 	@test -n "$(PYTHON)" || { echo "Kraken Flow needs Python 3.11 or newer; none was found (set PYTHON=/path/to/python)"; exit 2; }

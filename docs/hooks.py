@@ -24,7 +24,14 @@ ROOT = Path(__file__).parents[1]
 ABOVE = ("CHANGELOG.md", "CONTRIBUTING.md")
 """Pages that stand beside the README and belong to the site too."""
 API = {
-    "Running": ("kraken_flow.api.backtest", "kraken_flow.api.BacktestResult"),
+    "Running": (
+        "kraken_flow.api.backtest",
+        "kraken_flow.api.BacktestResult",
+        "kraken_flow.api.load_run",
+        "kraken_flow.modes.loaded.LoadedRun",
+        "kraken_flow.runs.views.RunView",
+        "kraken_flow.runs.views.Frames",
+    ),
     "Writing a strategy": ("kraken_flow.core.strategy.Strategy", "kraken_flow.core.node.node"),
     "Writing a feature": ("kraken_flow.core.feature.Feature", "kraken_flow.core.feature.State"),
     "Writing a portfolio or a risk rule": (

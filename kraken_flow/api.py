@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, is_dataclass, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kraken_flow.config.arguments import rewrite
 from kraken_flow.config.composition import Composition, compose_arguments
@@ -15,20 +15,19 @@ from kraken_flow.config.validation import check
 from kraken_flow.core.blame import exits_refused
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
-from kraken_flow.core.market import Market
 from kraken_flow.core.node import Node, forgotten, lacks_node
 from kraken_flow.core.result import Result
 from kraken_flow.core.strategy import Strategy
 from kraken_flow.core.times import timeframe_name
 from kraken_flow.modes.backtest import perform
 from kraken_flow.modes.driver import Done, inputs, load_checked, outputs
+from kraken_flow.modes.loaded import LoadedRun
 from kraken_flow.runs.directory import holds_run
+from kraken_flow.runs.past import PastRun
 from kraken_flow.runs.record import Declared, recorded
 from kraken_flow.runs.tables import SAMPLE, Tables
+from kraken_flow.runs.views import TablesView
 from kraken_flow.runs.write import full_metrics, write_run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _MEMORY = "kraken_flow.data.memory.Memory"
 _STAND_IN = {"_target_": "strategies.hold.Hold"}
@@ -39,7 +38,7 @@ _KEPT = ("on_bad", "max_gap", "feed_delay")
 
 
 @dataclass(frozen=True, repr=False)
-class BacktestResult:
+class BacktestResult(TablesView):
     """A backtest that has run; each table is made when it is first read.
 
     The frames have the columns of the parquet files of a run directory. Prices, quantities and money are exact
@@ -76,45 +75,18 @@ class BacktestResult:
         """The engine's own columns: scaled integers."""
         return self.tables.run.result
 
-    @property
-    def market(self) -> Market:
-        """The market the run was made on."""
-        return self.tables.run.market
-
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The numbers of `metrics.json`."""
         return self._metrics or full_metrics(self.tables)
 
-    @cached_property
-    def orders(self) -> "pd.DataFrame":
-        """One row per order."""
-        return _frame(self.tables, "orders")
 
-    @cached_property
-    def fills(self) -> "pd.DataFrame":
-        """One row per fill, in the order they happened."""
-        return _frame(self.tables, "fills")
+def load_run(path: str | Path) -> LoadedRun:
+    """Read a run from its folder: a backtest, a replay, a paper session that has ended, a member of a sweep.
 
-    @cached_property
-    def trades(self) -> "pd.DataFrame":
-        """One row per closed round trip."""
-        return _frame(self.tables, "trades")
-
-    @cached_property
-    def equity(self) -> "pd.DataFrame":
-        """One row per decision bar."""
-        return _frame(self.tables, "equity")
-
-    @cached_property
-    def risk(self) -> "pd.DataFrame":
-        """One row per trigger of a limit of day or system."""
-        return _frame(self.tables, "risk")
-
-
-def _frame(tables: Tables, name: str) -> "pd.DataFrame":
-    frame: pd.DataFrame = getattr(tables, name).to_pandas()
-    return frame
+    Raises `UserError` where there is none, or where it is not finished.
+    """
+    return LoadedRun(PastRun.at("load_run", str(path)))
 
 
 @exits_refused()
@@ -182,7 +154,8 @@ def backtest(
         done = perform(graph, engine, loaded)
         record.manifest |= outputs(graph, done)
         tables = Tables(done.finished, name)
-        metrics = write_run(record.folder, tables)
+        audit = record.manifest["audit"]
+        metrics = write_run(record.folder, tables, "" if audit["audited"] else audit["why"])
     return BacktestResult(tables, _notes(done), record.folder, metrics)
 
 

@@ -26,8 +26,8 @@ BARS_A = [
 
 ORDER = {
     "pair": 0, "side": 0, "type": int(OrderType.MARKET), "tif": int(Tif.GTC), "qty": 0, "filled": 0, "limit_price": 0,
-    "stop_price": 0, "trail": 0, "expire_time": 0, "post_only": 0, "reduce_only": 0, "state": int(State.FILLED),
-    "reason": int(Reason.SCRIPTED), "end_reason": 0, "time": 0, "tag": 0,
+    "stop_price": 0, "trail": 0, "trail_rate": 0, "expire_time": 0, "post_only": 0, "reduce_only": 0,
+    "state": int(State.FILLED), "reason": int(Reason.SCRIPTED), "end_reason": 0, "time": 0, "tag": 0,
 }  # fmt: skip
 FILL = {
     "row": 0, "open_phase": 1, "pair": 0, "side": 0, "qty": 0, "price": 0, "fee_is_base": 0, "fee_hi": 0,

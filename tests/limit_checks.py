@@ -201,7 +201,8 @@ def _counts_stay_within(spec: Spec, market: Market, result: Result) -> None:
     for fill, _, before, traded, after in _changes(spec, result):
         pair, lot = fill["pair"], spec.instruments[fill["pair"]].lot
         held[pair] = after
-        # What a rebate in base leaves after an exit was not opened by an order, and less than a lot is no position.
+        # What a rebate in base leaves after an exit was not opened by an order; what a fee in base leaves below a lot
+        # is no position.
         if min(abs(traded), abs(after)) >= lot and (abs(before) < lot or before * traded < 0):
             day = int(market.times[fill["row"]]) // DAY
             opened[day] = opened.get(day, 0) + 1

@@ -3,9 +3,10 @@
 import numpy as np
 
 from kraken_flow.analysis.trips import Index, Trips
-from kraken_flow.core.market import Market
+from kraken_flow.core.market import ABSENT, Market
+from kraken_flow.core.orders import OrderType
 from kraken_flow.core.result import Columns
-from kraken_flow.core.units import FloatArray, Int64Array
+from kraken_flow.core.units import UNIT, FloatArray, Int64Array
 
 
 def _extremes(values: Int64Array, starts: Index, stops: Index, *, top: bool) -> Int64Array:
@@ -52,3 +53,58 @@ def excursions(trips: Trips, fills: Columns, market: Market) -> tuple[FloatArray
         mfe[chosen] = np.where(long, up, -down)
         mae[chosen] = np.where(long, down, -up)
     return mae + 0.0, mfe + 0.0
+
+
+RANGE_BARS = 14
+"""Bars over which the range at entry is a mean."""
+
+
+def range_at_entry(trips: Trips, fills: Columns, market: Market, bars: int = RANGE_BARS) -> FloatArray:
+    """Return the mean true range of the bars before each trip's first one, as a fraction of the entry price.
+
+    float64 of shape (n_trips,), a plain mean of `bars` true ranges; NaN where there are not as many bars before.
+    """
+    found = np.full(len(trips), np.nan)
+    for index, columns in enumerate(market.pairs):
+        chosen = np.flatnonzero(trips.pair == index)
+        row = fills["row"][trips.first[chosen]]
+        begin = int(np.argmax(columns.state != ABSENT)) if len(columns.state) else 0
+        known = row - bars > begin
+        rows, chosen = row[known], chosen[known]
+        if len(rows) == 0:
+            continue
+        before = columns.close[:-1]
+        true_range = np.maximum(columns.high[1:], before) - np.minimum(columns.low[1:], before)
+        running = np.concatenate(([0], np.cumsum(true_range)))
+        # Place k of `running` is the sum of the ranges of rows 1 to k.
+        mean = (running[rows - 1] - running[rows - 1 - bars]) / bars
+        found[chosen] = mean / trips.entry_price[chosen]
+    return found
+
+
+def initial_risk(trips: Trips, orders: Columns, fills: Columns) -> FloatArray:
+    """Return the distance from each trip's entry to the first stop that protected it, as a fraction of the entry price.
+
+    float64 of shape (n_trips,); NaN for a trip without a stop. A trailing stop's distance is what it trails by. Of a
+    trip that more than one stop protected it is that of the first one.
+    """
+    found = np.full(len(trips), np.nan)
+    protects = (orders["reduce_only"] != 0) & np.isin(orders["type"], (int(OrderType.STOP), int(OrderType.TRAILING)))
+    for pair in np.unique(trips.pair).tolist():
+        stops = np.flatnonzero(protects & (orders["pair"] == pair))
+        chosen = np.flatnonzero(trips.pair == pair)
+        if len(stops) == 0:
+            continue
+        entered, left = fills["order"][trips.first[chosen]], fills["order"][trips.last[chosen]]
+        place = np.searchsorted(stops, entered, side="right")
+        number = stops[np.minimum(place, len(stops) - 1)]
+        mine = (place < len(stops)) & (number <= left)
+        entry = trips.entry_price[chosen].astype(np.float64)
+        level = orders["stop_price"][number]
+        trail = np.where(
+            orders["trail"][number] > 0, orders["trail"][number] / entry, orders["trail_rate"][number] / UNIT
+        )
+        trails = orders["type"][number] == int(OrderType.TRAILING)
+        distance = np.where(trails, trail, np.where(level > 0, np.abs(entry - level) / entry, 0.0))
+        found[chosen] = np.where(mine & (distance > 0), distance, np.nan)
+    return found

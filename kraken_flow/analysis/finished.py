@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from kraken_flow.analysis.excursion import excursions
 from kraken_flow.analysis.flows import by_trip, open_value
 from kraken_flow.analysis.trips import Trips, fee_values, round_trips
 from kraken_flow.analysis.wide import Wide
@@ -26,6 +27,8 @@ class FinishedRun:
         Starting equity, exact, units of 10^-16.
     elapsed_s
         Wall time of signals and engine, without reading data and writing files; 0 where it was not measured.
+    spread
+        Whether what takers gave to slippage was half a spread.
     """
 
     result: Result
@@ -33,6 +36,7 @@ class FinishedRun:
     instruments: Sequence[Instrument]
     start_cash: int
     elapsed_s: float = 0.0
+    spread: bool = False
 
     @cached_property
     def start_equity(self) -> float:
@@ -95,6 +99,11 @@ class FinishedRun:
     def trades(self) -> Trips:
         """Closed round trips."""
         return self.trips if self.trips.closed.all() else self.trips.where(self.trips.closed)
+
+    @cached_property
+    def excursions(self) -> tuple[FloatArray, FloatArray]:
+        """How far each closed trip ran against (<= 0) and for (>= 0) its holder, fractions of the entry price."""
+        return excursions(self.trades, self.result.fills, self.market)
 
     @property
     def has_parents(self) -> bool:

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from kraken_flow.analysis import returns
+from kraken_flow.analysis.cautions import cautions
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.flows import spent
 from kraken_flow.analysis.returns import Value
 from kraken_flow.analysis.safety import halted_share, killed_at
+from kraken_flow.analysis.statement import FLAT, NESTED, statement
 from kraken_flow.analysis.tail_report import tail_metrics
 from kraken_flow.analysis.tca import parent_costs, totals
-from kraken_flow.analysis.wide import Wide
+from kraken_flow.analysis.wide import Wide, mean
 from kraken_flow.core.times import DAY, YEAR
 from kraken_flow.core.units import cash_text, text
 
@@ -81,14 +83,8 @@ def trade_statistics(pnl: Wide) -> dict[str, Value]:
     return {
         "win_rate": int(np.count_nonzero(pnl.positive)) / n,
         "profit_factor": won / lost if lost else "no_losing_trades",
-        "expectancy": _mean(won - lost, n),
+        "expectancy": mean(won - lost, n),
     }
-
-
-def _mean(total: int, n: int) -> int:
-    """Divide half to even."""
-    whole, rest = divmod(total, n)
-    return whole + (2 * rest > n or (2 * rest == n and whole % 2 == 1))
 
 
 def short_sample(run: FinishedRun) -> bool:
@@ -165,23 +161,31 @@ NAMES = (
     *("funding_paid", "funding_received", "borrow", "liquidations", "final_equity", "final_cash"),
     *("final_positions", "final_balances", "ambiguous_fills", "bars", "elapsed_s", "bars_per_s", "engine"),
     *("parents", "shortfall_bps"),
+    *FLAT,
+    *NESTED,
     *("value_at_risk", "var_backtest"),
-    *("order_log_sha256", "ledger_sha256", "data_sha256", "halted_share", "killed_at", "null_reasons"),
+    *("order_log_sha256", "ledger_sha256", "data_sha256", "halted_share", "killed_at", "warnings", "null_reasons"),
 )
 """The keys of `metrics.json`, in its order."""
 
 
-def complete(run: FinishedRun, measured: dict[str, Any], hashes: Hashes) -> dict[str, Any]:
-    """Add the tail of the returns and the hashes, and put the keys in the order of `metrics.json`."""
-    tails, reasons = tail_metrics(run)
+def complete(run: FinishedRun, measured: dict[str, Any], hashes: Hashes, unaudited: str = "") -> dict[str, Any]:
+    """Add what is costlier than the headline numbers, the warnings and the hashes, in the order of `metrics.json`.
+
+    Parameters: `unaudited` why the system's nodes are not known to be free of look-ahead; nothing where they are.
+    """
+    tails, tail_reasons = tail_metrics(run)
+    more, reasons = statement(run)
     everything = (
         measured
         | tails
+        | more
         | {
-            "null_reasons": measured["null_reasons"] | reasons,
+            "null_reasons": measured["null_reasons"] | tail_reasons | reasons,
             "order_log_sha256": hashes.order_log,
             "ledger_sha256": hashes.ledger,
             "data_sha256": hashes.data,
         }
     )
+    everything["warnings"] = [one.row() for one in cautions(run, everything, unaudited)]
     return {name: everything[name] for name in NAMES}

@@ -35,6 +35,12 @@ def segment_sums(values: Integers, starts: NDArray[np.intp]) -> Integers:
     return sums
 
 
+def mean(total: int, n: int) -> int:
+    """Divide a sum by a count, half to even."""
+    whole, rest = divmod(total, n)
+    return whole + (2 * rest > n or (2 * rest == n and whole % 2 == 1))
+
+
 @dataclass(frozen=True)
 class Wide:
     """A column of signed 128-bit integers, value = hi * 2^64 + lo, in units of 10^-16 for money.
@@ -98,6 +104,10 @@ class Wide:
         turned = -self
         flip = sign < 0
         return Wide(np.where(flip, turned.hi, self.hi), np.where(flip, turned.lo, self.lo))
+
+    def masked(self, chosen: Int64Array) -> "Wide":
+        """Multiply by 0 or 1, row by row."""
+        return Wide(self.hi * chosen, self.lo * chosen.astype(np.uint64))
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> "Wide":
         """Return the rows of an index, a mask or a slice."""

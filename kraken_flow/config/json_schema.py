@@ -37,7 +37,7 @@ def json_schema() -> Schema:
     from the shipped configuration. A key that is left out is never an error: Hydra may take it from elsewhere.
     """
     definitions: dict[str, Schema] = {}
-    by_group = {group: dict(_nodes_of(group)) for group in ("mode", *NODES)}
+    by_group = {group: dict(_nodes_of(group)) for group in ("mode", *NODES, "report")}
     features = dict(_features())
     for target, cls in (features | {t: c for known in by_group.values() for t, c in known.items()}).items():
         definitions[target] = _node(cls, target, definitions)

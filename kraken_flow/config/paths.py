@@ -17,7 +17,7 @@ GROUPS = {
     "portfolio": "how a forecast becomes a quantity",
     "risk": "stops, take profits and limits",
     "execution": "how a change of position becomes orders",
-    "report": "what is written besides the run's tables",
+    "report": "what is made besides the run's tables",
     "experiment": "a named difference from all of the above, applied last",
 }
 """The config groups, in the order of the graph, each with what it decides."""

@@ -17,6 +17,8 @@ from kraken_flow.nearest import hint
 ENGINES = ("auto", "rust", "python")
 NODES = ("data", "exchange", "account", "strategy", "portfolio", "risk", "execution")
 """The groups that hold exactly one node."""
+REPORT = "kraken_flow.runs.options.Report"
+"""The node of the group `report`, for the configurations of runs that were made before it was one."""
 _PAIR = re.compile(r"[A-Z0-9][A-Z0-9.]*/[A-Z0-9.]+(:[A-Z0-9.]+)?")
 
 
@@ -76,8 +78,7 @@ def _check(cfg: Mapping[str, Any]) -> Checked:
         if made is not FAILED:
             check_declarations(made, problems)
     features = _features(cfg.get("features") or {}, problems)
-    for key, value in (cfg.get("report") or {}).items():
-        problems.append(f"report.{key}={value}: no such key; report=none has no keys")
+    build_node({"_target_": REPORT} | dict(cfg.get("report") or {}), "report", "report", problems)
     if not problems:
         _across(nodes, pairs, problems)
     if problems:

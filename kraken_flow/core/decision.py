@@ -158,6 +158,8 @@ class Decider:
         for p, raw in enumerate(self.spec.portfolio.targets(self.view)):
             if raw is not None and abs(raw) > INT64_MAX:
                 raise UserError(TOO_LARGE)
+            if raw is None and self._given_up(p):
+                raw = 0
             if raw is None or self.sim.bars.state[p] != REAL:
                 result.append(None)
                 continue
@@ -168,6 +170,11 @@ class Decider:
             result.append(_toward_zero(approved, lot))
         self.view.price = closes
         return result
+
+    def _given_up(self, p: int) -> bool:
+        """Return whether a forecast leaves a position, by 0 or to the other side: no size has to be known for that."""
+        before, now = self.forecast[p], self.view.forecast[p]
+        return now == 0 or (now < 0 < before or before < 0 < now)
 
     def _rearm(self, p: int, changed: bool) -> bool:
         """Arm a stopped-out pair again when its rule says so; return whether it was armed by time alone."""

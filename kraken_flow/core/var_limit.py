@@ -122,7 +122,7 @@ class Room:
 
 
 def spans_of(sim: "Simulator", reaches: "Sequence[Reach]", units: Sequence[int], worth: int) -> list[Span]:
-    """Return the weights between which working orders can move each pair. `units` 10^-8 of one unit, `worth` above 0."""
+    """Return the weights between which working orders can move each pair; `units` prices 10^-8, `worth` above 0."""
     ends = zip(reaches, sim.ledger.position, units, strict=True)
     return [(weight_of(min(r.low, q), unit, worth), weight_of(max(r.high, q), unit, worth)) for r, q, unit in ends]
 

@@ -8,19 +8,26 @@ from kraken_flow.core.market import Market
 from kraken_flow.core.run import execute
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Done, Job, concluded, inputs, load, load_checked, show, warn_of_fallback, write
+from kraken_flow.modes.page import leave_page
 from kraken_flow.runs.directory import holds_run
+from kraken_flow.runs.progress import Work
 from kraken_flow.runs.record import recorded
 
 logger = logging.getLogger(__name__)
 
 
-def perform(graph: Graph, engine: str = "auto", loaded: Market | None = None) -> Done:
+def perform(graph: Graph, engine: str = "auto", loaded: Market | None = None, work: Work | None = None) -> Done:
     """Load the graph's data and run it.
 
-    Parameters: `engine` auto, rust or python; `loaded` the data where it has been read already. The time measured is
-    that of signals and engine, not of reading data. Raises `UserError` naming file and row, pair or key.
+    Parameters: `engine` auto, rust or python; `loaded` the data where it has been read already; `work` is told what is
+    being done. The time measured is that of signals and engine, not of reading data. Raises `UserError` naming file and
+    row, pair or key.
     """
+    work = work or Work(quiet=True)
+    if loaded is None:
+        work.now("reading candles")
     market = load(graph) if loaded is None else loaded
+    work.now(f"running {market.n_rows:,} bars of {len(market.pairs)} pairs")
     logger.info("%d pairs, %d rows loaded", len(market.pairs), market.n_rows)
     began = time.perf_counter()
     ran = execute(graph, market, engine)
@@ -35,12 +42,16 @@ def run(call: Call) -> int:
     if call.begin is None:
         warn_of_fallback(job.engine)
     # Wrong input costs nobody an earlier run: its folder is cleared for one whose data and orders could be read.
-    loaded = load_checked(job.graph) if call.member or holds_run(job.declared.run_dir) else None
-    if call.begin is not None:
-        call.begin()
-    with recorded(job.declared) as record:
-        record.add(inputs(job.graph, job.engine))
-        done = perform(job.graph, job.engine, loaded)
-        metrics = write(record, job, done)
+    with Work(quiet=call.member) as work:
+        work.now("reading candles")
+        loaded = load_checked(job.graph) if call.member or holds_run(job.declared.run_dir) else None
+        if call.begin is not None:
+            call.begin()
+        with recorded(job.declared) as record:
+            record.add(inputs(job.graph, job.engine))
+            done = perform(job.graph, job.engine, loaded, work)
+            work.now("measuring and writing")
+            metrics = write(record, job, done)
     show(call, done, metrics, record)
+    leave_page(call, job.graph, done, record)
     return 0

@@ -18,6 +18,7 @@ from kraken_flow.core.redact import redact
 from kraken_flow.modes import Call, Mode
 from kraken_flow.modes.diagram import SIGNATURE, boxes, svg, terminal
 from kraken_flow.runs.console import wide_console
+from kraken_flow.runs.options import report_of
 
 _NODES = {"data": "source"}
 _WIDE = 150
@@ -115,7 +116,9 @@ def _rows(group: str, call: Call) -> Iterator[Row]:
     elif group == "features":
         for name, feature in (call.graph.features if call.graph else {}).items():
             yield from _node(f"features.{name}", feature, call)
-    elif group in call.cfg and group not in {"mode", "report", "experiment"}:
+    elif group == "report":
+        yield from _node(group, report_of(call.cfg), call)
+    elif group in call.cfg and group not in {"mode", "experiment"}:
         yield from _node(group, getattr(call.graph, _NODES.get(group, group)), call)
 
 

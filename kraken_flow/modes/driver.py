@@ -20,13 +20,18 @@ from kraken_flow.core.pin import Pin
 from kraken_flow.core.redact import revealed
 from kraken_flow.core.run import Outcome
 from kraken_flow.core.signal import required_lookback
+from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import iso
 from kraken_flow.modes import Call
 from kraken_flow.modes.terms import notes_on
 from kraken_flow.runs.certificate import standing
 from kraken_flow.runs.console import Report, print_json
+from kraken_flow.runs.crosscheck import crosscheck, show_crosscheck
+from kraken_flow.runs.options import report_of
 from kraken_flow.runs.record import Declared, Run, redacted_paths
 from kraken_flow.runs.tables import SAMPLE, Tables
+from kraken_flow.runs.vectorbt_replay import require
+from kraken_flow.runs.views import MadeRun
 from kraken_flow.runs.write import write_run
 
 READ = "read"
@@ -45,6 +50,8 @@ class Job:
     engine: str
     strategy: str
     declared: Declared
+    crosscheck: bool = False
+    """Whether vectorbt is given the fills too."""
 
     @staticmethod
     def of(call: Call, mode: str) -> "Job":
@@ -55,7 +62,10 @@ class Job:
         strategy = call.choices.get("strategy") or type(graph.strategy).__name__
         config = Composition(dict(call.cfg), dict(call.choices), dict(call.origins)).yaml() + "\n"
         declared = Declared(mode, strategy, config, call.overrides, call.cfg.get("run_dir"))
-        return Job(graph, str(call.cfg.get("engine", "auto")), strategy, declared)
+        crosscheck = report_of(call.cfg).crosscheck is not None
+        if crosscheck:
+            require("report.crosscheck=vectorbt")
+        return Job(graph, str(call.cfg.get("engine", "auto")), strategy, declared, crosscheck)
 
     def resuming(self, check: Callable[[Path], None]) -> "Job":
         """Return the job of a session that continues what its folder holds, unless `check` raises."""
@@ -89,8 +99,11 @@ def show(call: Call, done: Done, metrics: dict[str, Any], record: Run) -> None:
     if call.choices.get("report") == "json":
         print_json(metrics)
         return
-    report = Report(done.finished, metrics, done.notes, record.manifest["audit"]["why"], record.manifest["mode"])
+    why, mode = record.manifest["audit"]["why"], record.manifest["mode"]
+    report = Report(done.finished, metrics, done.notes, why, report_of(call.cfg), mode)
     report.show()
+    if (checked := record.manifest.get("crosscheck")) is not None:
+        show_crosscheck(report.console, checked)
     report.say(f"run: {record.folder}")
 
 
@@ -193,11 +206,16 @@ def graph_of_run(folder: Path) -> Graph:
 
 def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> Done:
     """Put together what a run made. `elapsed_s` is the time of signals and engine."""
-    finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s)
+    spread = ran.spec.slippage is Slippage.HALF_SPREAD
+    finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s, spread)
     return Done(finished, (*ran.notes, *notes_on(graph, finished)), ran.callbacks)
 
 
 def write(record: Run, job: Job, done: Done) -> dict[str, Any]:
     """Write a run's files, and into its manifest what it was made of; return its metrics."""
     record.manifest |= outputs(job.graph, done)
-    return write_run(record.folder, Tables(done.finished, job.strategy))
+    tables, audit = Tables(done.finished, job.strategy), record.manifest["audit"]
+    metrics = write_run(record.folder, tables, "" if audit["audited"] else audit["why"])
+    if job.crosscheck:
+        record.manifest["crosscheck"] = crosscheck(record.folder, MadeRun(tables, metrics))
+    return metrics

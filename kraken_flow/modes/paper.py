@@ -25,6 +25,7 @@ from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Job, concluded, inputs, load, show, warn_of_fallback, write
 from kraken_flow.modes.finite import Finite
 from kraken_flow.modes.live_console import Watch
+from kraken_flow.modes.page import leave_page
 from kraken_flow.modes.rerun import pin_from
 from kraken_flow.runs.directory import LOST, check_replaceable, read_manifest, unfinished_session
 from kraken_flow.runs.journal import JOURNAL
@@ -117,6 +118,7 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
         done = replace(done, notes=(*done.notes, *stream.notes(journalled.happened), told))
         metrics = write(record, job, done)
         show(call, done, metrics, record)
+        leave_page(call, job.graph, done, record)
         if not whole:
             raise _interrupted(session, record, quiet)
     return 0

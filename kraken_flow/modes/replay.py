@@ -16,8 +16,10 @@ from kraken_flow.core.session import Session
 from kraken_flow.core.tape import instants, tape_of
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Done, Job, concluded, configuration_of, inputs, load, show, warn_of_fallback, write
+from kraken_flow.modes.page import leave_page
 from kraken_flow.runs.directory import damage, kind_of, read_manifest
 from kraken_flow.runs.journal import JOURNAL
+from kraken_flow.runs.progress import Work
 from kraken_flow.runs.record import recorded
 from kraken_flow.runs.session_journal import begin, fold
 
@@ -35,6 +37,7 @@ def drive(call: Call, run: str | None) -> int:
         metrics = write(record, job, done)
         same = None if session is None else _compare(metrics, session)
     show(call, done, metrics, record)
+    leave_page(call, job.graph, done, record)
     if same is not None and call.choices.get("report") != "json":
         Console(highlight=False).print(redact(same), markup=False, soft_wrap=True)
     return 0
@@ -45,9 +48,18 @@ def _history(job: Job) -> Done:
     market = load(job.graph)
     session = Session(job.graph, tape_of(market), job.engine)
     began = time.perf_counter()
-    for instant in instants(market):
-        session.take(instant)
-    return concluded(job.graph, session.outcome(), market, time.perf_counter() - began)
+    with Work() as work:
+        work.now("replaying", market.n_rows)
+        for row, instant in enumerate(instants(market)):
+            session.take(instant)
+            if row % _TOLD == 0:
+                work.done(row)
+        outcome = session.outcome()
+    return concluded(job.graph, outcome, market, time.perf_counter() - began)
+
+
+_TOLD = 256
+"""Instants between two looks at how far a replay is."""
 
 
 _OWN = frozenset({"mode", "mode.run", "run_dir", "report", "engine"})

@@ -9,12 +9,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE
+from rich.box import SIMPLE, SIMPLE_HEAD
 from rich.table import Table
 
 from kraken_flow.config.composition import Composition
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
+from kraken_flow.core.times import SECOND
 from kraken_flow.modes.driver import warn_of_fallback
 from kraken_flow.runs.console import wide_console
 from kraken_flow.runs.directory import (
@@ -30,6 +31,7 @@ from kraken_flow.runs.directory import (
     write_json,
 )
 from kraken_flow.runs.record import ROOT, command_line
+from kraken_flow.runs.summary import duration
 from kraken_flow.runs.tables import SAMPLE
 
 METRICS = {
@@ -254,6 +256,8 @@ class Sweep:
         for row in rows:
             table.add_row(*(row[column] for column in columns if column < len(row)))
         self.console.print(table)
+        if "strategy" in keys:
+            self.console.print(strategy_summary([o for o in self.ranked() if not o.error]))
         left_out = [head for column, head in enumerate(heads) if column not in columns]
         if left_out:
             told = f"left out for want of room: {', '.join(left_out)}; leaderboard.csv has all"
@@ -282,6 +286,30 @@ def fitting(heads: Sequence[str], rows: Sequence[Sequence[str]], n_keys: int, wi
             break
         columns.remove(1 + n_keys + list(METRICS).index(name))
     return columns
+
+
+def strategy_summary(outcomes: Sequence[Outcome]) -> Table:
+    """Return freqtrade's table of several strategies, a row for each member."""
+    title = f"STRATEGY SUMMARY{f' ({SAMPLE})' * any(outcome.synthetic for outcome in outcomes)}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("Strategy", no_wrap=True)
+    heads = ("Trades", "Avg\nProfit %", "Tot\nProfit", "Tot\nProfit %", "Avg\nDuration", "Win Draw\nLoss Win%")
+    for head in (*heads, "Draw-\ndown %"):
+        table.add_column(head, justify="right", no_wrap=head is not heads[-1])
+    for outcome in outcomes:
+        total = outcome.metrics["breakdown"]["total"]
+        rate, seconds = total["win_rate"], total["mean_duration_s"]
+        table.add_row(
+            str(outcome.overrides.get("strategy", outcome.number)),
+            str(total["trades"]),
+            "-" if total["mean_return"] is None else f"{100 * total['mean_return']:.2f}",
+            f"{float(total['profit']):,.2f}",
+            f"{100 * outcome.metrics['total_return']:.2f}" if outcome.metrics["total_return"] is not None else "-",
+            "-" if seconds is None else duration(seconds * SECOND),
+            f"{total['wins']} {total['draws']} {total['losses']} {'-' if rate is None else f'{100 * rate:.1f}'}",
+            f"{100 * outcome.metrics['max_drawdown']:.2f}" if outcome.metrics["max_drawdown"] is not None else "-",
+        )
+    return table
 
 
 def _by_key(overrides: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from kraken_flow.core.redact import redact
 from kraken_flow.modes import Call, Mode
 from kraken_flow.runs.console import print_json
 from kraken_flow.runs.past import LATEST, PastRun
+from kraken_flow.runs.progress import Work
 
 if TYPE_CHECKING:
     from kraken_flow.modes.verification import Verification
@@ -37,7 +38,9 @@ class Verify(Mode):
         found = Verification(past, engine)
         if warning:
             found.notes.append(warning)
-        found.look()
+        with Work() as work:
+            work.now("making the run again")
+            found.look()
         if found.stopped and not found.changed:
             raise UserError(found.stopped)
         if call.choices.get("report") == "json":

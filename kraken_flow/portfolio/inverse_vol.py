@@ -8,7 +8,7 @@ from kraken_flow.core.feature import Source
 from kraken_flow.core.node import Factor, Rate, Reserve, node
 from kraken_flow.core.times import parse_duration
 from kraken_flow.core.units import FIX_NAN, rate
-from kraken_flow.portfolio.sizing import budget, signed
+from kraken_flow.portfolio.sizing import budget, kept, signed
 
 INVERSE = 10**15
 """Scale of an inverse volatility; volatilities below `FLOOR` count as that, so that products fit 128 bits."""
@@ -37,9 +37,13 @@ class InverseVol(Portfolio):
         return {"volatility": self.volatility}
 
     def targets(self, view: View) -> list[int | None]:
-        """Return budget x weight x forecast / close; None for a pair whose volatility is not known yet."""
+        """Return budget x weight x forecast / close; None for a pair whose volatility is not known, or 0.
+
+        What is held of such a pair stays, and the others share what it leaves of the budget.
+        """
+        inverse = [0 if v in {FIX_NAN, 0} else INVERSE // max(v, FLOOR) for v in view.aux["volatility"]]
         whole = budget(view, rate(self.fraction), rate(self.cash_buffer))
-        inverse = [0 if v == FIX_NAN else INVERSE // max(v, FLOOR) for v in view.aux["volatility"]]
+        whole = max(whole - kept(view, [w == 0 for w in inverse]), 0)
         total = sum(inverse)
         return [
             signed(whole * w // total, f, price) if w else None

@@ -16,7 +16,7 @@ from kraken_flow.core.optimisation import LONG_ONLY, WITHOUT_COST, Objective, Op
 from kraken_flow.core.times import YEAR, parse_duration
 from kraken_flow.core.units import FIX, FIX_NAN, FloatArray, rate
 from kraken_flow.nearest import hint
-from kraken_flow.portfolio.sizing import budget, signed
+from kraken_flow.portfolio.sizing import budget, kept, signed
 
 Bound = Annotated[float, annotated_types.Ge(-10), annotated_types.Le(10)]
 """A weight, or a return of a year."""
@@ -134,7 +134,10 @@ class Optimised(Portfolio):
         return max(1, parse_duration(self.rebalance, "portfolio.rebalance") // timeframe_ns)
 
     def targets(self, view: View) -> list[int | None]:
-        """Return budget x weight x forecast / close; None for a pair that has no weight."""
+        """Return budget x weight x forecast / close; None for a pair that has no weight.
+
+        What is held of such a pair stays, and the others share what it leaves of the budget.
+        """
         weights = view.aux[WEIGHT]
         gross = sum(abs(w) for w in weights if w != FIX_NAN)
         whole = budget(view, rate(self.fraction), rate(self.cash_buffer))
@@ -142,6 +145,7 @@ class Optimised(Portfolio):
         ceiling = budget(view, view.leverage, rate(self.cash_buffer))
         if whole * gross > ceiling * FIX:
             whole = ceiling * FIX // gross
+        whole = max(whole - kept(view, [w == FIX_NAN for w in weights]), 0)
         return [
             None if w == FIX_NAN else signed(whole * abs(w) // FIX, f if w >= 0 else -f, price)
             for w, f, price in zip(weights, view.forecast, view.price, strict=True)

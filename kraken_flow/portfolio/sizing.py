@@ -1,5 +1,7 @@
 """Integer arithmetic that the sizers share: everything is floored toward zero, step by step, the same in Rust."""
 
+from collections.abc import Sequence
+
 from kraken_flow.core.account import View
 from kraken_flow.core.units import FIX, UNIT
 
@@ -11,6 +13,12 @@ def budget(view: View, fraction: int, buffer: int) -> int:
     """
     ceiling = view.leverage * (UNIT - buffer) // UNIT
     return max(view.equity, 0) * min(fraction, ceiling) // UNIT
+
+
+def kept(view: View, unknown: Sequence[bool]) -> int:
+    """Return the value (10^-16) of what is held of the pairs whose share is not known: it stays, and is not divided."""
+    held = zip(unknown, view.position, view.price, strict=True)
+    return sum(abs(position) * price for stays, position, price in held if stays)
 
 
 def signed(value: int, forecast: int, price: int) -> int:

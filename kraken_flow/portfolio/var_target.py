@@ -18,6 +18,7 @@ from kraken_flow.core.node import Fraction, Rate, Reserve, node
 from kraken_flow.core.pairwise import Pairwise, columns_against
 from kraken_flow.core.times import parse_duration
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, fix, rate
+from kraken_flow.portfolio.sizing import kept
 
 
 def book_value_at_risk(view: View, weights: list[int], covariance: Matrix, level: float, horizon: str) -> int | None:
@@ -61,7 +62,11 @@ class VarTarget(Portfolio):
         return columns_against("covariance", self.covariance, n_pairs)
 
     def targets(self, view: View) -> list[int | None]:
-        """Return the scaled share of each pair; None for one whose variance is not known yet."""
+        """Return the scaled share of each pair; None for one whose variance is not known.
+
+        What is held of such a pair stays: the others share what it leaves of the exposure, and have no part of its
+        share of the limit.
+        """
         n, equity = len(view.price), max(view.equity, 0)
         covariance = covariance_matrix(view.aux, "covariance", n)
         known = [covariance[i][i] != FIX_NAN for i in range(n)]
@@ -70,7 +75,10 @@ class VarTarget(Portfolio):
         at_risk = book_value_at_risk(view, base, covariance, self.level, self.horizon) or 0
         gross = sum(map(abs, base))
         ceiling = view.leverage * (UNIT - rate(self.cash_buffer)) // UNIT * (FIX // UNIT)
-        most, per = fix(self.limit), at_risk
+        stays = sum(not sure and held != 0 for sure, held in zip(known, view.position, strict=True))
+        if equity:
+            ceiling = max(ceiling - kept(view, [not sure for sure in known]) * FIX // equity, 0)
+        most, per = fix(self.limit) * (n - stays) // n, at_risk
         if most * gross > ceiling * at_risk:
             most, per = ceiling, gross
         result: list[int | None] = []

@@ -35,6 +35,11 @@ def floats(values: FloatArray) -> pa.Array:
     return column(values, pa.float64())
 
 
+def known_floats(values: FloatArray) -> pa.Array:
+    """Return float64, null where a value is NaN."""
+    return pa.array(values, pa.float64(), from_pandas=True)
+
+
 def booleans(values: NDArray[np.bool_]) -> pa.Array:
     """Return bool."""
     return column(values.view(np.uint8), pa.uint8()).cast(pa.bool_())
@@ -78,6 +83,21 @@ def decimals(units: Int64Array, *, zero_is_null: bool = False) -> pa.Array:
     if zero_is_null and (units == 0).any():
         exact = pc.if_else(booleans(units != 0), exact, pa.nulls(len(exact), exact.type))
     return exact
+
+
+def units(exact: pa.ChunkedArray) -> Int64Array:
+    """Return decimals of eight places as the int64 units that they were made from; the inverse of `decimals`."""
+    if len(exact) == 0:
+        return np.zeros(0, np.int64)
+    whole = exact.combine_chunks()
+    limbs = np.frombuffer(whole.buffers()[1], "<i8")
+    low: Int64Array = limbs[2 * whole.offset : 2 * (whole.offset + len(whole)) : 2].astype(np.int64)
+    return low
+
+
+def nearest_floats(exact: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return decimals as the floats that are nearest to them; Arrow's own cast is off by the last bit of some."""
+    return exact.cast(pa.string()).cast(pa.float64())
 
 
 def times(ns: Int64Array) -> pa.Array:

@@ -1,4 +1,4 @@
-"""The console report: the tables that freqtrade users know, costs, data, notes; made for 80 columns."""
+"""The console report: freqtrade's tables under their titles, then what they lack; made for 80 columns and log files."""
 
 import os
 import sys
@@ -10,17 +10,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from kraken_flow.analysis import breakdown
+from kraken_flow.analysis.breakdown import Line
 from kraken_flow.analysis.data_summary import data_summary
 from kraken_flow.analysis.finished import FinishedRun
-from kraken_flow.analysis.flows import spent as flows_of
-from kraken_flow.analysis.metrics import costs, short_sample
-from kraken_flow.analysis.safety import Kill, first_kill, lines
-from kraken_flow.analysis.tail_report import tail_facts
-from kraken_flow.analysis.tca import parent_costs, totals
-from kraken_flow.core.times import iso, timeframe_name
-from kraken_flow.core.units import CASH_UNIT
-from kraken_flow.runs import summary
-from kraken_flow.runs.summary import Line
+from kraken_flow.analysis.safety import lines
+from kraken_flow.runs import facts
+from kraken_flow.runs.options import Report as Options
+from kraken_flow.runs.summary import Words, duration, summary
 from kraken_flow.runs.tables import SAMPLE
 
 _PLAIN: dict[str, Any] = {
@@ -46,7 +43,11 @@ _HEADS = {
 }
 """By mode what heads the report, and what it calls the span."""
 _MOST_EVENTS = 20
-_CRYPTO_QUOTES = frozenset({"BTC", "XBT", "ETH"})
+_MOST_WORDS = 20
+"""Tags and reasons of a table; the total still counts all."""
+_MOST_PERIODS = 60
+"""Periods of a table, the newest."""
+_MOST_DRAWDOWNS = 5
 
 
 def wide_console() -> Console:
@@ -65,37 +66,55 @@ class Report:
     """The report of one run.
 
     Parameters: `metrics` the numbers of `metrics.json`; `notes` sentences about the run's terms; `audit` whether its
-    nodes were audited for look-ahead, in words; `mode` that of the run, which heads it.
+    nodes were audited for look-ahead, in words; `options` what the group `report` sets; `mode` that of the run, which
+    heads it.
     """
 
     def __init__(
-        self, run: FinishedRun, metrics: dict[str, Any], notes: Sequence[str] = (), audit: str = "", mode: str = ""
+        self,
+        run: FinishedRun,
+        metrics: dict[str, Any],
+        notes: Sequence[str] = (),
+        audit: str = "",
+        options: Options | None = None,
+        mode: str = "backtest",
     ) -> None:
         self.run = run
         self.metrics = metrics
         self.notes = notes
         self.audit = audit
+        self.options = options or Options()
         self.head, self.verb = _HEADS.get(mode, _HEADS["backtest"])
-        self.quote = run.instruments[0].currency if run.instruments else ""
-        self.places = 8 if self.quote in _CRYPTO_QUOTES else 2
+        self.words = Words(run, metrics)
         self.console = Console(highlight=False)
 
     def show(self, console: Console | None = None) -> None:
         """Print everything."""
         out = self.console = console or self.console
-        run = self.run
-        if kill := first_kill(run):
-            self.say(f"{_killed(kill)} {kill.text()}")
+        run, words = self.run, self.words
+        killed = facts.kill_line(words)
+        if killed:
+            self.say(" ".join(killed))
             self.say("")
-        for table in self._trade_tables():
+        for table in (*self._trade_tables(), *self._periods()):
             out.print(table, "")
-        out.print(self._facts("SUMMARY METRICS", self._summary()), "")
-        out.print(self._facts("COSTS", self._costs()), "")
+        lines_of = list(summary(words, self.audit, self.verb))
+        out.print(self._facts("SUMMARY METRICS", [*([killed] if killed else []), *lines_of]), "")
+        if self.metrics["intervals"]["sharpe"]:
+            self.say("[a to b]: where 90 % of the results lie when these returns are drawn again.")
+            self.say("")
+        out.print(self._facts("MORE METRICS", facts.more_metrics(words)), "")
+        out.print(self._facts("BENCHMARK: HOLD", facts.benchmark_facts(words)), "")
+        if self.metrics["drawdowns"]:
+            out.print(self._drawdowns(), "")
+        out.print(self._facts("COSTS", facts.cost_facts(words)), "")
+        out.print(self._facts("AMBIGUITY", facts.ambiguity_facts(words)), "")
+        if run.has_parents:
+            out.print(self._facts("EXECUTION OF PARENT ORDERS", facts.execution_facts(words)), "")
+        out.print(self._data(), "")
         if len(run.result.risk["time"]):
             out.print(self._risk(), "")
-        if run.has_parents:
-            out.print(self._facts("EXECUTION OF PARENT ORDERS", self._execution()), "")
-        out.print(self._data(), "")
+        self._warn()
         for note in [*run.market.notes, *self.notes]:
             out.print(f"note: {note}", markup=False)
         speed = self.metrics["bars_per_s"]
@@ -106,109 +125,121 @@ class Report:
         """Print one line, however long it is."""
         self.console.print(line, markup=False, soft_wrap=True)
 
+    def _warn(self) -> None:
+        """Print the warnings, a paragraph each."""
+        found = self.metrics["warnings"]
+        if not found:
+            return
+        self.console.print(self._title("WARNINGS"), style="italic", markup=False)
+        for one in found:
+            self.console.print(f"- {one['text']}", markup=False)
+        self.say("")
+
+    def _table(self, title: str) -> Table:
+        """Return an empty table, as wide as its title at least, so that this stays on one line."""
+        words = self._title(title)
+        return Table(title=words, min_width=len(words), **_PLAIN)
+
     def _title(self, words: str) -> str:
         return f"{words} ({SAMPLE})" if self.run.market.synthetic_sample else words
 
-    def _money(self, value: float) -> str:
-        return f"{value:,.{self.places}f}"
-
-    def _exact(self, units: int) -> str:
-        return self._money(units / CASH_UNIT)
-
     def _trade_tables(self) -> Iterable[Table]:
-        run = self.run
-        yield self._lines(self.head, "Pair", "Trades", summary.by_pair(run, run.trades))
+        run, everything = self.run, breakdown.total(self.run, self.run.trades)
+        yield self._lines(self.head, "Pair", "Trades", breakdown.by_pair(run, run.trades), everything)
         still_open = run.trips.where(~run.trips.closed)
-        held = [line for line in summary.by_pair(run, still_open) if line.trades]
+        held = [line for line in breakdown.by_pair(run, still_open) if line.trades]
         if held:
-            yield self._lines("LEFT OPEN TRADES REPORT", "Pair", "Trades", held)
-        if len(run.trades):
-            tags = summary.tag_words(run)
-            if any(tags):
-                yield self._lines("ENTER TAG STATS", "Enter Tag", "Entries", summary.by_word(run, tags))
+            yield self._lines("LEFT OPEN TRADES REPORT", "Pair", "Trades", held, breakdown.total(run, still_open))
+        if not len(run.trades):
+            return
+        tags, reasons = breakdown.tag_words(run), breakdown.reason_words(run)
+        mixed = [f"{tag or '-'} {reason}" for tag, reason in zip(tags, reasons, strict=True)]
+        if any(tags):
+            yield self._lines("ENTER TAG STATS", "Enter Tag", "Entries", breakdown.by_word(run, tags), everything)
+        yield self._lines("EXIT REASON STATS", "Exit Reason", "Exits", breakdown.by_word(run, reasons), everything)
+        if any(tags):
             yield self._lines(
-                "EXIT REASON STATS", "Exit Reason", "Exits", summary.by_word(run, summary.reason_words(run))
+                "MIXED TAG STATS", "Enter Tag Exit Reason", "Trades", breakdown.by_word(run, mixed), everything
             )
 
-    def _lines(self, title: str, name: str, count: str, lines: Sequence[Line]) -> Table:
-        table = Table(title=self._title(title), **_PLAIN)
-        table.add_column(name, no_wrap=True)
-        profit = f"Tot Profit\n{self.quote}"
+    def _lines(self, title: str, name: str, count: str, found: Sequence[Line], everything: Line) -> Table:
+        table = self._table(title)
+        # Where 80 columns are not enough, names fold and the last column wraps at a space; no number is cut.
+        table.add_column(name, no_wrap=" " not in name, overflow="fold")
+        profit = f"Tot Profit\n{self.words.quote}"
         heads = (count, "Avg\nProfit %", profit, "Tot\nProfit %", "Avg\nDuration", "Win Draw\nLoss Win%")
         for head in heads:
-            # Where 80 columns are not enough, the last column wraps at a space, and no number is cut.
             table.add_column(head, justify="right", no_wrap=head is not heads[-1])
-        for line in lines:
+        shown = list(found if title.endswith("REPORT") else found[:_MOST_WORDS])
+        for line in [*shown, everything]:
             table.add_row(
                 line.name or "-",
                 str(line.trades),
                 _percent(line.mean_return),
-                self._money(line.profit),
-                _percent(line.profit / self.run.start_equity),
-                summary.duration(line.duration_ns),
+                self._amount(line.profit),
+                _percent(line.profit / self.run.start_cash),
+                duration(line.duration_ns),
                 f"{line.wins} {line.draws} {line.losses} {_percent(line.win_rate, 1)}",
-                end_section=line is lines[-2] if len(lines) > 1 else False,
+                end_section=bool(shown) and line is shown[-1],
             )
+        if len(found) > len(shown):
+            table.caption = f"{len(found) - len(shown):,} more in metrics.json"
         return table
 
-    def _facts(self, title: str, facts: Iterable[tuple[str, str]]) -> Table:
-        table = Table(title=self._title(title), **_PLAIN)
+    def _amount(self, units: int) -> str:
+        """Write money without its currency, which the head of the column names."""
+        return self.words.exact(units).removesuffix(self.words.quote).rstrip()
+
+    def _periods(self) -> Iterable[Table]:
+        """Yield the tables of the periods that `report.breakdown` names."""
+        if not len(self.run.trades):
+            return
+        for period in self.options.breakdown:
+            found = breakdown.by_period(self.run, period)
+            table = self._table(f"{period.upper()} BREAKDOWN")
+            table.add_column(period.capitalize(), no_wrap=True)
+            for head in ("Trades", f"Tot Profit {self.words.quote}", "Profit Factor", "Win Draw Loss Win%"):
+                table.add_column(head, justify="right", no_wrap=True)
+            for line in found[-_MOST_PERIODS:]:
+                factor = line.profit_factor
+                table.add_row(
+                    line.name,
+                    str(line.trades),
+                    self._amount(line.profit),
+                    "-" if isinstance(factor, str) else f"{factor:.2f}",
+                    f"{line.wins} {line.draws} {line.losses} {_percent(line.win_rate, 1)}",
+                )
+            if len(found) > _MOST_PERIODS:
+                table.caption = f"{len(found) - _MOST_PERIODS:,} earlier ones are left out"
+            yield table
+
+    def _facts(self, title: str, found: Iterable[tuple[str, str]]) -> Table:
+        table = self._table(title)
         table.add_column("Metric", overflow="fold")
         table.add_column("Value", overflow="fold")
-        for name, value in facts:
+        for name, value in found:
             table.add_row(name, value)
         return table
 
-    def _ratio(self, name: str, pattern: str, flag: str = "") -> str:
-        value = self.metrics[name]
-        if value is None:
-            return f"undefined ({self.metrics['null_reasons'][name].replace('_', ' ')})"
-        return pattern.format(float(value)) + flag
-
-    def _summary(self) -> Iterable[tuple[str, str]]:
-        run, market = self.run, self.run.market
-        n_open = int((~run.trips.closed).sum())
-        flag = "  (short sample, under 90 days)" if short_sample(run) else ""
-        if kill := first_kill(run):
-            yield _killed(kill), kill.text()
-        if len(run.closes):
-            yield f"{self.verb} from", iso(int(run.closes[0]) - market.timeframe_ns)
-            yield f"{self.verb} to", iso(int(run.closes[-1]))
-        yield "Timeframe, pairs", f"{timeframe_name(market.timeframe_ns)}, {len(market.pairs)}"
-        if self.audit:
-            yield "Look-ahead", self.audit
-        yield "Trades closed / left open", f"{len(run.trades)} / {n_open}"
-        yield "Starting balance", f"{self._exact(run.start_cash)} {self.quote}"
-        yield "Final balance", f"{self._exact(run.final_equity)} {self.quote}"
-        yield "Absolute profit", f"{self._exact(run.final_equity - run.start_cash)} {self.quote}"
-        yield "Total profit %", self._ratio("total_return", "{:+.2%}")
-        yield "CAGR %", self._ratio("cagr", "{:+.2%}", flag)
-        for name in ("sharpe", "sortino"):
-            yield f"{name.capitalize()} (daily, 365)", self._ratio(name, "{:.3f}")
-        yield "Calmar", self._ratio("calmar", "{:.3f}", flag)
-        yield "Max % of account underwater", self._ratio("max_drawdown", "{:.2%}")
-        yield from summary.curve_facts(run)
-        yield from tail_facts(self.metrics, market.timeframe_ns)
-        yield "Win rate", self._ratio("win_rate", "{:.1%}")
-        yield "Profit factor", self._ratio("profit_factor", "{:.3f}")
-        yield "Expectancy", self._ratio("expectancy", f"{{:,.{self.places}f}} {self.quote}")
-        yield from summary.trade_facts(run)
-        yield "Exposure (mean gross)", self._ratio("exposure", "{:.1%}")
-        yield "Turnover (two-sided, per year)", self._ratio("turnover", "{:,.1f}")
-        yield "Ambiguous fills", str(self.metrics["ambiguous_fills"])
-        ended = summary.unfilled(run)
-        yield "Orders unfilled or cut", ", ".join(f"{word} {n}" for word, n in ended.items()) or "none"
-        for word, n in sorted(run.result.counts.items()):
-            yield word.replace("_", " ").capitalize(), str(n)
-        yield "Share of the span halted", f"{self.metrics['halted_share']:.1%}"
-        yield "Market change %", _percent(summary.market_change(run))
+    def _drawdowns(self) -> Table:
+        """Return the deepest drawdowns; `metrics.json` has ten."""
+        table = self._table("DRAWDOWNS")
+        for head in ("Peak", "Trough", "Recovered"):
+            table.add_column(head, no_wrap=True)
+        for head in ("Depth", "Days"):
+            table.add_column(head, justify="right", no_wrap=True)
+        for one in self.metrics["drawdowns"][:_MOST_DRAWDOWNS]:
+            back = one["recovered"]
+            ends = (one["peak"][:16], one["trough"][:16], back[:16] if back else "not yet")
+            table.add_row(*ends, f"{one['depth']:.2%}", f"{one['days']:,.1f}")
+        return table
 
     def _risk(self) -> Table:
         """Return what the limits of day and system did, the newest left out where there is too much of it."""
         found = list(lines(self.run))
         shadow = bool(self.run.result.risk["shadow"].any())
         title = "RISK EVENTS (not acted upon)" if shadow else "RISK EVENTS"
-        table = Table(title=self._title(title), **_PLAIN)
+        table = self._table(title)
         for head in ("Time", "Limit", "State", "Measured"):
             table.add_column(head, overflow="fold")
         for line in found[:_MOST_EVENTS]:
@@ -217,47 +248,15 @@ class Report:
             table.add_row(f"{len(found) - _MOST_EVENTS:,} more in risk.parquet")
         return table
 
-    def _costs(self) -> Iterable[tuple[str, str]]:
-        run = self.run
-        spent, flows = costs(run), flows_of(run.result)
-        for word, fee in summary.fees_by_liquidity(run).items():
-            yield f"Fees, {word}", f"{self._exact(fee)} {self.quote}"
-        yield "Slippage", f"{self._exact(spent['slippage'])} {self.quote}"
-        yield "Funding", f"{self._exact(spent['funding'])} {self.quote}"
-        for word in ("funding_paid", "funding_received", "borrow"):
-            if self.metrics[word] != "0":
-                yield f"{word.replace('_', ' ').capitalize()}", f"{self._exact(flows[word])} {self.quote}"
-        yield "Traded volume", f"{self._money(float(run.notional.sum()))} {self.quote}"
-        gross = run.final_equity - run.start_cash + sum(spent.values())
-        share = f"{sum(spent.values()) / gross:.1%}" if gross > 0 else "undefined (no profit before costs)"
-        yield "Costs over profit before costs", share
-
-    def _execution(self) -> Iterable[tuple[str, str]]:
-        worked = totals(parent_costs(self.run))
-        yield "Parents filled / all, children", f"{worked.filled} / {worked.parents}, {worked.children}"
-        yield "Filled share of the value", f"{worked.filled_share:.1%}"
-        for name, value in (
-            ("Execution against the decision", worked.execution),
-            ("Opportunity, what was not filled", worked.opportunity),
-            ("Fees", worked.fees),
-            ("Implementation shortfall", worked.shortfall),
-        ):
-            yield name, f"{self._money(value)} {self.quote}"
-        yield "Shortfall, bps of the value on paper", self._ratio("shortfall_bps", "{:+.2f}")
-
     def _data(self) -> Table:
         market = self.run.market
-        table = Table(title=self._title("DATA"), **_PLAIN)
+        table = self._table("DATA")
         table.add_column("Pair", no_wrap=True)
         for head in ("First", *_DATA_HEADS.values()):
             table.add_column(head, justify="right", no_wrap=True)
         for row in data_summary(market):
             table.add_row(str(row["pair"]), str(row["first"])[:10], *(str(row[kind]) for kind in _DATA_HEADS))
         return table
-
-
-def _killed(kill: Kill) -> str:
-    return "Would have been killed" if kill.shadow else "Killed"
 
 
 def _percent(value: float, places: int = 2) -> str:

@@ -8,8 +8,8 @@ from itertools import zip_longest
 from typing import Any
 
 NO_LINE = "(no line)"
-_UNTIMED = frozenset({"elapsed_s", "bars_per_s", "engine", "null_reasons"})
-"""Metrics that say how a run was made; two runs of one system may differ in them."""
+_UNTIMED = frozenset({"elapsed_s", "bars_per_s", "engine", "null_reasons", "warnings"})
+"""Metrics that say how a run was made, or in words what others say; two runs of one system may differ in them."""
 _CLOSE = 1e-9
 """Relative difference that the floats of another machine's libraries may have."""
 
@@ -125,13 +125,21 @@ def beyond_rounding(change: MetricChange) -> bool:
 
 def _leaves(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in metrics.items():
-        if name in _UNTIMED or name.endswith("_sha256"):
-            continue
-        if isinstance(value, Mapping):
-            for inner, amount in value.items():
-                yield f"{name}.{inner}", amount
-        else:
-            yield name, value
+        if name not in _UNTIMED and not name.endswith("_sha256"):
+            yield from _inside(name, value)
+
+
+def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what stands in nested mappings and lists, by the path to it; rows that have a name go by that."""
+    if isinstance(value, Mapping):
+        for inner, amount in value.items():
+            yield from _inside(f"{name}.{inner}", amount)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            named = item.get("name") if isinstance(item, Mapping) else None
+            yield from _inside(f"{name}.{place if named is None else named}", item)
+    else:
+        yield name, value
 
 
 def _number(value: Any) -> Decimal | None:

@@ -25,7 +25,7 @@ MADE_BY = "kraken-flow"
 FILES = (
     *("config.yaml", "overrides.yaml", "metrics.json", "orders.parquet", "fills.parquet", "trades.parquet"),
     *("equity.parquet", "risk.parquet", "orders.log", "ledger.log", JOURNAL, "report.html"),
-    *("leaderboard.csv", "leaderboard.json", "stress.json"),
+    *("leaderboard.csv", "leaderboard.json", "stress.json", "crosscheck.json"),
     *("frontier.csv", "frontier.json", "frontier.html"),
     *("audit.json", MANIFEST),
 )

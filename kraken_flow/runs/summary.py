@@ -1,99 +1,22 @@
-"""What the console report says, as words and numbers; `console.py` draws it."""
+"""The lines of SUMMARY METRICS: those that freqtrade prints, in its order and under its names."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kraken_flow.analysis.breakdown import TradeColumns, by_pair
 from kraken_flow.analysis.finished import FinishedRun
-from kraken_flow.analysis.returns import daily_returns, day_ends, drawdowns
-from kraken_flow.analysis.trips import Trips
-from kraken_flow.core.orders import Liquidity, Reason, State
-from kraken_flow.core.times import DAY, SECOND, iso
-from kraken_flow.core.units import CASH_UNIT, FloatArray, Int64Array, to_floats
-from kraken_flow.runs.tables import exit_reasons
+from kraken_flow.analysis.returns import daily_returns, day_ends
+from kraken_flow.core.orders import Reason, State
+from kraken_flow.core.times import DAY, SECOND, iso, timeframe_name
+from kraken_flow.core.units import CASH_UNIT, FloatArray
 
 _TAKEN_BACK = [int(r) for r in (Reason.NONE, Reason.TARGET_CHANGED, Reason.OCO, Reason.POSITION_CLOSED)]
+_CRYPTO_QUOTES = frozenset({"BTC", "XBT", "ETH"})
 
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a table of trades: how often, how much, how long."""
-
-    name: str
-    trades: int
-    mean_return: float
-    profit: float
-    duration_ns: float
-    wins: int
-    draws: int
-    losses: int
-
-    @property
-    def win_rate(self) -> float:
-        """Wins over all trades."""
-        return self.wins / self.trades if self.trades else float("nan")
-
-
-@dataclass(frozen=True)
-class TradeColumns:
-    """Trips as floats for tables: profit in quote units, return on the entry's value, holding time in ns."""
-
-    profit: FloatArray
-    gain: FloatArray
-    held: Int64Array
-
-    @staticmethod
-    def of(run: FinishedRun, trips: Trips) -> "TradeColumns":
-        """Read trips; an open one is held until the last close."""
-        profit = trips.pnl.floats(CASH_UNIT)
-        value = to_floats(trips.entry_price) * to_floats(trips.qty)
-        ends = run.fill_times[trips.last]
-        if len(run.closes):
-            ends = np.where(trips.closed, ends, run.closes[-1])
-        return TradeColumns(profit, profit / value, ends - run.fill_times[trips.first])
-
-    def line(self, name: str, chosen: NDArray[np.bool_] | slice = slice(None)) -> Line:
-        """Sum up the chosen trades."""
-        profit, held = self.profit[chosen], self.held[chosen]
-        n = len(profit)
-        return Line(
-            name,
-            n,
-            float(self.gain[chosen].mean()) if n else float("nan"),
-            float(profit.sum()),
-            float(held.mean()) if n else float("nan"),
-            int((profit > 0).sum()),
-            int((profit == 0).sum()),
-            int((profit < 0).sum()),
-        )
-
-
-def by_pair(run: FinishedRun, trips: Trips) -> list[Line]:
-    """Return a line per pair that the run covers, most profitable first, and the total."""
-    columns = TradeColumns.of(run, trips)
-    lines = [columns.line(name, trips.pair == i) for i, name in enumerate(run.market.names)]
-    return [*sorted(lines, key=lambda line: (-line.profit, line.name)), columns.line("TOTAL")]
-
-
-def by_word(run: FinishedRun, words: list[str]) -> list[Line]:
-    """Return a line per word (exit reason, tag) of the closed trades, most frequent first, and the total."""
-    columns = TradeColumns.of(run, run.trades)
-    labels = np.array(words, dtype=object)
-    lines = [columns.line(word, labels == word) for word in sorted(set(words))]
-    return [*sorted(lines, key=lambda line: (-line.trades, line.name)), columns.line("TOTAL")]
-
-
-def reason_words(run: FinishedRun) -> list[str]:
-    """Return each closed trade's exit reason."""
-    return [Reason(code).word for code in exit_reasons(run).tolist()]
-
-
-def tag_words(run: FinishedRun) -> list[str]:
-    """Return each closed trade's tag, that of its first order."""
-    orders = run.result.fills["order"][run.trades.first]
-    return [run.result.tags[code] for code in run.result.orders["tag"][orders].tolist()]
+Facts = Iterator[tuple[str, str]]
+"""Lines of a table of names and values."""
 
 
 def duration(ns: float) -> str:
@@ -104,70 +27,139 @@ def duration(ns: float) -> str:
     return f"{days}d {rest // 60:02}:{rest % 60:02}" if days else f"{rest // 60}:{rest % 60:02}"
 
 
-def longest_streaks(profit: FloatArray) -> tuple[int, int]:
-    """Return the longest run of wins and of losses; a trade that made nothing breaks both."""
-    best = [0, 0]
-    current = [0, 0]
-    for sign in np.sign(profit).tolist():
-        current = [current[0] + 1 if sign > 0 else 0, current[1] + 1 if sign < 0 else 0]
-        best = [max(best[0], current[0]), max(best[1], current[1])]
-    return best[0], best[1]
+class Words:
+    """How the numbers of one run are written.
+
+    Parameters: `metrics` what stands in `metrics.json`.
+    """
+
+    def __init__(self, run: FinishedRun, metrics: Mapping[str, Any]) -> None:
+        self.run = run
+        self.metrics = metrics
+        self.quote = run.instruments[0].currency if run.instruments else ""
+        self.places = 8 if self.quote in _CRYPTO_QUOTES else 2
+
+    def money(self, value: float) -> str:
+        """Write an amount of the account's currency."""
+        return f"{value:,.{self.places}f} {self.quote}".rstrip()
+
+    def exact(self, units: int) -> str:
+        """Write an exact amount, units of 10^-16."""
+        return self.money(units / CASH_UNIT)
+
+    def undefined(self, name: str) -> str:
+        """Say why a number of `metrics.json` is not defined."""
+        return f"undefined ({self.metrics['null_reasons'][name].replace('_', ' ')})"
+
+    def number(self, name: str, pattern: str, flag: str = "") -> str:
+        """Write one number of `metrics.json`, `group.name` for one inside another, with its interval if it has one."""
+        group, _, inner = name.rpartition(".")
+        value = self.metrics[group][inner] if group else self.metrics[name]
+        if value is None:
+            return self.undefined(name)
+        interval = None if group else self.metrics["intervals"].get(name)
+        around = f"  [{pattern.format(interval[0])} to {pattern.format(interval[1])}]" if interval else ""
+        return pattern.format(float(value)) + around + flag
 
 
-def trade_facts(run: FinishedRun, percent: str = "{:+.2%}") -> Iterator[tuple[str, str]]:
-    """Return the lines of the summary that speak of single trades and pairs."""
-    trades = run.trades
+def summary(words: Words, audit: str, verb: str = "Backtesting") -> Facts:
+    """Yield every line."""
+    run, metrics = words.run, words.metrics
+    yield from _span(run, audit, verb)
+    days = metrics["span_days"]
+    rate = f"{len(run.trades) / days:.2f}" if days else "-"
+    yield "Total/Daily Avg Trades", f"{len(run.trades)} / {rate}"
+    yield "Trades left open", str(int((~run.trips.closed).sum()))
+    yield "Starting balance", words.exact(run.start_cash)
+    yield "Final balance", words.exact(run.final_equity)
+    yield "Absolute profit", words.exact(run.final_equity - run.start_cash)
+    flag = "  (short sample, under 90 days)" if metrics["short_sample"] else ""
+    yield "Total profit %", words.number("total_return", "{:+.2%}")
+    yield "CAGR %", words.number("cagr", "{:+.2%}", flag)
+    yield "Sortino (daily, 365)", words.number("sortino", "{:.3f}")
+    yield "Sharpe (daily, 365)", words.number("sharpe", "{:.3f}")
+    yield "Calmar", words.number("calmar", "{:.3f}", flag)
+    yield "SQN", words.number("sqn", "{:.3f}")
+    yield "Profit factor", words.number("profit_factor", "{:.3f}")
+    ratio = "" if metrics["expectancy_ratio"] is None else f" ({metrics['expectancy_ratio']:.2f})"
+    expectancy = metrics["expectancy"]
+    yield (
+        "Expectancy (Ratio)",
+        words.undefined("expectancy") if expectancy is None else words.money(float(expectancy)) + ratio,
+    )
+    if days:
+        yield "Avg. daily profit", words.money((run.final_equity - run.start_cash) / CASH_UNIT / days)
+    yield from _trades(words)
+    yield from _curve(words)
+    yield "Market change", words.number("benchmark.total_return", "{:+,.2%}")
+
+
+def _span(run: FinishedRun, audit: str, verb: str) -> Facts:
+    if len(run.closes):
+        yield f"{verb} from", iso(run.first_close - run.market.timeframe_ns)
+        yield f"{verb} to", iso(int(run.closes[-1]))
+    contracts = sum(bool(i.settle) for i in run.instruments)
+    both = "spot and perpetual" if contracts < len(run.instruments) else "perpetual"
+    yield "Trading Mode", both if contracts else "spot"
+    yield "Timeframe, pairs", f"{timeframe_name(run.market.timeframe_ns)}, {len(run.market.pairs)}"
+    if audit:
+        yield "Look-ahead", audit
+
+
+def _trades(words: Words) -> Facts:
+    """Yield the lines that speak of single trades and pairs, and of orders that came to nothing."""
+    run, trades = words.run, words.run.trades
+    yield "Max open trades (seen)", str(words.metrics["max_open_positions"] or 0)
+    if len(trades):
+        columns = TradeColumns.of(run, trades)
+        stake = np.divide(columns.profit, columns.gain, out=np.full(len(trades), np.nan), where=columns.gain != 0)
+        if np.isfinite(stake).any():
+            yield "Avg. stake amount", words.money(float(np.nanmean(stake)))
+    yield "Total trade volume", words.money(float(run.notional.sum()))
     if not len(trades):
         return
-    columns = TradeColumns.of(run, trades)
-    names, pairs = run.market.names, by_pair(run, trades)[:-1]
+    yield from _sides(words, columns)
+    names, pairs = run.market.names, by_pair(run, trades)
     traded = [line for line in pairs if line.trades]
-    for label, line in (("Best pair", traded[0]), ("Worst pair", traded[-1])) if len(pairs) > 1 else ():
-        yield label, f"{line.name} {percent.format(line.profit / run.start_equity)}"
+    for label, line in (("Best Pair", traded[0]), ("Worst Pair", traded[-1])) if len(pairs) > 1 else ():
+        yield label, f"{line.name} {line.profit / run.start_cash:+.2%}"
     for label, row in (("Best trade", int(columns.gain.argmax())), ("Worst trade", int(columns.gain.argmin()))):
-        yield label, f"{names[int(trades.pair[row])]} {percent.format(columns.gain[row])}"
-    won, lost = columns.profit > 0, columns.profit < 0
-    for label, chosen in (("Avg. duration winners", won), ("Avg. duration losers", lost)):
-        yield label, duration(columns.line("", chosen).duration_ns)
-    wins, losses = longest_streaks(columns.profit)
-    yield "Max consecutive wins / losses", f"{wins} / {losses}"
-    longs = trades.side > 0
-    if not longs.all():
-        yield "Long / short trades", f"{int(longs.sum())} / {int((~longs).sum())}"
+        yield label, f"{names[int(trades.pair[row])]} {columns.gain[row]:+.2%}"
+    for label, chosen in (("Winners", columns.profit > 0), ("Losers", columns.profit < 0)):
+        held = columns.held[chosen]
+        spans = (held.min(), held.max(), held.mean()) if len(held) else (float("nan"),) * 3
+        yield f"Min/Max/Avg. Duration {label}", " / ".join(duration(float(span)) for span in spans)
+    yield (
+        "Max Consecutive Wins / Loss",
+        " / ".join(str(words.metrics[f"max_consecutive_{kind}"]) for kind in ("wins", "losses")),
+    )
+    yield "Win rate", words.number("win_rate", "{:.1%}")
 
 
-def curve_facts(run: FinishedRun) -> Iterator[tuple[str, str]]:
-    """Return the lines of the summary that speak of the equity curve."""
-    equity, step = run.result.equity, run.market.timeframe_ns
-    if not len(equity):
+def _sides(words: Words, columns: TradeColumns) -> Facts:
+    """Yield longs and shorts apart, where there are both."""
+    run, longs = words.run, words.run.trades.side > 0
+    if longs.all():
         return
-    depth = drawdowns(equity, run.start_equity)
-    low = int(depth.argmin())
-    if depth[low] < 0:
-        peak = int(equity[: low + 1].argmax())
-        above = equity[peak] > run.start_equity
-        yield "Drawdown start", iso(int(run.closes[peak])) if above else "the start"
-        yield "Drawdown end", iso(int(run.closes[low]))
-    if step <= DAY and (equity > 0).all():
-        first = run.first_close
-        daily = daily_returns(equity, run.start_equity, first, step)
-        ends = day_ends(first, step, len(equity))
-        for label, row in (("Best day", int(daily.argmax())), ("Worst day", int(daily.argmin()))):
-            # A day's close is 00:00 of the day after.
-            yield label, f"{iso(int(run.closes[ends[row]]) - 1)[:10]} {daily[row]:+.2%}"
-        signs = np.sign(daily)
-        yield "Days win / draw / lose", " / ".join(str(int((signs == s).sum())) for s in (1, 0, -1))
+    sides = [columns.profit[chosen] for chosen in (longs, ~longs)]
+    yield "Long / Short trades", " / ".join(str(len(profit)) for profit in sides)
+    for label, profit in zip(("Long", "Short"), sides, strict=True):
+        total = float(profit.sum())
+        yield f"Total profit {label}", f"{words.money(total)} ({total / run.start_equity:+.2%})"
 
 
-def market_change(run: FinishedRun) -> float:
-    """Return the mean over pairs of the last close over the first decision bar's open, minus 1."""
-    first = run.market.first_row
-    changes = []
-    for columns in run.market.pairs:
-        known = np.flatnonzero(columns.state[first:] != 0)
-        if len(known):
-            changes.append(columns.close[-1] / columns.open[first + known[0]] - 1.0)
-    return float(np.mean(changes)) if changes else float("nan")
+def orders_that_came_to_nothing(run: FinishedRun) -> Facts:
+    """Yield how many orders were refused, ran out of time, were taken back, and why others ended unfilled."""
+    orders = run.result.orders
+    entry = orders["reduce_only"] == 0
+    rejected = orders["state"] == int(State.REJECTED)
+    yield "Rejected Entry signals", str(int((rejected & entry).sum()))
+    late = np.isin(orders["end_reason"], (int(Reason.TIMEOUT), int(Reason.GTD_EXPIRED)))
+    yield "Entry/Exit Timeouts", f"{int((late & entry).sum())} / {int((late & ~entry).sum())}"
+    replaced = orders["end_reason"] == int(Reason.TARGET_CHANGED)
+    yield "Canceled Trade Entries", str(int((replaced & entry).sum()))
+    ended = unfilled(run)
+    yield "Orders unfilled or cut", ", ".join(f"{word} {n}" for word, n in ended.items()) or "none"
 
 
 def unfilled(run: FinishedRun) -> dict[str, int]:
@@ -178,7 +170,37 @@ def unfilled(run: FinishedRun) -> dict[str, int]:
     return {Reason(code).word: count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
 
 
-def fees_by_liquidity(run: FinishedRun) -> dict[str, int]:
-    """Return the fees paid as maker and as taker, exact, units of 10^-16."""
-    flags = run.result.fills["liquidity"]
-    return {kind.word: run.fees.take(flags == int(kind)).total() for kind in Liquidity}
+def _curve(words: Words) -> Facts:
+    """Yield the lines that speak of the equity curve."""
+    run = words.run
+    equity, step = run.result.equity, run.market.timeframe_ns
+    if not len(equity):
+        return
+    if step <= DAY and (equity > 0).all():
+        yield from _days(run, daily_returns(equity, run.start_equity, run.first_close, step))
+    yield from orders_that_came_to_nothing(run)
+    yield "Min balance", words.money(min(float(equity.min()), run.start_equity))
+    yield "Max balance", words.money(max(float(equity.max()), run.start_equity))
+    yield "Max % of account underwater", words.number("max_drawdown", "{:.2%}")
+    worst = words.metrics["drawdowns"]
+    if not worst:
+        return
+    deepest = worst[0]
+    depth = deepest["trough_equity"] - deepest["peak_equity"]
+    # The deepest in money is another one, perhaps; this is the money of the deepest by its share.
+    yield "Absolute drawdown", f"{words.money(depth)} ({deepest['depth']:.2%})"
+    ended = "" if deepest["recovered"] else "  (not recovered)"
+    yield "Drawdown duration", f"{duration(deepest['bars'] * step)}{ended}"
+    for label, name in (("start", "peak"), ("end", "trough")):
+        yield f"Profit at drawdown {label}", words.money(deepest[f"{name}_equity"] - run.start_equity)
+    yield "Drawdown start", str(deepest["peak"])
+    yield "Drawdown end", str(deepest["trough"])
+
+
+def _days(run: FinishedRun, daily: FloatArray) -> Facts:
+    ends = day_ends(run.first_close, run.market.timeframe_ns, len(run.result.equity))
+    for label, row in (("Best day", int(daily.argmax())), ("Worst day", int(daily.argmin()))):
+        # A day's close is 00:00 of the day after.
+        yield label, f"{iso(int(run.closes[ends[row]]) - 1)[:10]} {daily[row]:+.2%}"
+    signs = np.sign(daily)
+    yield "Days win/draw/lose", " / ".join(str(int((signs == s).sum())) for s in (1, 0, -1))

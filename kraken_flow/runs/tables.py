@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kraken_flow.analysis.excursion import excursions
+from kraken_flow.analysis.breakdown import exit_reasons
+from kraken_flow.analysis.excursion import initial_risk
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import drawdowns
 from kraken_flow.analysis.tca import parents_of_orders
@@ -148,7 +149,8 @@ class Tables:
         """One row per closed round trip, in the order they closed; pnl net of all fees, mae and mfe fractions."""
         run, trades = self.run, self.run.trades
         result = run.result
-        mae, mfe = excursions(trades, result.fills, run.market)
+        mae, mfe = run.excursions
+        risk = initial_risk(trades, result.orders, result.fills)
         entry_order = result.fills["order"][trades.first]
         columns = {
             "pair": arrow.pick(run.market.names, trades.pair),
@@ -162,6 +164,8 @@ class Tables:
             "fees": arrow.wide(trades.fees),
             "mae": arrow.floats(mae),
             "mfe": arrow.floats(mfe),
+            "mae_r": arrow.known_floats(mae / risk),
+            "mfe_r": arrow.known_floats(mfe / risk),
             "tag": arrow.pick(result.tags, result.orders["tag"][entry_order]),
             "exit_reason": arrow.words(Reason, exit_reasons(run)),
         }
@@ -202,11 +206,3 @@ class Tables:
             "drawdown": arrow.floats(drawdowns(result.equity, run.start_equity)),
         }
         return pa.Table.from_arrays(list(columns.values()), names=list(columns))
-
-
-def exit_reasons(run: FinishedRun) -> Int64Array:
-    """Return each closed trade's reason: that of its last fill, where the entry of a reversal is an `exit_signal`."""
-    result, trades = run.result, run.trades
-    reasons = result.orders["reason"][result.fills["order"][trades.last]]
-    closed: Int64Array = np.where(reasons == int(Reason.ENTRY_SIGNAL), int(Reason.EXIT_SIGNAL), reasons)
-    return closed

@@ -13,16 +13,21 @@ from kraken_flow.runs.past import LOGS, TABLES
 from kraken_flow.runs.tables import PARENTS, SAMPLE, Tables
 
 
-def full_metrics(tables: Tables, orders_text: str | None = None, ledger_text: str | None = None) -> dict[str, Any]:
+def full_metrics(
+    tables: Tables, orders_text: str | None = None, ledger_text: str | None = None, unaudited: str = ""
+) -> dict[str, Any]:
     """Return everything that stands in `metrics.json`; the logs are written if they are not given."""
     texts = order_log(tables) if orders_text is None else orders_text, ledger_text
     ledger = ledger_log(tables) if texts[1] is None else texts[1]
     hashes = Hashes(text_hash(texts[0]), text_hash(ledger), data_hash(tables.run.market))
-    return complete(tables.run, measure(tables.run), hashes)
+    return complete(tables.run, measure(tables.run), hashes, unaudited)
 
 
-def write_run(folder: Path, tables: Tables) -> dict[str, Any]:
-    """Write a run's tables, logs and metrics into its folder; return the metrics."""
+def write_run(folder: Path, tables: Tables, unaudited: str = "") -> dict[str, Any]:
+    """Write a run's tables, logs and metrics into its folder; return the metrics.
+
+    Parameters: `unaudited` why the system is not known to be free of look-ahead; nothing where it is.
+    """
     with explained(folder):
         texts = {"orders.log": order_log(tables), "ledger.log": ledger_log(tables)}
         for name, text in texts.items():
@@ -32,7 +37,7 @@ def write_run(folder: Path, tables: Tables) -> dict[str, Any]:
             if tables.run.market.synthetic_sample:
                 table = table.replace_schema_metadata({"market": SAMPLE})
             _write_parquet(table, folder / f"{name}.parquet")
-        metrics = full_metrics(tables, texts["orders.log"], texts["ledger.log"])
+        metrics = full_metrics(tables, texts["orders.log"], texts["ledger.log"], unaudited)
         write_json(folder / "metrics.json", metrics)
     return metrics
 
@@ -40,7 +45,7 @@ def write_run(folder: Path, tables: Tables) -> dict[str, Any]:
 def remove_results(folder: Path) -> None:
     """Remove what an interrupted session wrote of its results: it goes on, and they are those of an earlier instant."""
     with explained(folder):
-        for name in ("metrics.json", *LOGS, *(f"{table}.parquet" for table in (*TABLES, PARENTS))):
+        for name in ("metrics.json", *LOGS, "report.html", *(f"{table}.parquet" for table in (*TABLES, PARENTS))):
             (folder / name).unlink(missing_ok=True)
 
 

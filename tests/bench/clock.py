@@ -13,16 +13,18 @@ from typing import Any
 class Contestant:
     """One side of a comparison.
 
-    `prepare` makes what a run consumes, outside the clock; `run` is timed and its last result kept.
+    `prepare` makes what a run consumes, outside the clock; `run` is timed and its last result kept. What is too short
+    to be timed alone is called `calls` times with the clock read once; the seconds are those of one call.
     """
 
     run: Callable[[Any], Any]
     prepare: Callable[[], Any] = lambda: None
+    calls: int = 1
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of each round per contestant, by the wall and of this process's processors, and the last results."""
+    """Seconds of each round per contestant, by the wall and of the processors, and the last results."""
 
     seconds: Mapping[str, list[float]]
     busy: Mapping[str, list[float]]
@@ -34,15 +36,25 @@ class Times:
 
     def ratio(self, above: str, below: str) -> float:
         """Median over the rounds of one contestant's time over the other's in the same round."""
-        return _paired(self.seconds[above], self.seconds[below])
+        return median(self.ratios(above, below))
+
+    def ratios(self, above: str, below: str) -> list[float]:
+        """One contestant's time over the other's, round by round."""
+        return _over(self.seconds[above], self.seconds[below])
 
     def busy_ratio(self, above: str, below: str) -> float:
         """The same of processor time, which a busy machine disturbs less."""
-        return _paired(self.busy[above], self.busy[below])
+        return median(_over(self.busy[above], self.busy[below]))
 
 
-def _paired(above: list[float], below: list[float]) -> float:
-    return median(a / b for a, b in zip(above, below, strict=True))
+def _over(above: list[float], below: list[float]) -> list[float]:
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def processor_s() -> float:
+    """Seconds of processor time of this process and of those it started and waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return process_time() + children.ru_utime + children.ru_stime
 
 
 def take_turns(contestants: Mapping[str, Contestant], rounds: int, warm: int = 1) -> Times:
@@ -55,12 +67,13 @@ def take_turns(contestants: Mapping[str, Contestant], rounds: int, warm: int = 1
             results.pop(name, None)
             given = side.prepare()
             gc.collect()
-            worked, began = process_time(), perf_counter()
-            results[name] = side.run(given)
-            took, worked = perf_counter() - began, process_time() - worked
+            worked, began = processor_s(), perf_counter()
+            for _ in range(side.calls):
+                results[name] = side.run(given)
+            took, worked = perf_counter() - began, processor_s() - worked
             if turn >= warm:
-                seconds[name].append(took)
-                busy[name].append(worked)
+                seconds[name].append(took / side.calls)
+                busy[name].append(worked / side.calls)
     return Times(seconds, busy, results)
 
 

@@ -1,5 +1,7 @@
-"""The rivals live in an environment of their own (`make bench`); where they are missing, their module is left out."""
+"""The rivals live in an environment of their own (`make bench`); where they are missing, their modules are left out."""
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("vectorbt") else ["rivals.py"]
+MODULES = {"rivals.py": "vectorbt", "rivals_backtesting.py": "backtesting", "talib_calls.py": "talib"}
+
+collect_ignore = [module for module, library in MODULES.items() if not find_spec(library)]

@@ -1,12 +1,7 @@
-"""What a benchmark found, as a table to print and a record to keep."""
+"""What a benchmark found, and how it is printed: equal results first, then the differences, then the times."""
 
-import json
-import os
-import platform
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from rich.console import Console
@@ -29,7 +24,32 @@ class Check:
     @property
     def equal(self) -> bool:
         """Whether they are, to the cent unless another tolerance was given."""
-        return abs(self.ours - self.theirs) < self.tolerance
+        return bool(abs(self.ours - self.theirs) < self.tolerance)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two results that differ because the rules do, and which rules."""
+
+    what: str
+    ours: float
+    theirs: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Our time beside a rival's: median seconds, and the rival's over ours, median and range of the rounds."""
+
+    ours: str
+    theirs: str
+    ours_s: float
+    theirs_s: float
+    faster: float
+    least: float
+    most: float
+    busy: float
+    """The same ratio of processor times."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +62,7 @@ class Finding:
     sense: Sense | None = None
     wanted: float | None = None
     note: str = ""
+    sides: Sides | None = None
 
     @property
     def verdict(self) -> str:
@@ -54,14 +75,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Section:
-    """One benchmark's equality checks and figures."""
+    """One benchmark: equality checks, differences by rule, figures."""
 
     title: str
     checks: Sequence[Check] = ()
     findings: Sequence[Finding] = ()
+    differences: Sequence[Difference] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything is equal that has to be; without that no time is worth printing."""
+        return all(check.equal for check in self.checks)
 
 
-def compare(times: Times, ours: str, theirs: str, what: str, sense: Sense, wanted: float) -> Finding:
+def compare(times: Times, ours: str, theirs: str, what: str, sense: Sense, wanted: float | None = None) -> Finding:
     """Return how many times faster (`at least`) we are than the other side, or how many times as long we take."""
     above, below = (theirs, ours) if sense == "at least" else (ours, theirs)
     note = (
@@ -69,6 +96,31 @@ def compare(times: Times, ours: str, theirs: str, what: str, sense: Sense, wante
         f"of processor time {times.busy_ratio(above, below):.2f}x"
     )
     return Finding(what, times.ratio(above, below), "x", sense, wanted, note)
+
+
+def against(
+    times: Times,
+    theirs: str,
+    what: str,
+    sense: Sense = "at least",
+    wanted: float | None = None,
+    ours: str = "ours",
+    label: str = "",
+) -> Finding:
+    """`compare` with a rival, kept for the table of both sides; `label` says what of the rival ran."""
+    found = compare(times, ours, theirs, what, sense, wanted)
+    ratios = times.ratios(theirs, ours)
+    sides = Sides(
+        ours,
+        label or theirs,
+        times.median(ours),
+        times.median(theirs),
+        times.ratio(theirs, ours),
+        min(ratios),
+        max(ratios),
+        times.busy_ratio(theirs, ours),
+    )
+    return Finding(found.what, found.value, found.unit, sense, wanted, found.note, sides)
 
 
 def seconds(value: float) -> str:
@@ -79,35 +131,17 @@ def seconds(value: float) -> str:
     return f"{value * 1e9:.3g} ns"
 
 
-def machine() -> dict[str, object]:
-    """Return where this ran and with which versions."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].partition(":")[2].strip() if lines else model
-    return {
-        "processor": model,
-        "processors": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        **{name: _version(name) for name in ("numpy", "pandas", "numba", "vectorbt", "vectorbt-rust", "ta-lib")},
-    }
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "absent"
-
-
 def show(console: Console, section: Section) -> None:
-    """Print a section, equality first."""
+    """Print a section, equality first; no times where results differ that should not."""
     console.rule(section.title, align="left")
     for check in section.checks:
         word = "equal" if check.equal else "[bold red]DIFFERENT[/]"
         console.print(f"  {word}: {check.what}: {check.ours:,.10g} and {check.theirs:,.10g}")
+    for one in section.differences:
+        console.print(f"  other rules: {one.what}: {one.ours:,.10g} and {one.theirs:,.10g} ({one.why})")
+    if not section.equal:
+        console.print("  no times: the results differ")
+        return
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for name in ("figure", "value", "wanted", "met", "how"):
         table.add_column(name, justify="right" if name == "value" else "left")
@@ -115,20 +149,3 @@ def show(console: Console, section: Section) -> None:
         wanted = "" if row.wanted is None else f"{row.sense} {row.wanted:,g}"
         table.add_row(row.what, f"{row.value:,.3g} {row.unit}", wanted, row.verdict, row.note)
     console.print(table)
-
-
-def save(path: Path, sections: Iterable[Section]) -> None:
-    """Write everything as JSON."""
-    record = {
-        "machine": machine(),
-        "sections": [
-            {
-                "title": section.title,
-                "checks": [asdict(check) | {"equal": check.equal} for check in section.checks],
-                "findings": [asdict(row) | {"met": row.verdict} for row in section.findings],
-            }
-            for section in sections
-        ],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n", "utf-8")

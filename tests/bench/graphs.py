@@ -1,16 +1,13 @@
 """The trading systems of the benchmarks, declared as a user declares them."""
 
+from dataclasses import replace
+
 from kraken_flow.config.composition import compose
 from kraken_flow.config.validation import build
 from kraken_flow.core.graph import Graph
-
-FAST, SLOW = 10, 50
-FEE_BPS = 26
-CASH = 1_000_000
-WINDOW, WEEK = 672, 168
-FIRST_REBALANCE = WINDOW + WEEK
-BUFFER = 0.01
-STOP, TARGET, TRAIL = 0.03, 0.06, 0.02
+from kraken_flow.core.node import node
+from kraken_flow.portfolio.fixed_quantity import FixedQuantity
+from tests.bench.terms import BUFFER, CASH, FAST, FEE_BPS, SLOW, STOP, TARGET, TRAIL, WINDOW
 
 _TERMS = (
     "exchange=bare",
@@ -21,8 +18,6 @@ _TERMS = (
 )
 _CROSS = (
     "strategy=sma_cross",
-    f"strategy.fast={FAST}",
-    f"strategy.slow={SLOW}",
     "pairs=[BTC/USD]",
     "timeframe=1m",
     "portfolio=fixed_quantity",
@@ -30,19 +25,43 @@ _CROSS = (
 )
 
 
-def _graph(*words: str) -> Graph:
-    return build(compose(["mode=backtest", *_TERMS, *words]))
+@node
+class OwnQuantity(FixedQuantity):
+    """What a user might write: a portfolio without a twin in Rust, called back at every decision."""
 
 
-def plain() -> Graph:
+def words(fast: object = FAST, slow: object = SLOW) -> list[str]:
+    """The plain run in the words of the command line, without its candles; `"5,10"` sweeps."""
+    return [*_TERMS, *_cross(fast, slow), "risk=none"]
+
+
+def _cross(fast: object = FAST, slow: object = SLOW) -> tuple[str, ...]:
+    return (*_CROSS, f"strategy.fast={fast}", f"strategy.slow={slow}")
+
+
+def _graph(*more: str) -> Graph:
+    return build(compose(["mode=backtest", *_TERMS, *more]))
+
+
+def plain(fast: int = FAST, slow: int = SLOW) -> Graph:
     """One unit on each crossing, no limits."""
-    return _graph(*_CROSS, "risk=none")
+    return build(compose(["mode=backtest", *words(fast, slow)]))
+
+
+def called_back() -> Graph:
+    """The plain run with a portfolio of the user's own in Python."""
+    return replace(plain(), portfolio=OwnQuantity(quantity=1))
+
+
+def stop_and_target(stop: float = STOP, target: float = TARGET) -> Graph:
+    """The plain run with a stop and a target, without a trail."""
+    return _graph(*_cross(), "risk=none", f"risk.position.stop_loss={stop}", f"risk.position.take_profit={target}")
 
 
 def protected(stop: float = STOP, target: float = TARGET, trail: float = TRAIL) -> Graph:
     """The same with stop, target and trail; the rest of the limits off."""
     return _graph(
-        *_CROSS,
+        *_cross(),
         "risk=none",
         f"risk.position.stop_loss={stop}",
         f"risk.position.take_profit={target}",
@@ -53,7 +72,7 @@ def protected(stop: float = STOP, target: float = TARGET, trail: float = TRAIL) 
 def far_limits() -> Graph:
     """The same with every position limit set, so far away that none ever acts."""
     return _graph(
-        *_CROSS,
+        *_cross(),
         "risk=none",
         "risk.position.stop_loss=0.99",
         "risk.position.take_profit=1000",
@@ -78,6 +97,6 @@ def inverse_vol(n_pairs: int) -> Graph:
     )
 
 
-def worked(*words: str) -> Graph:
+def worked(*plan: str) -> Graph:
     """The crossing, its orders worked by an executor."""
-    return _graph(*_CROSS, "risk=none", *words)
+    return _graph(*_cross(), "risk=none", *plan)

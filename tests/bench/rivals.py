@@ -1,6 +1,6 @@
 """What vectorbt does with the same data: its Rust engine, next-open fills, one pool of cash."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,10 +8,9 @@ import pandas as pd
 import vectorbt as vbt
 from numpy.typing import NDArray
 
-from tests.bench import graphs
+from tests.bench import terms
 
 Floats = NDArray[np.float64]
-FEE = graphs.FEE_BPS / 10_000
 
 
 def prepare(freq: str) -> None:
@@ -27,26 +26,41 @@ def frame(bars: Mapping[str, Floats], freq: str) -> pd.DataFrame:
 
 def crossing(bars: pd.DataFrame, **stops: Any) -> dict[str, float]:
     """Averages, crossings, orders one bar later at the open; final value, trades and drawdown."""
-    fast = vbt.MA.run(bars["close"], window=graphs.FAST)
-    slow = vbt.MA.run(bars["close"], window=graphs.SLOW)
-    enter = fast.ma_crossed_above(slow).shift(1, fill_value=False)
-    leave = fast.ma_crossed_below(slow).shift(1, fill_value=False)
-    portfolio = vbt.Portfolio.from_signals(
-        bars["close"],
-        enter,
-        leave,
-        price=bars["open"],
-        size=1.0,
-        init_cash=float(graphs.CASH),
-        fees=FEE,
-        direction="longonly",
-        **stops,
-    )
+    portfolio = simulated(bars, terms.FAST, terms.SLOW, **stops)
     return {
         "final": float(portfolio.final_value()),
         "trades": int(portfolio.trades.count()),
         "max_drawdown": float(portfolio.max_drawdown()),
     }
+
+
+def simulated(bars: pd.DataFrame, fast: int | list[int], slow: int | list[int], **stops: Any) -> vbt.Portfolio:
+    """The simulation alone; with lists of windows, one column per combination of them."""
+    quick = vbt.MA.run(bars["close"], window=fast)
+    slower = vbt.MA.run(bars["close"], window=slow)
+    enter = quick.ma_crossed_above(slower).shift(1, fill_value=False)
+    leave = quick.ma_crossed_below(slower).shift(1, fill_value=False)
+    return vbt.Portfolio.from_signals(
+        bars["close"],
+        enter,
+        leave,
+        price=bars["open"],
+        size=1.0,
+        init_cash=float(terms.CASH),
+        fees=terms.FEE,
+        direction="longonly",
+        **stops,
+    )
+
+
+def swept(bars: pd.DataFrame, windows: Sequence[tuple[int, int]], chunk: int) -> list[tuple[float, int]]:
+    """Final values and trades of every (fast, slow), broadcast over the columns of matrices, `chunk` at a time."""
+    found = []
+    for at in range(0, len(windows), chunk):
+        fast, slow = zip(*windows[at : at + chunk], strict=True)
+        portfolio = simulated(bars, list(fast), list(slow))
+        found += list(zip(portfolio.final_value().tolist(), portfolio.trades.count().tolist(), strict=True))
+    return found
 
 
 def trailing(bars: pd.DataFrame, target: float, trail: float) -> dict[str, float]:
@@ -63,8 +77,8 @@ def inverse_vol_weights(close: Floats, share: float) -> Floats:
     """
     returns = np.diff(np.log(close), axis=0)
     weights = np.full(close.shape, np.nan)
-    for row in range(graphs.FIRST_REBALANCE, len(close), graphs.WEEK):
-        inverse = 1.0 / returns[row - graphs.WINDOW : row].std(axis=0)
+    for row in range(terms.FIRST_REBALANCE, len(close), terms.WEEK):
+        inverse = 1.0 / returns[row - terms.WINDOW : row].std(axis=0)
         weights[row] = inverse / inverse.sum() * share
     return weights
 
@@ -79,7 +93,7 @@ def rebalanced(close: pd.DataFrame, share: float) -> dict[str, float]:
         group_by=True,
         cash_sharing=True,
         call_seq="auto",
-        init_cash=float(graphs.CASH),
-        fees=FEE,
+        init_cash=float(terms.CASH),
+        fees=terms.FEE,
     )
     return {"final": float(portfolio.final_value()), "orders": int(portfolio.orders.count())}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kraken_flow.core.orders import Reason
-from tests.bench import graphs, loops, market, paper, plain, risk_check
+from tests.bench import graphs, loops, market, paper, plain, risk_check, terms
 from tests.engines import ENGINES
 
 BARS = 3000
@@ -46,15 +46,15 @@ def test_limits_far_away_change_nothing() -> None:
 
 def test_weekly_weights_equal_a_direct_calculation() -> None:
     """Sells before buys, targets of equity at the close before the fills, fee on what is traded."""
-    prices = market.closes(3, graphs.FIRST_REBALANCE + 3 * graphs.WEEK)
-    run = plain.whole(graphs.inverse_vol(3), market.many(prices, graphs.FIRST_REBALANCE), "python")
-    cash, held = float(graphs.CASH), np.zeros(3)
-    for row in range(graphs.FIRST_REBALANCE, prices.shape[1], graphs.WEEK):
-        returns = np.diff(np.log(prices[:, row - graphs.WINDOW : row + 1]), axis=1)
+    prices = market.closes(3, terms.FIRST_REBALANCE + 3 * terms.WEEK)
+    run = plain.whole(graphs.inverse_vol(3), market.many(prices, terms.FIRST_REBALANCE), "python")
+    cash, held = float(terms.CASH), np.zeros(3)
+    for row in range(terms.FIRST_REBALANCE, prices.shape[1], terms.WEEK):
+        returns = np.diff(np.log(prices[:, row - terms.WINDOW : row + 1]), axis=1)
         inverse = 1.0 / returns.std(axis=1)
         equity = cash + held @ prices[:, row]
-        wanted = equity * (1.0 - graphs.BUFFER) * inverse / inverse.sum() / prices[:, row]
-        cash -= (wanted - held) @ prices[:, row] + np.abs(wanted - held) @ prices[:, row] * plain.FEE
+        wanted = equity * (1.0 - terms.BUFFER) * inverse / inverse.sum() / prices[:, row]
+        cash -= (wanted - held) @ prices[:, row] + np.abs(wanted - held) @ prices[:, row] * terms.FEE
         held = wanted
     assert len(run.result.orders["pair"]) == 9
     assert run.final_equity / 1e16 == pytest.approx(cash + held @ prices[:, -1], abs=0.005)

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.bench.clock import Contestant, take_turns
-from tests.bench.findings import Check, Finding, Section, save, seconds
+from tests.bench.findings import Check, Finding, Section, seconds
+from tests.bench.record import LIBRARIES, save
 
 
 def test_contestants_take_turns_and_warm_up() -> None:
@@ -35,11 +37,18 @@ def test_results_are_equal_to_the_cent() -> None:
 
 
 def test_the_record_holds_checks_and_figures(tmp_path: Path) -> None:
-    save(tmp_path / "deep" / "bench.json", [Section("t", [Check("c", 1.0, 1.0)], [Finding("f", 2.0)])])
+    save(
+        tmp_path / "deep" / "bench.json",
+        [Section("t", [Check("c", np.float64(1.0), 1.0)], [Finding("f", np.float64(2.0))])],
+        {"rounds": 3},
+    )
     record = json.loads((tmp_path / "deep" / "bench.json").read_text())
     assert record["sections"][0]["checks"][0]["equal"]
     assert record["sections"][0]["findings"][0]["value"] == 2.0
-    assert record["machine"]["python"]
+    assert record["machine"]["processors"]
+    assert record["rounds"] == 3
+    assert record["versions"]["python"]
+    assert set(LIBRARIES) <= set(record["versions"])
 
 
 @pytest.mark.parametrize(("value", "words"), [(2.0, "2 s"), (0.0123, "12.3 ms"), (4.5e-5, "45 us"), (3e-8, "30 ns")])

@@ -103,3 +103,23 @@ def test_s27_one_closed_trade(tmp_path: Path) -> None:
     (trade,) = pq.read_table(tmp_path / "run" / "trades.parquet").to_pylist()
     assert trade["pnl"] + trade["fees"] == 10
     assert (trade["side"], trade["qty"]) == ("long", 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "worst", "best"),
+    [
+        ("S05", "9968.03", "9968.03"),
+        ("S07", "9968.03", "10058.03"),
+        ("S07-ohlc", "9968.47", "10058.47"),
+        ("S14", "9958.555", "9958.555"),
+        ("S37", "9958", "10003"),
+    ],
+)
+def test_the_band_of_a_bar_reaches_what_the_other_path_makes(tmp_path: Path, name: str, worst: str, best: str) -> None:
+    """The other path's result, but for the fee: 0.97 of a taker where a maker's would be 0.53, and the reverse.
+
+    S14 enters by a limit, so that its stop was certain; S37 by a stop, and its bar closes at 102.5 above the exit.
+    """
+    assert main(arguments(NAMED[name], tmp_path, FAST)) == DONE
+    found = json.loads((tmp_path / "run/metrics.json").read_text())["ambiguity"]
+    assert (found["worst_equity"], found["best_equity"]) == (worst, best)

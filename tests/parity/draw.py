@@ -300,7 +300,8 @@ def _tiers(dice: Dice) -> dict[str, Any]:
     if dice.chance(40):
         return {"day": DayLimits(max_loss=None), "system": SystemLimits(max_drawdown=None)}
     effects = ("halt", "reduce_only", "flatten")
-    loss, fall = dice.pick((0.04, 0.05), (0.01, 0.03), (0.002, 0.01), (None, 0.02), (0.005, None), (0.002, None))
+    tiers = ((0.04, 0.05), (0.01, 0.03), (0.002, 0.01), (None, 0.02), (None, 0.004), (0.005, None), (0.002, None))
+    loss, fall = dice.pick(*tiers)
     day = DayLimits(
         max_loss=loss,
         max_trades=dice.maybe(1, 2, 4, per_cent=35),
@@ -319,7 +320,7 @@ def _tiers(dice: Dice) -> dict[str, Any]:
         black_swan_sigma=dice.maybe(2.0, 1.5, 3.0, per_cent=55),
         stale_after=dice.maybe("1h", "3h", "2d", per_cent=50),
         price_band=dice.maybe(0.02, 0.005, per_cent=20),
-        max_var=dice.maybe(0.05, 0.02, 0.005, 0.2, per_cent=45),
+        max_var=dice.maybe(0.05, 0.02, 0.005, 0.2, per_cent=30),
         var_level=dice.pick(0.95, 0.99),
         var_horizon=dice.pick("1d", "4h"),
         effect=dice.pick("flatten", *effects),

@@ -86,7 +86,7 @@ def problems(*overrides):
         ("timeframe=null", "timeframe: 'None' is not a timeframe; use for example 1m, 5m, 15m, 1h, 4h, 1d"),
         ("start=yesterday", "start: 'yesterday' is not a time; write 2020-01-31 or 2020-01-31T12:00:00Z"),
         ("strategy=null", "strategy: nothing is chosen; write strategy=... (`mode=list` shows the options)"),
-        ("report.path=x", "report.path=x: no such key; report=none has no keys"),
+        ("report.path=x", "report.path=x: no such key; Report has crosscheck, breakdown"),
         ("pairs.nmaes=[A/B]", "pairs.nmaes: no such key; pairs has names; did you mean pairs.names?"),
         (
             "strategy._target_=os.system",

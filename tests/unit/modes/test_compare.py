@@ -24,6 +24,18 @@ def test_equal_runs_of_two_modes_differ_in_the_mode_alone(mine):
     assert found["orders"]["equal"] == (mine.folder / "a/orders.log").read_text().count("\n")
 
 
+def inside(value, path):
+    """Walk into nested objects and lists, whose rows go by their name or their place."""
+    for part in path:
+        if isinstance(value, list):
+            value = next((row for row in value if isinstance(row, dict) and row.get("name") == part), None) or (
+                value[int(part)] if part.isdecimal() and int(part) < len(value) else None
+            )
+        else:
+            value = value and value.get(part)
+    return value
+
+
 def test_keys_metrics_and_orders_that_differ_are_named_with_both_values(mine):
     assert mine(*SHIPPED, "run_dir=a") == 0
     assert mine(*SHIPPED[:-1], "strategy.slow=16", "exchange.fees.taker_bps=9", "timeframe=1h", "run_dir=b") == 0
@@ -35,9 +47,7 @@ def test_keys_metrics_and_orders_that_differ_are_named_with_both_values(mine):
     known = {run: json.loads((mine.folder / run / "metrics.json").read_text()) for run in "ab"}
     assert set(found["metrics"]) >= {name for name in ("fees", "sharpe", "final_equity") if known["a"] != known["b"]}
     for name, both in found["metrics"].items():
-        group, _, key = name.partition(".")
-        values = [known[run][group][key] if key else known[run][group] for run in "ab"]
-        assert [both["a"], both["b"]] == values
+        assert [both["a"], both["b"]] == [inside(known[run], name.split(".")) for run in "ab"]
     fees = found["metrics"]["fees"]
     assert Decimal(fees["difference"]) == Decimal(fees["b"]) - Decimal(fees["a"])
     lines = {run: (mine.folder / run / "orders.log").read_text().splitlines() for run in "ab"}

@@ -167,7 +167,7 @@ def test_a_source_that_the_run_itself_does_not_read_is_a_note(mine):
 def test_results_that_were_edited_are_named(mine):
     assert mine(*SHIPPED, "run_dir=out") == 0
     out = mine.folder / "out"
-    edit(out / "metrics.json", f'"trades": {metrics(out)["trades"]}', '"trades": 1000')
+    edit(out / "metrics.json", f'\n  "trades": {metrics(out)["trades"]}', '\n  "trades": 1000')
     shutil.copy(out / "fills.parquet", out / "trades.parquet")
     (out / "equity.parquet").write_bytes(b"no table")
     assert mine("mode=verify", "mode.run=out") == 1

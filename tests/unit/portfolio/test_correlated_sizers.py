@@ -390,3 +390,16 @@ def test_kelly_sizes_follow_the_column_and_stay_below_the_ceiling():
     assert weights_of(state, Kelly().targets(state)) == pytest.approx([0.99 * 0.6, -0.99 * 0.4])
     state.aux = {"kelly": [FIX_NAN, 0]}
     assert Kelly().targets(state) == [0, 0]
+
+
+def test_what_is_held_of_a_pair_without_a_variance_takes_its_share_of_limit_and_exposure():
+    state = view(np.diag([1.0, 1.0]), [1.0, 1.0])
+    state.aux["covariance_1"] = [FIX_NAN, FIX_NAN]
+    alone, _ = VarTarget(covariance=COVARIANCE, limit=0.02).targets(state)
+    state.position[1] = UNIT
+    beside, second = VarTarget(covariance=COVARIANCE, limit=0.02).targets(state)
+    assert second is None
+    assert beside == pytest.approx(alone / 2, rel=1e-6)
+    state.position[1] = int(0.5 * EQUITY / 100 * UNIT)
+    capped, _ = VarTarget(covariance=COVARIANCE, limit=0.9).targets(state)
+    assert capped * 100 / UNIT / EQUITY == pytest.approx(0.49, rel=1e-6)

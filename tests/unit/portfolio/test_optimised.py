@@ -133,6 +133,12 @@ def test_targets_are_budget_times_weight_times_forecast():
     assert long == pytest.approx(-3 * short, abs=3)
 
 
+def test_what_is_held_of_a_pair_without_a_weight_is_not_divided_again():
+    state = view([1.0, float("nan")], [1.0, 1.0])
+    state.position[1] = 30 * UNIT
+    assert Optimised().targets(state) == [69 * UNIT, None]
+
+
 @SKFOLIO
 def test_the_look_back_is_loaded():
     market = random_market(40, 1, n_pairs=2)

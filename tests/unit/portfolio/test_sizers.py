@@ -133,3 +133,18 @@ def test_no_equity_no_position() -> None:
     inverse, target = InverseVol(volatility="close"), VolTarget(volatility="close")
     nodes: list[Portfolio] = [FixedFraction(), FixedRisk(), inverse, target]
     assert [node.targets(state) for node in nodes] == [[0]] * 4
+
+
+def test_what_is_held_of_a_pair_without_volatility_is_not_divided_again() -> None:
+    """Sixty of a thousand stay in the first pair, and 930 are left of the budget of 990."""
+    state = view(1000, [10, 10], [1.0, 1.0], [0.01, 0.01])
+    state.aux["volatility"][0], state.position[0] = FIX_NAN, -6 * UNIT
+    assert InverseVol(volatility="close").targets(state) == [None, 93 * UNIT]
+    state.position[0] = 200 * UNIT
+    assert InverseVol(volatility="close").targets(state) == [None, 0]
+
+
+def test_a_price_that_stands_still_takes_no_share() -> None:
+    """One over no volatility would take everything."""
+    state = view(1000, [10, 10], [1.0, 1.0], [0.0, 0.01])
+    assert InverseVol(volatility="close").targets(state) == [None, 99 * UNIT]

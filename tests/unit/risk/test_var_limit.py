@@ -140,7 +140,7 @@ def test_what_moves_with_what_is_held_finds_less_room(engine: str, correlation: 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_beyond_the_limit_positions_are_only_reduced(engine: str) -> None:
-    """Ten are bought at 100 and fall due at 300: too much. Not even what would hedge them is opened; selling them is."""
+    """Ten are bought at 100 and fall due at 300: too much. Not even a hedge is opened; selling them is fine."""
     limit = 0.1 * Z95 * 0.02 + 1e-7
     market = market_of(
         flat(100, 100, 300, 300, 300, 300, pair="ADA/USD"), flat(*[300] * 6, pair="BTC/USD"),
@@ -156,7 +156,7 @@ def test_beyond_the_limit_positions_are_only_reduced(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_closes_a_hedge_takes_the_room_of_what_counted_on_it(engine: str) -> None:
-    """Six long, six short, and six more wait to be sold: when the long is sold, they would be alone beyond the limit."""
+    """Six long, six short, and six more wait to be sold: without the long they are beyond the limit."""
     limit = 0.1 * Z95 * 0.02 + 1e-7
     resting = {"at": 2, "qty": 6, "side": "sell", "pair": 1, "type": "limit", "limit_price": "110"}
     orders = [{"qty": 6}, {"at": 1, "qty": 6, "side": "sell", "pair": 1}, resting]

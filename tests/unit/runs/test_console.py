@@ -2,7 +2,6 @@ import io
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -88,9 +87,3 @@ def test_json_prints_the_metrics_alone():
 )
 def test_durations(seconds, text):
     assert summary.duration(seconds * 1e9) == text
-
-
-def test_streaks_are_broken_by_a_zero():
-    pnl = [120, -50, 80, -70, 0, 200, -90, 60, -40, 30]
-    assert summary.longest_streaks(np.array(pnl, float)) == (1, 1)
-    assert summary.longest_streaks(np.array([1.0, 1.0, 0.0, 1.0, -1.0, -1.0])) == (2, 2)

@@ -13,7 +13,7 @@ HOUR = 3600 * 10**9
 COLUMNS = {
     "orders": "time pair side qty type limit_price stop_price tif status filled_qty reason tag order_id client_id",
     "fills": "time bar pair side qty price fee fee_currency liquidity order_id client_id tag reason",
-    "trades": "pair side entry_time exit_time entry_price exit_price qty pnl fees mae mfe tag exit_reason",
+    "trades": "pair side entry_time exit_time entry_price exit_price qty pnl fees mae mfe mae_r mfe_r tag exit_reason",
     "equity": "time equity cash exposure drawdown",
 }
 

@@ -205,12 +205,18 @@ impl Decider {
                 stop_rate: sim.spec.protection.stop_loss,
                 periods_root: sim.spec.periods_root,
                 price: &self.price,
+                position: &sim.ledger.position,
                 forecast: &self.seen,
                 volatility: &self.volatility,
             };
             sim.spec.portfolio.targets(&sizing, &mut wanted);
         }
         for (p, slot) in wanted.iter_mut().enumerate() {
+            let (before, now_said) = (self.forecast[p], self.seen[p]);
+            // A position that the forecast gives up needs no size.
+            if slot.is_none() && (now_said == 0 || (now_said.signum() == -before.signum())) {
+                *slot = Some(0);
+            }
             *slot = match *slot {
                 Some(raw) if self.flags[p].real => {
                     let raw = if !sim.spec.short && raw < 0 { 0 } else { raw };

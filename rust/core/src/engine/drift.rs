@@ -67,6 +67,11 @@ pub fn steady(
     } else {
         Vec::new()
     };
+    if !totals.is_empty() {
+        // What is held of a pair without a weight takes from the budget.
+        let kept = |k: usize, p: usize| sim.ledger.position[p] != 0 && inverse(volatility(p, marked.start + k)) == 0;
+        rows = first(rows, |k| !(0..market.pairs.len()).any(|p| kept(k, p)));
+    }
     for (p, pair) in market.pairs.iter().enumerate() {
         let (forecast, standing) = (decider.forecast[p], decider.target[p]);
         if sim.stopped_row[p] >= 0 || (standing == 0 && (forecast == 0 || (!spec.short && forecast < 0))) {
@@ -93,7 +98,7 @@ pub fn steady(
                 let share = inverse(volatility(p, at(k))) as f64 / totals[k];
                 let rate = ((fraction as f64).min(ceiling) * share * weight.abs()).min(most);
                 let target = marked.equity[k] * rate * SCALE * weight.signum() / pair.close[at(k)] as f64;
-                pair.state[at(k)] != REAL || volatility(p, at(k)) == FIX_NAN || near(target)
+                pair.state[at(k)] != REAL || inverse(volatility(p, at(k))) == 0 || near(target)
             }),
             Portfolio::VolTarget { target, .. } => first(rows, |k| {
                 let known = volatility(p, at(k));

@@ -270,6 +270,7 @@ impl Lane {
             stop_rate: spec.protection.stop_loss,
             periods_root: spec.periods_root,
             price: &[close],
+            position: &[position],
             forecast: &[seen],
             volatility: &[],
         };

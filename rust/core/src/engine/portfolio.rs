@@ -60,6 +60,8 @@ pub struct Sizing<'a> {
     pub periods_root: i64,
     /// Last closes.
     pub price: &'a [i64],
+    /// Quantities held, 10^-8.
+    pub position: &'a [i64],
     /// Forecasts, 10^-9.
     pub forecast: &'a [i64],
     /// Volatility per bar, 10^-9; empty where the portfolio declares none.
@@ -136,7 +138,11 @@ impl Portfolio {
                 }));
             }
             Portfolio::InverseVol { fraction, buffer } => {
-                let whole = view.budget(fraction, buffer);
+                // What is held of a pair without a weight stays, and is not divided.
+                let held = view.position.iter().zip(view.price).zip(view.volatility);
+                let unknown = held.filter(|(_, v)| inverse(**v) == 0);
+                let kept: i128 = unknown.map(|((&position, &price), _)| times(position.abs(), price)).sum();
+                let whole = (view.budget(fraction, buffer) - kept).max(0);
                 let total: i128 = view.volatility.iter().map(|&v| i128::from(inverse(v))).sum();
                 out.extend(pairs.zip(view.volatility).map(|((f, price), &v)| {
                     let weight = i128::from(inverse(v));
@@ -159,10 +165,10 @@ impl Portfolio {
     }
 }
 
-/// Weight of a volatility before normalising; 0 where it is not known.
+/// Weight of a volatility before normalising; 0 where it is not known, and where the price stands.
 #[inline]
 pub fn inverse(volatility: i64) -> i64 {
-    if volatility == FIX_NAN { 0 } else { INVERSE / volatility.max(FLOOR) }
+    if volatility == FIX_NAN || volatility == 0 { 0 } else { INVERSE / volatility.max(FLOOR) }
 }
 
 /// Annual volatility in units of 10^-9 as the drift filter estimates it.

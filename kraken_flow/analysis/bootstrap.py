@@ -1,0 +1,169 @@
+"""Intervals by the stationary bootstrap (Politis & Romano 1994): what else a run's returns could have added up to.
+
+Returns are drawn again in blocks of random length, so that what hangs together in time stays together; an interval lies
+between two percentiles of a statistic over the draws.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from kraken_flow.core.times import YEAR
+from kraken_flow.core.units import FloatArray, Int64Array
+
+LEVEL = 0.9
+"""Probability that an interval is meant to cover."""
+RESAMPLES = 1000
+LEAST = 30
+"""Observations below which there is no interval."""
+SEED = 20_240_101
+"""The draws are the same in every run: equal returns, equal intervals."""
+_AT_ONCE = 1 << 17
+"""Observations that are drawn at once where whole paths are needed, so that they stay in the cache."""
+_MOST_UNDEFINED = 0.1
+"""Share of the draws without a value from which there is no interval."""
+
+
+def block_length(n: int) -> int:
+    """Return the mean length of a block for n observations: the third root, which grows as the best length does."""
+    return max(round(math.pow(n, 1 / 3)), 1)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Resamples of n observations as blocks of consecutive rows on a circle.
+
+    Parameters
+    ----------
+    n
+        Observations, and the length of every resample.
+    starts, lengths
+        int64 of shape (n_blocks,): first row and number of rows of each block, those of a resample side by side.
+    firsts
+        int64 of shape (n_resamples,): the first block of each resample.
+    """
+
+    n: int
+    starts: Int64Array
+    lengths: Int64Array
+    firsts: Int64Array
+
+    @staticmethod
+    def of(n: int, resamples: int = RESAMPLES, seed: int = SEED) -> "Draws":
+        """Draw blocks of geometric length with the mean `block_length(n)`; the last of a resample is cut to fit."""
+        random = np.random.Generator(np.random.PCG64(seed))
+        chance = 1.0 / block_length(n)
+
+        def edges() -> Int64Array:
+            """Return where blocks end: sums of geometric lengths, which are exponential ones cut down to whole rows."""
+            if chance == 1.0:
+                return np.tile(np.arange(1, width + 1), (resamples, 1))
+            drawn = random.standard_exponential((resamples, width)) / -math.log1p(-chance)
+            lengths: Int64Array = drawn.astype(np.int64) + 1
+            return lengths.cumsum(axis=1)
+
+        width = int(n * chance + 6.0 * math.sqrt(n * chance)) + 4
+        ends = edges()
+        while int(ends[:, -1].min()) < n:
+            ends = np.concatenate((ends, ends[:, -1:] + edges()), axis=1)
+        ends = np.minimum(ends, n)
+        lengths = np.diff(ends, axis=1, prepend=0)
+        used = lengths > 0
+        counts = used.sum(axis=1)
+        firsts = np.concatenate(([0], counts.cumsum()[:-1]))
+        return Draws(n, random.integers(0, n, int(counts.sum())), lengths[used], firsts)
+
+    def sums(self, values: FloatArray) -> FloatArray:
+        """Return each resample's sum of a column, float64 (n_resamples,); only the edges of blocks are read."""
+        running = np.concatenate(([0.0], np.concatenate((values, values)).cumsum()))
+        blocks = running[self.starts + self.lengths] - running[self.starts]
+        result: FloatArray = np.add.reduceat(blocks, self.firsts)
+        return result
+
+    def deepest(self, logs: FloatArray) -> FloatArray:
+        """Return each resample's deepest drawdown, 0 or negative; `logs` are the logarithms of 1 + return."""
+        count = len(self.firsts)
+        twice = np.concatenate((logs, logs))
+        bounds = np.append(self.firsts, len(self.starts))
+        step = max(_AT_ONCE // self.n, 1)
+        deepest = np.empty(count)
+        ramp = np.arange(step * self.n)
+        for first in range(0, count, step):
+            last = min(first + step, count)
+            blocks = slice(bounds[first], bounds[last])
+            lengths = self.lengths[blocks]
+            shift = self.starts[blocks] - (lengths.cumsum() - lengths)
+            rows = ramp[: (last - first) * self.n] + np.repeat(shift, lengths)
+            path = twice[rows].reshape(-1, self.n).cumsum(axis=1)
+            peak = np.maximum(np.maximum.accumulate(path, axis=1), 0.0)
+            deepest[first:last] = np.expm1((path - peak).min(axis=1))
+        return deepest
+
+
+Interval = list[float] | str
+"""Lower and upper end, or the code of the reason why there is none."""
+
+
+def between(values: FloatArray, level: float = LEVEL) -> Interval:
+    """Return the percentiles that leave half of 1 - level on either side; draws without a value are left out."""
+    known = values[np.isfinite(values)]
+    if len(known) < (1.0 - _MOST_UNDEFINED) * len(values):
+        return "often_undefined"
+    tail = 50.0 * (1.0 - level)
+    low, high = np.percentile(known, (tail, 100.0 - tail)).tolist()
+    return [low, high]
+
+
+def return_intervals(
+    returns: FloatArray, periods_per_year: float, span_ns: int, resamples: int = RESAMPLES
+) -> Mapping[str, Interval]:
+    """Return the intervals of the ratios of a series of returns, all above -1; without enough returns a reason each.
+
+    Parameters: `span_ns` the time that the returns cover, for yearly growth.
+    """
+    n = len(returns)
+    if n < LEAST:
+        return dict.fromkeys(OF_RETURNS, "too_few_returns")
+    draws = Draws.of(n, resamples)
+    logs = np.log1p(returns)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        mean = draws.sums(returns) / n
+        deviation = np.sqrt(np.maximum(draws.sums(returns * returns) - n * mean * mean, 0.0) / (n - 1))
+        downside = np.sqrt(np.maximum(draws.sums(np.square(np.minimum(returns, 0.0))), 0.0) / n)
+        growth = draws.sums(logs)
+        cagr, depth, root = np.expm1(growth * (YEAR / span_ns)), draws.deepest(logs), math.sqrt(periods_per_year)
+        found = {
+            "total_return": np.expm1(growth),
+            "cagr": cagr,
+            "sharpe": np.where(deviation > 1e-12, mean / deviation, np.nan) * root,
+            "sortino": np.where(downside > 1e-12, mean / downside, np.nan) * root,
+            "calmar": np.where(depth < 0.0, cagr / -depth, np.nan),
+            "volatility": deviation * root,
+            "max_drawdown": depth,
+        }
+    return {name: between(values) for name, values in found.items()}
+
+
+def trade_intervals(profit: FloatArray, resamples: int = RESAMPLES) -> Mapping[str, Interval]:
+    """Return the intervals of the statistics of closed trades, drawn in the order in which they closed."""
+    n = len(profit)
+    if n < LEAST:
+        return dict.fromkeys(OF_TRADES, "too_few_trades")
+    draws = Draws.of(n, resamples)
+    won, lost = np.maximum(profit, 0.0), np.maximum(-profit, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # A sum of no losses may come out as rounding of the running sum.
+        losses = draws.sums((profit < 0).astype(np.float64))
+        factor = np.where(losses > 0.5, draws.sums(won) / draws.sums(lost), np.nan)
+        found = {
+            "win_rate": draws.sums((profit > 0).astype(np.float64)) / n,
+            "profit_factor": factor,
+            "expectancy": draws.sums(profit) / n,
+        }
+    return {name: between(values) for name, values in found.items()}
+
+
+OF_RETURNS = ("total_return", "cagr", "sharpe", "sortino", "calmar", "volatility", "max_drawdown")
+OF_TRADES = ("win_rate", "profit_factor", "expectancy")

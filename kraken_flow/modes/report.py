@@ -1,0 +1,63 @@
+"""Mode `report`: the page of an earlier run made anew, or a page that compares several."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from kraken_flow.core.errors import UserError
+from kraken_flow.core.node import node
+from kraken_flow.modes import Call, Mode
+from kraken_flow.runs.past import LATEST, PastRun
+
+
+@node
+class ReportPage(Mode):
+    """Write a run's page anew from its folder, or one page that lays several runs side by side."""
+
+    needs_graph = False
+    run: str | tuple[str, ...] = LATEST
+    """Folder of a run, wherever it lies now; or a list of folders, to compare them."""
+    out: str | None = None
+    """File to write; null: report.html in the run's folder, runs/comparison.html for several."""
+
+    def drive(self, call: Call) -> int:
+        """Write the page and say where it is. Raises `UserError` where a folder holds no finished run."""
+        from kraken_flow.modes.rerun import refuse_other
+
+        refuse_other(call, ("mode.run", "mode.out", "engine"))
+        folders = (self.run,) if isinstance(self.run, str) else self.run
+        if not folders:
+            raise UserError("mode.run=[]: name a run, or several to compare them, as in mode.run=[runs/a,runs/b]")
+        if len(folders) != len({Path(folder).resolve() for folder in folders}):
+            raise UserError(f"mode.run=[{','.join(folders)}]: the same run stands there twice")
+        runs = [PastRun.at("mode.run", folder) for folder in folders]
+        path = self._one(call, runs[0]) if len(runs) == 1 else self._several(runs)
+        Console(highlight=False).print(f"report: {path}", markup=False, soft_wrap=True)
+        return 0
+
+    def _one(self, call: Call, past: PastRun) -> Path:
+        from kraken_flow.modes.seen import seen_again
+        from kraken_flow.runs.report.page import NAME, write_page
+
+        place = self._place(past.folder / NAME)
+        seen = seen_again(call, past)
+        if seen.why:
+            told = f"warning: the page has no candles: {seen.why}"
+            Console(stderr=True, highlight=False).print(told, markup=False, soft_wrap=True)
+        return write_page(past, seen, place)
+
+    def _several(self, runs: list[PastRun]) -> Path:
+        from kraken_flow.modes.seen import differing_keys
+        from kraken_flow.runs.report.comparison import NAME, write_comparison
+
+        return write_comparison(runs, differing_keys(runs), self._place(Path("runs") / NAME))
+
+    def _place(self, usual: Path) -> Path:
+        if self.out is None:
+            return usual
+        path = Path(self.out).expanduser()
+        if path.is_dir() or path.suffix.lower() not in (".html", ".htm"):
+            raise UserError(f"mode.out={self.out}: name a file that ends in .html")
+        if not path.parent.is_dir():
+            raise UserError(f"mode.out={self.out}: there is no folder {path.parent}; make it first")
+        return path

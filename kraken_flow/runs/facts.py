@@ -1,0 +1,124 @@
+"""What the console says beyond SUMMARY METRICS: the distribution, costs, ambiguity, the benchmark, worked orders."""
+
+from kraken_flow.analysis.flows import spent
+from kraken_flow.analysis.safety import first_kill
+from kraken_flow.analysis.tail_report import tail_facts
+from kraken_flow.analysis.tca import parent_costs, totals
+from kraken_flow.runs.summary import Facts, Words
+
+_RATIOS = (
+    ("Sharpe of the bars", "sharpe_bar", "{:.3f}"),
+    ("Sharpe (Lo, autocorrelated)", "sharpe_lo", "{:.3f}"),
+    ("Volatility, a year", "volatility", "{:.1%}"),
+    ("Omega", "omega", "{:.3f}"),
+    ("Gain to pain", "gain_to_pain", "{:.3f}"),
+    ("Tail ratio", "tail_ratio", "{:.3f}"),
+    ("Skewness", "skew", "{:.3f}"),
+    ("Kurtosis (normal 3)", "kurtosis", "{:.3f}"),
+    ("Ulcer index", "ulcer", "{:.2%}"),
+    ("Pain index", "pain", "{:.2%}"),
+    ("Recovery factor", "recovery_factor", "{:.3f}"),
+)
+_TRADES = (
+    ("Payoff (mean win / loss)", "payoff", "{:.3f}"),
+    ("Kelly fraction", "kelly", "{:.3f}"),
+    ("Edge ratio (MFE / MAE)", "edge_ratio", "{:.3f}"),
+)
+_HELD = (
+    ("Exposure (mean gross)", "exposure", "{:.1%}"),
+    ("Exposure (mean net)", "net_exposure", "{:+.1%}"),
+    ("Time in the market", "time_in_market", "{:.1%}"),
+    ("Turnover (two-sided, per year)", "turnover", "{:,.1f}"),
+)
+_AGAINST = (
+    ("Return", "total_return", "{:+,.2%}"),
+    ("CAGR %", "cagr", "{:+.2%}"),
+    ("Sharpe (daily, 365)", "sharpe", "{:.3f}"),
+    ("Max drawdown", "max_drawdown", "{:.2%}"),
+    ("Our return less its", "excess_return", "{:+,.2%}"),
+    ("Beta", "beta", "{:.3f}"),
+    ("Alpha, a year", "alpha", "{:+.2%}"),
+    ("Correlation", "correlation", "{:.3f}"),
+    ("Information ratio", "information_ratio", "{:.3f}"),
+    ("Capture when it rises", "up_capture", "{:.1%}"),
+    ("Capture when it falls", "down_capture", "{:.1%}"),
+)
+
+
+def more_metrics(words: Words) -> Facts:
+    """Yield what freqtrade has no line for."""
+    metrics, run = words.metrics, words.run
+    for label, name, pattern in _RATIOS:
+        yield label, words.number(name, pattern)
+    still = "  (still open)" if metrics["underwater_open"] else ""
+    yield "Longest under water", f"{metrics['longest_underwater_days']:,.1f} days{still}"
+    yield from tail_facts(metrics, run.market.timeframe_ns)
+    for label, name, pattern in (*_TRADES, *_HELD):
+        yield label, words.number(name, pattern)
+    for word, n in sorted(run.result.counts.items()):
+        yield word.replace("_", " ").capitalize(), str(n)
+    yield "Share of the span halted", f"{metrics['halted_share']:.1%}"
+
+
+def cost_facts(words: Words) -> Facts:
+    """Yield what trading cost."""
+    costs, flows = words.metrics["costs"], spent(words.run.result)
+    for label, name in (
+        ("Fees, maker", "maker_fees"),
+        ("Fees, taker", "taker_fees"),
+        ("Spread", "spread"),
+        ("Slippage", "slippage"),
+        ("Funding", "funding"),
+    ):
+        yield label, words.money(float(costs[name]))
+    for name in ("funding_paid", "funding_received", "borrow"):
+        if flows[name]:
+            yield name.replace("_", " ").capitalize(), words.exact(flows[name])
+    yield "All costs", words.money(float(costs["total"]))
+    yield "Profit before costs", words.money(float(costs["profit_before_costs"]))
+    share = words.metrics["cost_share"]
+    yield (
+        "Costs over profit before costs",
+        f"{share:.1%}" if share is not None else "undefined (no profit before costs)",
+    )
+
+
+def ambiguity_facts(words: Words) -> Facts:
+    """Yield how much hangs on prices inside bars."""
+    band = words.metrics["ambiguity"]
+    yield "Ambiguous fills", f"{band['fills']} in {band['bars']} bars"
+    if not band["fills"]:
+        return
+    yield "Exits among them", f"{band['exits']}, {band['alternatives']} with another end, {band['unknown']} unknown"
+    for label, name in (("worst", "worst"), ("best", "best")):
+        money = words.money(float(band[f"{name}_equity"]))
+        yield f"Final balance at {label}", f"{money} ({band[f'{name}_return']:+.2%})"
+
+
+def benchmark_facts(words: Words) -> Facts:
+    """Yield what holding the pairs made, and how the run lies to it."""
+    for label, name, pattern in _AGAINST:
+        yield label, words.number(f"benchmark.{name}", pattern)
+
+
+def execution_facts(words: Words) -> Facts:
+    """Yield what working parent orders cost."""
+    worked = totals(parent_costs(words.run))
+    yield "Parents filled / all, children", f"{worked.filled} / {worked.parents}, {worked.children}"
+    yield "Filled share of the value", f"{worked.filled_share:.1%}"
+    for name, value in (
+        ("Execution against the decision", worked.execution),
+        ("Opportunity, what was not filled", worked.opportunity),
+        ("Fees", worked.fees),
+        ("Implementation shortfall", worked.shortfall),
+    ):
+        yield name, words.money(value)
+    yield "Shortfall, bps of the value on paper", words.number("shortfall_bps", "{:+.2f}")
+
+
+def kill_line(words: Words) -> tuple[str, str] | None:
+    """Return what a kill did, None where there was none."""
+    kill = first_kill(words.run)
+    if kill is None:
+        return None
+    return "Would have been killed" if kill.shadow else "Killed", kill.text()

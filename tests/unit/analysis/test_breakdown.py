@@ -1,0 +1,113 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from kraken_flow.analysis import breakdown
+from kraken_flow.analysis.metrics import Hashes, complete, measure
+from kraken_flow.core.times import DAY
+from tests.hand_made import BARS_A, HOUR, T0, fill, finished, market, pair_columns, s01
+
+N = 24 * 400
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Trades at random times over 400 days, of two pairs."""
+    rng = np.random.default_rng(4)
+    pairs = [pair_columns(name, [(100, 101, 99, 100)] * N) for name in ("BTC/USD", "ETH/USD")]
+    fills, rows = [], np.sort(rng.choice(N - 2, 400, replace=False)) + 1
+    for place, row in enumerate(rows.tolist()):
+        turn, pair = place // 2 % 2, place % 2
+        price = str(round(100 + rng.normal(), 2)) if rng.random() < 0.9 else "100"
+        fills.append(fill(row, -1 if turn else 1, "1", price, "0.1", pair=pair, open_phase=int(rng.random() < 0.5)))
+    return finished(market(*pairs), fills, [{}])
+
+
+def frame(run):
+    trades = run.trades
+    inside = run.result.fills["open_phase"][trades.last] == 0
+    times = pd.to_datetime(run.fill_times[trades.last] - inside)
+    return pd.DataFrame({"time": times, "pair": trades.pair, "pnl": trades.pnl.floats(10**16)})
+
+
+@pytest.mark.parametrize(("period", "rule"), [("day", "D"), ("week", "W-SUN"), ("month", "M"), ("year", "Y")])
+def test_periods_are_those_of_pandas(run, period, rule):
+    table = frame(run)
+    grouped = table.groupby(table.time.dt.to_period(rule)).pnl
+    lines = [line for line in breakdown.by_period(run, period) if line.trades]
+    assert [line.trades for line in lines] == grouped.size().tolist()
+    assert [line.profit / 1e16 for line in lines] == pytest.approx(grouped.sum().tolist(), abs=1e-9)
+    starts = [str(p.start_time.date())[: len(lines[0].name)] for p in grouped.size().index]
+    assert [line.name for line in lines] == starts
+
+
+def test_weekdays_are_seven_and_begin_on_monday(run):
+    lines = breakdown.by_period(run, "weekday")
+    expected = frame(run).time.dt.day_of_week.value_counts()
+    assert lines[0].name == "Monday"
+    assert {i: line.trades for i, line in enumerate(lines)} == {i: int(expected.get(i, 0)) for i in range(7)}
+
+
+def test_every_breakdown_adds_up_to_the_total(run):
+    found = breakdown.breakdowns(run)
+    for name in ("pair", "enter_tag", "exit_reason", "mixed_tag", "month", "year", "weekday"):
+        assert sum(row["trades"] for row in found[name]) == found["total"]["trades"] == len(run.trades)
+        exact = sum(line.profit for line in breakdown.by_pair(run, run.trades))
+        assert exact == run.trades.pnl.total()
+    grown = np.prod([1 + row["return"] for row in found["month"]])
+    assert grown == pytest.approx(run.result.equity[-1] / run.start_equity)
+    assert len(found["month"]) == 14
+    assert found["year"][0]["name"] == "2024"
+
+
+def test_a_month_of_a_ruined_account_has_no_return():
+    bars = [(100, 100, 100, 100), (100, 100, 100, 100), (100, 250, 100, 250), (250, 250, 250, 250)] + [(250,) * 4] * 40
+    run = finished(market(pair_columns("BTC/USD", bars), timeframe_ns=DAY), [fill(1, -1, "100", "100")])
+    assert breakdown.account_returns(run, "month") == [pytest.approx(-1.5), None]
+
+
+def codes(run, **more):
+    found = complete(run, measure(run), Hashes("", "", ""), **more)
+    assert all(one["text"].endswith(".") for one in found["warnings"])
+    return [one["code"] for one in found["warnings"]]
+
+
+def test_warnings_of_a_short_run():
+    found = codes(s01(), unaudited="not audited; mode=audit does it")
+    assert found == ["few_trades", "unaudited", "short_history", "worse_than_hold"]
+
+
+def test_a_run_without_trades_says_that_there_is_nothing_to_judge():
+    assert codes(finished(market(pair_columns("BTC/USD", BARS_A)), []))[0] == "no_trades"
+
+
+def test_costs_that_eat_the_edge_are_told():
+    bars = [(100, 100, 100, 100)] * 6
+    fills = [fill(1, 1, "1", "100", "6"), fill(2, -1, "1", "110", "6")]
+    assert "costs_exceed_edge" in codes(finished(market(pair_columns("BTC/USD", bars)), fills, [{}]))
+    fills = [fill(1, 1, "1", "100", "3"), fill(2, -1, "1", "110", "3")]
+    assert "costs_heavy" in codes(finished(market(pair_columns("BTC/USD", bars)), fills, [{}]))
+    fills = [fill(1, 1, "1", "100"), fill(2, -1, "1", "110")]
+    assert "no_costs" in codes(finished(market(pair_columns("BTC/USD", bars)), fills, [{}]))
+
+
+def test_one_trade_that_made_the_profit_is_told():
+    bars = [(100, 100, 100, 100)] * 10
+    fills = [fill(1, 1, "1", "100"), fill(2, -1, "1", "190"), fill(3, 1, "1", "100"), fill(4, -1, "1", "101")]
+    run = finished(market(pair_columns("BTC/USD", bars)), fills, [{}])
+    assert "one_trade" in codes(run)
+    open_profit = finished(market(pair_columns("BTC/USD", [*bars, (200,) * 4])), [fill(1, 1, "1", "100")], [{}])
+    assert "open_profit" in codes(open_profit)
+
+
+def test_exits_in_doubt_are_told_with_the_band():
+    bars = [(100, 101, 99, 100), (100, 101, 99, 100), (101, 107, 95, 103)]
+    legs = {"side": -1, "reduce_only": 1, "qty": 10**9}
+    orders = [{"side": 1}, legs | {"type": 2, "stop_price": 97 * 10**8}, legs | {"type": 1, "limit_price": 106 * 10**8}]
+    log = [{"kind": 2, "order": 2, "time": T0 + 3 * HOUR, "reason": 21}]
+    fills = [fill(1, 1, "10", "100"), fill(2, -1, "10", "97", order=1, open_phase=0, ambiguous=1)]
+    run = finished(market(pair_columns("BTC/USD", bars)), fills, orders, log)
+    found = complete(run, measure(run), Hashes("", "", ""))
+    told = {one["code"]: one["text"] for one in found["warnings"]}
+    assert "-0.30%" in told["exits_ambiguous"]
+    assert "+0.60%" in told["exits_ambiguous"]
