@@ -109,7 +109,7 @@ def derivative_cases(draw: st.DrawFn, kind: str) -> Case:
     cash = dice.pick(100.0, 1.0, 0.01, 0.01) if kind == "inverse" else dice.pick(10_000.0, 900.5, 60.0, 60.0)
     nodes: dict[str, Any] = {
         "exchange": _exchange(dice, kind),
-        "account": Account(cash=cash, short=dice.pick(True, False), leverage=dice.pick(5.0, 10.0, 1.0, 20.0)),
+        "account": Account(cash=cash, short=dice.pick(True, False), leverage=dice.pick(5.0, 10.0, 1.0, 20.0, 20.0, 20.0)),
     }
     if detail:
         terms = nodes["exchange"]
