@@ -15,7 +15,7 @@ from kraken_flow.core.orders import FillPath, Liquidity, LogKind, OrderType, Rea
 from kraken_flow.core.result import Columns, Result, join128
 from kraken_flow.core.spec import Spec
 from kraken_flow.core.units import UNIT
-from tests.limit_checks import limits_hold
+from tests.limit_checks import flattening_rows, limits_hold
 
 REFUSED = (
     Reason.BELOW_MIN_QTY,
@@ -237,20 +237,27 @@ def stopped_pairs_stay_out(spec: Spec, market: Market, result: Result, forecast:
         elif order["reason"] not in PROTECTIVE and not order["reduce_only"]:
             entries[order["pair"]].append(row)
     for p, sent in entries.items():
-        armed = _rows_that_arm(spec, market, p, forecast)
+        armed = _rows_that_arm(spec, market, p, forecast, flattening_rows(market, result))
         spans = [(row, armed(row, by_time)) for row, by_time in sorted(stops[p])]
         for row in sent:
             assert not any(start <= row < end for start, end in spans), f"pair {p} entered at row {row} while stopped"
 
 
-def _rows_that_arm(spec: Spec, market: Market, p: int, forecast: np.ndarray) -> Callable[[int, bool], int]:
-    """Return the function (row of a stop, whether by time) -> first row at whose close the pair is armed again."""
+def _rows_that_arm(
+    spec: Spec, market: Market, p: int, forecast: np.ndarray, flattened: frozenset[int]
+) -> Callable[[int, bool], int]:
+    """Return the function (row of a stop, whether by time) -> first row at whose close the pair is armed again.
+
+    A pair that the account's limits close is armed by a changed forecast alone, whatever stops it meanwhile.
+    """
     real = np.flatnonzero(market.pairs[p].state == REAL)
     real = real[real >= spec.first_row]
     changed = real[np.diff(forecast[p][real], prepend=0) != 0]
 
     def armed(row: int, by_time: bool) -> int:
-        since = changed[changed >= row + by_time] if spec.rearm_bars == 0 else real[real >= row + spec.rearm_bars]
+        closed = max((at for at in flattened if at < row), default=-1)
+        by_change = spec.rearm_bars == 0 or (closed >= 0 and not np.any((changed > closed) & (changed < row)))
+        since = changed[changed >= row + by_time] if by_change else real[real >= row + spec.rearm_bars]
         return int(since[0]) if len(since) else market.n_rows
 
     return armed

@@ -39,6 +39,8 @@ class Reach(NamedTuple):
     low: int
     open: int
     """Working orders that may open or enlarge a position."""
+    fresh: int
+    """Those of them that may open one: on the side of a position that is held, none can before that is closed."""
 
     def toward(self, side: int) -> int:
         """Return how far the pair can move to one side, positive beyond flat."""
@@ -55,6 +57,11 @@ def may_open(order: "Order") -> bool:
     return order.alive and not order.reduce_only and not order.closes_only
 
 
+def enlarges(sim: "Simulator", p: int, side: int) -> bool:
+    """Return whether an order on a side enlarges a position that its pair holds, and so opens none."""
+    return side * sim.ledger.position[p] >= sim.spec.instruments[p].lot
+
+
 def reach(sim: "Simulator", p: int, also: "Iterable[Order]" = ()) -> Reach:
     """Return how far a pair's working orders can move it, `also` counting as one of them.
 
@@ -64,28 +71,30 @@ def reach(sim: "Simulator", p: int, also: "Iterable[Order]" = ()) -> Reach:
     """
     position = sim.ledger.position[p]
     moves, reductions = {1: 0, -1: 0}, {1: 0, -1: 0}
-    count = 0
+    count = fresh = 0
     for order in (*sim.live[p], *also):
         if may_open(order):
             count += 1
+            fresh += not enlarges(sim, p, order.side)
             moves[order.side] += order.remaining
         elif order.alive and not (order.group and order.own):
             reductions[order.side] += order.remaining
     up, down = position + moves[1], position - moves[-1]
     high = up + min(reductions[1], max(-position, 0))
-    return Reach(up, down, high, down - min(reductions[-1], max(position, 0)), count)
+    return Reach(up, down, high, down - min(reductions[-1], max(position, 0)), count, fresh)
 
 
 def hold_to_trades(sim: "Simulator", p: int, side: int) -> None:
     """Leave orders nothing to open in a pair that was just closed or turned, where the day's trades are used up.
 
-    Every working order was admitted as one position that it may open; the rest of one that did would open another.
+    Every working order was admitted as one position that it may open, or to enlarge one that was held; the rest of it
+    would open another.
     `side` is that of the orders that can do so now: against a position that was turned, 0 for both.
     """
     limits = sim.watch.limits
     if limits.shadow or not limits.max_trades:
         return
-    others = sum(reach(sim, j).open for j in range(len(sim.live)) if j != p)
+    others = sum(reach(sim, j).fresh for j in range(len(sim.live)) if j != p)
     found = [order for order in sim.live[p] if may_open(order) and order.side * side >= 0]
     if sim.watch.opened + others + len(found) <= limits.max_trades:
         return
@@ -106,7 +115,8 @@ def admit(sim: "Simulator", order: "Order", qty: int, prices: list[int], equity:
         return Admitted(qty)
     p, side = order.pair, order.side
     held = min(max(0, -side * sim.ledger.position[p]), qty)
-    if watch.effect is not Effect.NONE:
+    grows = enlarges(sim, p, side)
+    if watch.effect is not Effect.NONE and not (grows and watch.cause is Trigger.MAX_TRADES):
         return Admitted(qty if held else 0, watch.cause, closes=True)
     if far := _far(limits.price_band, prices[p], order.limit, order.stop):
         return Admitted(0, Trigger.PRICE_BAND, value=far, limit=limits.price_band / UNIT)
@@ -125,8 +135,8 @@ def admit(sim: "Simulator", order: "Order", qty: int, prices: list[int], equity:
     others, taken = sum(held_pairs), held_pairs[p]
     if limits.max_positions and not taken and others >= limits.max_positions:
         return Admitted(0, Trigger.MAX_POSITIONS, value=float(others + 1), limit=float(limits.max_positions))
-    trades = watch.opened + sum(r.open for r in reaches) + 1
-    if limits.max_trades and trades > limits.max_trades:
+    trades = watch.opened + sum(r.fresh for r in reaches) + 1
+    if limits.max_trades and not grows and trades > limits.max_trades:
         most = float(limits.max_trades)
         return Admitted(qty if held else 0, Trigger.MAX_TRADES, closes=True, value=float(trades), limit=most)
     worth = max(equity, 0)

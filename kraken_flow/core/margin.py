@@ -13,6 +13,7 @@ from kraken_flow.core.costs import fee_of
 from kraken_flow.core.orders import Liquidity, LogKind, OrderRequest, OrderType, Reason, Side, State
 from kraken_flow.core.protection import after_fill
 from kraken_flow.core.units import UNIT
+from kraken_flow.core.watch import Change
 
 if TYPE_CHECKING:
     from kraken_flow.core.simulator import Simulator
@@ -39,6 +40,8 @@ def exposed(sim: "Simulator", p: int, price: int, others: list[int]) -> bool:
     ledger, terms = sim.ledger, sim.spec.margin
     equity = equity_at(sim, p, price, others)
     if terms.mode is MarginMode.LEVEL:
+        if ledger.cash >= 0 and min(ledger.position) >= 0:
+            return False  # Nothing is borrowed: there is nothing to call.
         used = sum(abs(basis) for basis in ledger.basis)
         return equity * sim.spec.leverage <= terms.maintenance * used
     size = ledger.notional(p, abs(ledger.position[p]), price)
@@ -77,13 +80,17 @@ def bankruptcy_price(sim: "Simulator", p: int, others: list[int], otherwise: int
 
 
 def at_mark(sim: "Simulator", prices: list[int]) -> None:
-    """Liquidate what the marks of one moment no longer carry; where margin is shared, the largest position first."""
+    """Liquidate what the marks of one moment no longer carry; where margin is shared, the largest position first.
+
+    A margin level that is reached closes everything.
+    """
     ledger = sim.ledger
     held = [p for p, position in enumerate(ledger.position) if position]
     sizes = {p: ledger.notional(p, abs(ledger.position[p]), prices[p]) for p in held}
     for p in sorted(held, key=lambda p: (-sizes[p], p)):
-        if exposed(sim, p, prices[p], prices):
+        if sim.called or exposed(sim, p, prices[p], prices):
             _liquidate(sim, p, prices[p], prices)
+    sim.called = False
 
 
 def threaten(sim: "Simulator", p: int) -> "Order | None":
@@ -158,6 +165,10 @@ def close_out(sim: "Simulator", order: "Order", others: list[int] | None = None)
     fee = min(fee_of(ledger.notional(p, qty, price), terms.fee), left)
     order.qty = order.allowed = order.filled = qty
     ledger.book(p, order.side, qty, price, fee, 0)
+    sim.called = terms.mode is MarginMode.LEVEL
+    sim.fees.add(sim.time, ledger.notional(p, qty, price))
+    change = Change(before, 0, sim.spec.instruments[p].lot, ledger.inverse[p])
+    sim.watch.fill(p, order.side, qty, price, fee, change)
     sim.record.log(LogKind.SUBMIT, order, sim.time, qty, Reason.LIQUIDATION)
     sim.record.fill(sim, order, qty, price, fee, 0, 0, Liquidity.TAKER)
     sim.record.count("liquidations")

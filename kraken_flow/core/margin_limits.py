@@ -1,5 +1,6 @@
 """What account, risk and venue must agree on where positions are on margin."""
 
+import math
 from collections.abc import Sequence
 
 from kraken_flow.core.contract import MarginMode
@@ -11,13 +12,16 @@ from kraken_flow.core.strategy import Scripted
 from kraken_flow.core.units import UNIT, rate
 
 
-def liquidation_distance(leverage: int, maintenance: int, side: int) -> float:
+def liquidation_distance(leverage: int, maintenance: int, side: int, inverse: bool = False) -> float:
     """Return how far from its entry an isolated position is liquidated, a share of the entry price.
 
     Parameters: `leverage` and `maintenance` 10^-8; `side` +1 long, -1 short. Spec F16:
-    P_liq = E (1 - side / L) / (1 - side mmr). A distance of 1 or more is never reached by a long.
+    P_liq = E (1 - side / L) / (1 - side mmr), of an inverse contract E (1 + side mmr) / (1 + side / L). A distance of 1
+    or more is never reached by a long, an infinite one by nobody.
     """
     lever, mmr = leverage / UNIT, maintenance / UNIT
+    if inverse:
+        return side * (1.0 - (1.0 + side * mmr) / (1.0 + side / lever)) if side > 0 or lever > 1.0 else math.inf
     return side * (1.0 - (1.0 - side / lever) / (1.0 - side * mmr))
 
 
@@ -47,7 +51,10 @@ def check_margin(graph: Graph, market: Market, instruments: Sequence[Instrument]
         return
     leverage = rate(graph.account.leverage)
     sides = (1, -1) if graph.account.short else (1,)
-    nearest = min(liquidation_distance(leverage, terms.maintenance, side) for side in sides)
+    kinds = {instrument.inverse for instrument in instruments}
+    nearest = min(
+        liquidation_distance(leverage, terms.maintenance, side, inverse) for side in sides for inverse in kinds
+    )
     if stop / UNIT >= nearest:
         raise UserError(
             f"risk.position.stop_loss={stop / UNIT:g}: at account.leverage={graph.account.leverage:g} and "

@@ -51,8 +51,8 @@ def make_room(sim: "Simulator", view: "View", order: "Order") -> None:
         return
     units = [unit_price(inverse, price) for inverse, price in zip(sim.ledger.inverse, view.price, strict=True)]
     worth = max(view.equity, 0)
-    trades = sim.watch.opened + sum(r.open for r in reaches)
-    if limits.max_trades and trades > limits.max_trades:
+    trades = sim.watch.opened + before.open + sum(r.fresh for j, r in enumerate(reaches) if j != p)
+    if limits.max_trades and not may_open(order) and trades > limits.max_trades:
         beyond = max(after.toward(side), 0) * units[p]
         _cut(sim, view, order, (p,), beyond, Trigger.MAX_TRADES, (float(trades), float(limits.max_trades)))
     if limits.max_gross >= 0:

@@ -96,7 +96,11 @@ def bounded(decider: "Decider", p: int, target: int) -> int:
         return 0
     reach = decider.sim.ledger.position[p]
     if effect is Effect.REDUCE_ONLY:
-        reach += decider.open_remainder(p, reach)
+        held, asked = reach, decider.target[p]
+        reach += decider.open_remainder(p, held)
+        if decider.sim.watch.cause is Trigger.MAX_TRADES and abs(held) >= decider.spec.instruments[p].lot:
+            # What it was opened for is still due, though no order may be under way just now.
+            reach = max(reach, asked) if held > 0 else min(reach, asked)
     return max(min(target, max(reach, 0)), min(reach, 0))
 
 
@@ -150,7 +154,7 @@ def admitted(decider: "Decider", order: "Order", qty: int) -> tuple[int, Reason]
     answer = admit(sim, order, qty, view.price, view.equity)
     if answer.trigger is Trigger.NONE:
         return qty, Reason.NONE
-    blocked = watch.effect is not Effect.NONE
+    blocked = watch.effect is not Effect.NONE and answer.trigger is watch.cause
     if not blocked:
         watch.refuse(view.time, answer.trigger, answer.value, answer.limit, order.pair, order.number)
     if watch.limits.shadow:
@@ -164,7 +168,10 @@ def _swan(sim: "Simulator", prices: list[int]) -> Breach | None:
     limit = sim.watch.limits.black_swan / UNIT
     found = None
     for p, moves in enumerate(sim.watch.moves):
-        seen = moves.update(prices[p]) if sim.bars.state[p] == REAL else None
+        if sim.bars.state[p] != REAL:
+            moves.miss()
+            continue
+        seen = moves.update(prices[p])
         if seen is not None and found is None and seen[0] > limit * seen[1]:
             found = Breach(Trigger.BLACK_SWAN, Safety.KILLED, seen[0] / seen[1], limit, seen[1], p)
     return found

@@ -82,6 +82,8 @@ class Simulator:
     ambiguous: bool = False
     cap_left: list[int] = field(default_factory=list)
     row_marks: Bars | None = None
+    called: bool = False
+    """Whether a margin level was reached, and what is still held goes at the next marks."""
     """The marks of the decision bar, where the data has them."""
     loan_due: list[int] = field(default_factory=list)
     """When borrowed coins of a pair are next charged for, ns UTC; 0 where none are borrowed."""

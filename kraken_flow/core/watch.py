@@ -69,23 +69,33 @@ class Moves:
     FIRST = 20
     """Returns before which nothing is known."""
 
-    __slots__ = ("count", "last", "variance")
+    __slots__ = ("count", "last", "missing", "variance")
 
     def __init__(self) -> None:
         self.last = 0
+        self.missing = 0
         self.variance = 0.0
         self.count = 0
 
+    def miss(self) -> None:
+        """Count a row without a bar."""
+        self.missing += 1
+
     def update(self, close: int) -> tuple[float, float] | None:
-        """Take a close; return the absolute return and the volatility before it, None while that is not known."""
+        """Take a close; return the absolute return and the volatility before it, None while that is not known.
+
+        After missing bars the volatility is that of all the bars since the last close: it grows with the root of time.
+        """
         last, self.last = self.last, close
+        bars, self.missing = float(self.missing + 1), 0
         if last <= 0:
             return None
         move = float(abs(close - last)) / float(last)
         before, known = self.variance, self.count >= self.FIRST
-        self.variance = move * move if self.count == 0 else self.DECAY * before + (1.0 - self.DECAY) * (move * move)
+        square = move * move / bars
+        self.variance = square if self.count == 0 else self.DECAY * before + (1.0 - self.DECAY) * square
         self.count += 1
-        return (move, math.sqrt(before)) if known and before > 0 else None
+        return (move, math.sqrt(before) * math.sqrt(bars)) if known and before > 0 else None
 
 
 class Watch:
@@ -94,7 +104,8 @@ class Watch:
     Parameters: `cash` at the start, 10^-16 of quote; `n_pairs` pairs in name order.
 
     Equity is the float64 mark of the engine: cash and every position at its last close, so that open profit and loss
-    count. A day is a UTC day; what stood at 00:00 is its start.
+    count. A day is a UTC day; what stood at 00:00 is its start, and its end counts to it: a loss that is not there
+    before its last mark, at 00:00 of the next day, halts the day that begins.
     """
 
     def __init__(self, limits: Limits, cash: int, n_pairs: int) -> None:
@@ -104,6 +115,8 @@ class Watch:
         self.until = 0
         self.high = self.day_start = self.equity = float(cash) / CASH_UNIT
         self.day = -1
+        self.lost = False
+        """Whether the loss of the day was at its limit at a mark inside it."""
         self.opened = 0
         """Positions opened today."""
         self.streak = 0
@@ -124,16 +137,21 @@ class Watch:
         if state is Safety.KILLED:
             return self.limits.system_effect
         if state is Safety.DAILY_HALT:
-            return self.limits.day_effect
+            # What was opened within the number of trades may go on.
+            return Effect.REDUCE_ONLY if self.cause is Trigger.MAX_TRADES else self.limits.day_effect
         if state is Safety.THROTTLED and self.cause in THROTTLES:
             return Effect.NONE
         return Effect.REDUCE_ONLY if state else Effect.NONE
 
     def observe(self, time: int, equity: float, swan: Breach | None, stale: Breach | None) -> None:
         """Take an instant's marks, in the order: the day, what time ends, peaks, limits."""
+        ends = not self.lost and time >= (self.day + 1) * DAY and time % DAY == 0
+        ended = self._day_loss(equity) if ends else None
         rolled = self._roll(time, equity)
         self.equity = equity
         self.high = max(self.high, equity)
+        today = self._day_loss(equity)
+        self.lost = self.lost or today is not None
         if (rolled and self.state is Safety.DAILY_HALT) or (self.state is Safety.COOLDOWN and time >= self.until):
             self.streak = 0
             self._move(time, Trigger.TIMER, Safety.NORMAL)
@@ -143,12 +161,14 @@ class Watch:
         throttle = stale or throttle
         if self.state is Safety.THROTTLED and (throttle is None or throttle.trigger is not self.cause):
             self._move(time, Trigger.WITHIN, Safety.NORMAL)
-        before = self.state
-        losses = (self._day_loss(equity), self._trades(), self._losses())
+        before, counted = self.state, self.cause is Trigger.MAX_TRADES
+        losses = (ended or today, self._trades(), self._losses())
         for breach in (self._drawdown(equity), swan, *losses, throttle):
-            if breach is None or breach.state <= before:
+            # A loss may come to a day that was halted for the number of its trades, which does less.
+            worse = breach is not None and counted and breach.trigger is Trigger.MAX_LOSS
+            if breach is None or (breach.state <= before and not worse):
                 continue
-            if breach.state > self.state:
+            if breach.state > self.state or (worse and self.state is before):
                 self.state, self.cause = breach.state, breach.trigger
                 self.until = self._end_of(breach.state, time)
             self._record(time, breach, before)
@@ -159,7 +179,7 @@ class Watch:
             return False
         if self.day >= 0:
             self.day_start = equity if time % DAY == 0 else self.equity
-        self.day, self.opened = day, 0
+        self.day, self.opened, self.lost = day, 0, False
         return True
 
     def _end_of(self, state: Safety, time: int) -> int:
@@ -222,6 +242,7 @@ class Watch:
         """Begin anew, as a user says: peaks and the day count from the equity that there is."""
         self.high = self.day_start = self.equity
         self.opened = self.streak = 0
+        self.lost = False
         self.share = FIX
         self._move(time, Trigger.RESET, Safety.NORMAL)
 

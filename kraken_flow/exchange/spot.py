@@ -168,7 +168,7 @@ class SpotExchange(Exchange):
     """What borrowed coins of a short cost."""
     liquidation_level: Annotated[float, annotated_types.Gt(0), annotated_types.Le(1)] | None = None
     """Equity over used margin (entry value over leverage) at which the venue closes everything at the market, as in
-    0.4; null where nothing is liquidated."""
+    0.4, where cash or coins are borrowed; null where nothing is liquidated."""
 
     kernel: ClassVar[str | None] = "spot"
 

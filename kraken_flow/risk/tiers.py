@@ -24,9 +24,10 @@ class DayLimits:
     """What a UTC day may bring; reached, a halt lasts until 00:00 UTC, a cool-down for its own time."""
 
     max_loss: Fraction | None = 0.04
-    """Largest loss of equity since 00:00 UTC, open positions included; null switches it off."""
+    """Largest loss of equity since 00:00 UTC, open positions included; first there in the last bar of a day, it halts
+    the next one; null switches it off."""
     max_trades: Positive[int] | None = None
-    """Most positions opened in a day; null switches it off."""
+    """Most positions opened in a day, which then go on while nothing else is opened; null switches it off."""
     max_losses: Positive[int] | None = None
     """Losing trades in a row after which a cool-down begins; null switches it off."""
     cooldown: str = "1h"
@@ -34,7 +35,7 @@ class DayLimits:
     loss_throttle: bool = True
     """Whether new positions are half as large from half of `max_losses` losing trades in a row on."""
     effect: EffectName = "halt"
-    """What the halt of a day does: reduce_only, halt or flatten."""
+    """What the halt of a day does that lost `max_loss`: reduce_only, halt or flatten."""
 
 
 @node

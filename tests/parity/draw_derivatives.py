@@ -15,6 +15,7 @@ from kraken_flow.execution.market import MarketOrders
 from kraken_flow.portfolio.fixed_fraction import FixedFraction
 from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.risk.position import PositionLimits, PositionRisk
+from kraken_flow.risk.tiers import DayLimits, SystemLimits, TieredRisk
 from tests.engines import GivenForecast, graph_of, spec_of
 from tests.parity.draw import SLIPPAGES, Case, Dice, columns_read, held_forecast, market_drawn, orders_drawn
 
@@ -72,6 +73,22 @@ def _exchange(dice: Dice, kind: str) -> SpotExchange:
     )
 
 
+def _risk(dice: Dice, limits: PositionLimits) -> PositionRisk | TieredRisk:
+    """Half the time with limits of the day, that see liquidations as well."""
+    dice.fresh()
+    rearm = dice.pick("on_change", "next_bar")
+    if dice.chance(50):
+        return PositionRisk(limits, rearm=rearm)
+    day = DayLimits(
+        max_loss=dice.pick(None, 0.3, 0.05),
+        max_trades=dice.maybe(1, 2, 4),
+        max_losses=dice.maybe(1, 2, per_cent=70),
+        cooldown=dice.pick("2h", "7h"),
+        effect=dice.pick("halt", "flatten"),
+    )
+    return TieredRisk(limits, rearm, day=day, system=SystemLimits(max_drawdown=None))
+
+
 @st.composite
 def derivative_cases(draw: st.DrawFn, kind: str) -> Case:
     """Any run of one kind of contract: given orders, or forecasts."""
@@ -87,22 +104,25 @@ def derivative_cases(draw: st.DrawFn, kind: str) -> Case:
             market = replace(market, marks=tuple(marks_drawn(pair, random) for pair in pairs))
         if dice.chance(80):
             market = replace(market, funding=tuple(funding_drawn(market, pair, random) for pair in pairs))
-    cash = dice.pick(100.0, 1.0) if kind == "inverse" else dice.pick(10_000.0, 900.5)
+    dice.fresh()
+    # With the least of them most orders are as large as the leverage allows.
+    cash = dice.pick(100.0, 1.0, 0.01, 0.01) if kind == "inverse" else dice.pick(10_000.0, 900.5, 60.0, 60.0)
     nodes: dict[str, Any] = {
         "exchange": _exchange(dice, kind),
-        "account": Account(cash=cash, short=dice.pick(True, False), leverage=dice.pick(5.0, 10.0, 1.0, 20.0)),
+        "account": Account(cash=cash, short=dice.pick(True, False), leverage=dice.pick(5.0, 10.0, 1.0, 20.0, 20.0, 20.0)),
     }
     if detail:
         terms = nodes["exchange"]
         fields = {name: getattr(terms, name) for name in type(terms).__pydantic_fields__}
         nodes["exchange"] = type(terms)(**fields | {"fill": {"path": "detail", "detail": "15m"}})
     if given:
-        graph = graph_of(market, orders_drawn(dice, market), **nodes)
+        risk = _risk(dice, PositionLimits(stop_loss=None, take_profit=None, max_fraction=None))
+        graph = graph_of(market, orders_drawn(dice, market), risk=risk, **nodes)
     else:
         limits = PositionLimits(stop_loss=dice.maybe(0.01, 0.005), take_profit=dice.maybe(0.03, 0.01))
         nodes |= {
             "portfolio": dice.pick(FixedFraction(fraction=dice.pick(1.0, 5.0)), FixedQuantity(quantity=5.0)),
-            "risk": PositionRisk(limits, rearm=dice.pick("on_change", "next_bar")),
+            "risk": _risk(dice, limits),
             "execution": MarketOrders(),
             "strategy": GivenForecast(),
         }

@@ -17,6 +17,7 @@ from kraken_flow.runs.logs import data_hash
 from kraken_flow.runs.session_journal import instant_frame, instant_of
 from tests.engine_checks import rows
 from tests.engines import RUST, run_engine
+from tests.limit_checks import limits_hold
 from tests.parity.draw import Case
 from tests.parity.draw_derivatives import KINDS, derivative_cases
 from tests.parity.same import assert_same
@@ -66,6 +67,7 @@ def test_the_engines_agree_and_the_books_balance(kind: str) -> None:
         result = run_engine("python", case.spec, case.market, case.forecast, case.aux)
         for engine in OTHERS:
             assert_same(result, run_engine(engine, case.spec, case.market, case.forecast, case.aux))
+        limits_hold(case.spec, case.market, result)
         books_balance(case, result)
         trades_add_up(case, result)
         seen.update(FlowKind(k).name for k in result.flows["kind"])
@@ -73,7 +75,7 @@ def test_the_engines_agree_and_the_books_balance(kind: str) -> None:
         seen.update(Reason(r).name + " end" for r in result.orders["end_reason"])
 
     play()
-    wanted = {"LIQUIDATION"}
+    wanted = {"LIQUIDATION"} | ({"MAX_LOSSES end"} if RUNS >= 200 and kind != "inverse" else set())
     wanted |= {"BORROW_OPENING", "BORROW_ROLLOVER"} if kind == "spot" else {"FUNDING"}
     assert all(seen[name] >= 1 for name in wanted), seen
 

@@ -39,6 +39,8 @@ pub(super) struct Reach {
     pub(super) high: i64,
     pub(super) low: i64,
     pub(super) open: i64,
+    /// Of the `open` orders those that may open a position: on the side of one that is held, none can before it is closed.
+    pub(super) fresh: i64,
 }
 
 impl Reach {
@@ -58,6 +60,11 @@ pub(super) fn may_open(order: &Order) -> bool {
     order.alive() && !order.reduce_only && !order.closes_only
 }
 
+/// Whether an order on a side enlarges a position that its pair holds, and so opens none.
+fn enlarges(sim: &Simulator, p: usize, side: i64) -> bool {
+    side * sim.ledger.position[p] >= sim.spec.instruments[p].lot
+}
+
 /// How far a pair's working orders can move it, `also` counting as one of them.
 ///
 /// No sequence of their fills moves it farther, and none widens this: an order that opens moves the position by what it
@@ -65,7 +72,7 @@ pub(super) fn may_open(order: &Order) -> bool {
 /// protection disarms the orders that it leaves, and so is left out.
 pub(super) fn reach(sim: &Simulator, p: usize, also: Option<usize>) -> Reach {
     let held = sim.ledger.position[p];
-    let mut reach = Reach { up: held, down: held, high: 0, low: 0, open: 0 };
+    let mut reach = Reach { up: held, down: held, high: 0, low: 0, open: 0, fresh: 0 };
     let (mut bought, mut sold) = (0, 0);
     for id in sim.live[p].iter().copied().chain(also) {
         let order = &sim.orders[id];
@@ -75,6 +82,7 @@ pub(super) fn reach(sim: &Simulator, p: usize, also: Option<usize>) -> Reach {
         }
         if may_open(order) {
             reach.open += 1;
+            reach.fresh += i64::from(!enlarges(sim, p, order.side()));
             *(if buys { &mut reach.up } else { &mut reach.down }) += if buys { left } else { -left };
         } else if !(order.group.is_some() && order.own) {
             *(if buys { &mut bought } else { &mut sold }) += left;
@@ -87,14 +95,15 @@ pub(super) fn reach(sim: &Simulator, p: usize, also: Option<usize>) -> Reach {
 
 /// Leaves orders nothing to open in a pair that was just closed or turned, where the day's trades are used up.
 ///
-/// Every working order was admitted as one position that it may open; the rest of one that did would open another.
+/// Every working order was admitted as one position that it may open, or to enlarge one that was held; the rest of it
+/// would open another.
 /// `side` is that of the orders that can do so now: against a position that was turned, 0 for both.
 pub fn hold_to_trades(sim: &mut Simulator, p: usize, side: i64) {
     let limits = sim.watch.limits;
     if limits.shadow || limits.max_trades <= 0 {
         return;
     }
-    let others: i64 = (0..sim.live.len()).filter(|&j| j != p).map(|j| reach(sim, j, None).open).sum();
+    let others: i64 = (0..sim.live.len()).filter(|&j| j != p).map(|j| reach(sim, j, None).fresh).sum();
     let can = |id: &usize| may_open(&sim.orders[*id]) && sim.orders[*id].side() * side >= 0;
     let found: Vec<usize> = sim.live[p].iter().copied().filter(can).collect();
     if sim.watch.opened + others + found.len() as i64 <= limits.max_trades {
@@ -127,7 +136,8 @@ pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
         value,
         limit,
     };
-    if watch.effect() != Effect::None {
+    let grows = enlarges(sim, p, side);
+    if watch.effect() != Effect::None && !(grows && watch.cause == Trigger::MaxTrades) {
         return of(closing, watch.cause, true, 0.0, 0.0);
     }
     let far = far(limits.price_band, bars.close(p), [order.limit, order.stop]);
@@ -150,8 +160,8 @@ pub fn admit(sim: &Simulator, id: usize, qty: i64, bars: Bars<'_>) -> Admitted {
     if limits.max_positions > 0 && !taken(p) && pairs >= limits.max_positions {
         return of(0, Trigger::MaxPositions, false, (pairs + 1) as f64, limits.max_positions as f64);
     }
-    let trades = watch.opened + reaches.iter().map(|reach| reach.open).sum::<i64>() + 1;
-    if limits.max_trades > 0 && trades > limits.max_trades {
+    let trades = watch.opened + reaches.iter().map(|reach| reach.fresh).sum::<i64>() + 1;
+    if limits.max_trades > 0 && !grows && trades > limits.max_trades {
         return of(closing, Trigger::MaxTrades, true, trades as f64, limits.max_trades as f64);
     }
     let worth = sim.ledger.equity(bars).max(0);

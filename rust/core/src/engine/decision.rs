@@ -152,7 +152,7 @@ impl Decider {
             if self.paused && (acts || self.parents.given(sim, p) == 0) {
                 target = reduced(sim.ledger.position[p], target);
             }
-            target = bounded(sim, &self.parents, p, target);
+            target = bounded(sim, &self.parents, p, target, standing);
             if acts || target != standing {
                 sim.touched[p] = true;
                 self.order(sim, now, calls, p, target, standing);

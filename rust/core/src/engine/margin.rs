@@ -12,6 +12,7 @@ use super::order::Request;
 use super::protection::Paid;
 use super::recorder::Fill;
 use super::simulator::Simulator;
+use super::watch::Change;
 
 /// The price above which none is looked for.
 const HIGHEST: i64 = 1 << 62;
@@ -69,6 +70,9 @@ impl Simulator {
         let (ledger, terms) = (&self.ledger, self.spec.margin);
         let (equity, maintenance) = (self.equity_at(p, price), i128::from(terms.maintenance));
         if terms.mode == MarginMode::Level {
+            if ledger.cash >= 0 && ledger.position.iter().all(|&position| position >= 0) {
+                return false; // Nothing is borrowed: there is nothing to call.
+            }
             let used = (0..ledger.position.len()).map(|j| ledger.basis(j).abs()).sum();
             return mul(equity, i128::from(self.spec.leverage)) <= mul(maintenance, used);
         }
@@ -90,7 +94,8 @@ impl Simulator {
         if nothing_left(best) || !nothing_left(worst) { otherwise } else { first_price(best, worst, nothing_left) }
     }
 
-    /// Liquidates what the marks of one moment no longer carry; where margin is shared, the largest position first.
+    /// Liquidates what the marks of one moment no longer carry; where margin is shared, the largest position first. A
+    /// margin level that is reached closes everything.
     pub(super) fn judge(&mut self, price: impl Fn(usize) -> i64) {
         self.others.clear();
         self.others.extend((0..self.live.len()).map(price));
@@ -101,10 +106,11 @@ impl Simulator {
         order.sort_unstable();
         for (_, p) in order {
             let price = self.others[p];
-            if self.exposed(p, price) {
+            if self.called || self.exposed(p, price) {
                 self.liquidate(p, price);
             }
         }
+        self.called = false;
     }
 
     /// Places the venue's order where the bar's marks reach the pair's liquidation; the mark may lie off the bar's own
@@ -186,10 +192,15 @@ impl Simulator {
         }
         let qty = before.abs();
         let left = self.equity_at(p, price).max(0);
-        let fee = fee_of(self.ledger.notional(p, qty, price), terms.fee).min(left);
+        let notional = self.ledger.notional(p, qty, price);
+        let fee = fee_of(notional, terms.fee).min(left);
         let order = &mut self.orders[id];
         (order.qty, order.allowed, order.filled) = (qty, qty, qty);
         self.ledger.book(p, side, qty, price, fee, 0);
+        self.called = terms.mode == MarginMode::Level;
+        self.fees.add(self.time, notional);
+        let (lot, inverse) = (self.spec.instruments[p].lot, self.ledger.inverse(p));
+        self.watch.fill(p, side, qty, price, fee, Change { before, after: 0, lot, inverse });
         self.log(LogKind::Submit, id, self.time, qty, Reason::Liquidation);
         self.record.fills.push(Fill {
             row: self.row as u32,

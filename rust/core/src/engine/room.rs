@@ -38,8 +38,9 @@ pub(super) fn make_room(sim: &mut Simulator, now: Now<'_>, id: usize) {
     let units: Vec<i64> = (0..n).map(|j| unit_price(sim.ledger.inverse(j), now.bars.close(j))).collect();
     let worth = sim.ledger.equity(now.bars).max(0);
     let share = |limit: i64| floor_div(mul(worth, i128::from(limit)), WIDE_UNIT);
-    let trades = sim.watch.opened + reaches.iter().map(|reach| reach.open).sum::<i64>();
-    if limits.max_trades > 0 && trades > limits.max_trades {
+    let others: i64 = (0..n).filter(|&j| j != p).map(|j| reaches[j].fresh).sum();
+    let trades = sim.watch.opened + before.open + others;
+    if limits.max_trades > 0 && !may_open(&sim.orders[id]) && trades > limits.max_trades {
         let by = times(after.toward(side).max(0), units[p]);
         let (value, limit) = (trades as f64, limits.max_trades as f64);
         cut(sim, now, id, Some(p), Excess { trigger: Trigger::MaxTrades, by, value, limit });

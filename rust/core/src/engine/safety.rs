@@ -58,9 +58,10 @@ impl Decider {
             }
         }
         let turning = !everything && self.parents.enlarges(p);
-        let wanted = bounded(sim, &self.parents, p, self.target[p] + self.parents.given(sim, p));
+        let standing = self.target[p];
+        let wanted = bounded(sim, &self.parents, p, standing + self.parents.given(sim, p), standing);
         self.parents.cancel(sim, p, reason, !everything, now.row);
-        self.target[p] = bounded(sim, &self.parents, p, self.target[p]);
+        self.target[p] = bounded(sim, &self.parents, p, standing, standing);
         self.parents.settle(sim, p, wanted - self.target[p]);
         if turning
             && !sim.spec.scripted
@@ -100,13 +101,22 @@ fn close(sim: &mut Simulator, parents: &Parents, p: usize, now: Now<'_>) {
     submit(sim, now, request, true, false);
 }
 
-/// The target nearest to the one wanted that the state of the account allows.
-pub(super) fn bounded(sim: &Simulator, parents: &Parents, p: usize, target: i64) -> i64 {
+/// The target nearest to the one wanted that the state of the account allows where one stands.
+pub(super) fn bounded(sim: &Simulator, parents: &Parents, p: usize, target: i64, standing: i64) -> i64 {
     let held = sim.ledger.position[p];
     let reach = match sim.watch.effect() {
         Effect::None => return target,
         Effect::Flatten => return 0,
-        Effect::ReduceOnly => held + open_remainder(sim, parents, p, held),
+        Effect::ReduceOnly => {
+            let reach = held + open_remainder(sim, parents, p, held);
+            let goes_on = sim.watch.cause == Trigger::MaxTrades && held.abs() >= sim.spec.instruments[p].lot;
+            // What it was opened for is still due, though no order may be under way just now.
+            match held.signum() {
+                1 if goes_on => reach.max(standing),
+                -1 if goes_on => reach.min(standing),
+                _ => reach,
+            }
+        }
         Effect::Halt => held,
     };
     target.min(reach.max(0)).max(reach.min(0))
@@ -186,7 +196,7 @@ pub(super) fn admitted(sim: &mut Simulator, now: Now<'_>, id: usize, qty: i64) -
     if answer.trigger == Trigger::None {
         return (qty, Reason::None);
     }
-    if sim.watch.effect() == Effect::None {
+    if sim.watch.effect() == Effect::None || answer.trigger != sim.watch.cause {
         let pair = sim.orders[id].pair() as i64;
         sim.watch.refuse(now.time, answer.trigger, answer.value, answer.limit, pair, id as i64);
     }
@@ -208,7 +218,11 @@ fn swan(sim: &mut Simulator, bars: Bars<'_>) -> Option<Breach> {
     let limit = sim.watch.limits.black_swan as f64 / UNIT as f64;
     let mut found = None;
     for (p, moves) in sim.watch.moves.iter_mut().enumerate() {
-        let Some((moved, usual)) = bars.real(p).then(|| moves.update(bars.close(p))).flatten() else { continue };
+        if !bars.real(p) {
+            moves.miss();
+            continue;
+        }
+        let Some((moved, usual)) = moves.update(bars.close(p)) else { continue };
         if found.is_none() && moved > limit * usual {
             let (trigger, state) = (Trigger::BlackSwan, Safety::Killed);
             found = Some(Breach { trigger, state, value: moved / usual, limit, reference: usual, pair: p as i64 });

@@ -69,6 +69,8 @@ pub struct Simulator {
     pub(super) loan_due: Vec<i64>,
     /// Marks at which the other positions stand while one is judged.
     pub(super) others: Vec<i64>,
+    /// Whether a margin level was reached, and what is still held goes at the next marks.
+    pub(super) called: bool,
     /// Value of all positions at this bar's opens, signed and absolute, once somebody asked for it.
     pub(super) worth: Option<(i128, i128)>,
     /// Whether an order works that reserves funds while it rests.
@@ -106,6 +108,7 @@ impl Simulator {
             cap_left: vec![0; n],
             loan_due: vec![0; n],
             others: Vec::new(),
+            called: false,
             worth: None,
             reserving: false,
             queue: Vec::new(),

@@ -93,6 +93,7 @@ pub struct Moves {
     last: i64,
     variance: f64,
     count: i64,
+    missing: i64,
 }
 
 impl Moves {
@@ -100,18 +101,26 @@ impl Moves {
     /// Returns before which nothing is known.
     const FIRST: i64 = 20;
 
+    /// Counts a row without a bar.
+    pub fn miss(&mut self) {
+        self.missing += 1;
+    }
+
     /// Takes a close; the absolute return and the volatility before it, None while that is not known.
+    ///
+    /// After missing bars the volatility is that of all the bars since the last close: it grows with the root of time.
     pub fn update(&mut self, close: i64) -> Option<(f64, f64)> {
         let last = std::mem::replace(&mut self.last, close);
+        let bars = (std::mem::take(&mut self.missing) + 1) as f64;
         if last <= 0 {
             return None;
         }
         let moved = (close - last).abs() as f64 / last as f64;
         let (before, known) = (self.variance, self.count >= Self::FIRST);
-        let square = moved * moved;
+        let square = moved * moved / bars;
         self.variance = if self.count == 0 { square } else { Self::DECAY * before + (1.0 - Self::DECAY) * square };
         self.count += 1;
-        (known && before > 0.0).then(|| (moved, before.sqrt()))
+        (known && before > 0.0).then(|| (moved, before.sqrt() * bars.sqrt()))
     }
 }
 
@@ -137,6 +146,8 @@ pub struct Watch {
     day_start: f64,
     equity: f64,
     day: i64,
+    /// Whether the loss of the day was at its limit at a mark inside it.
+    lost: bool,
     streak: i64,
     flow: Vec<i128>,
 }
@@ -162,6 +173,7 @@ impl Watch {
             day_start: start,
             equity: start,
             day: -1,
+            lost: false,
             streak: 0,
             flow: vec![0; n_pairs],
         }
@@ -176,6 +188,8 @@ impl Watch {
     fn effect_of(&self, state: Safety) -> Effect {
         match state {
             Safety::Killed => self.limits.system_effect,
+            // What was opened within the number of trades may go on.
+            Safety::DailyHalt if self.cause == Trigger::MaxTrades => Effect::ReduceOnly,
             Safety::DailyHalt => self.limits.day_effect,
             Safety::Throttled if matches!(self.cause, Trigger::DrawdownThrottle | Trigger::LossThrottle) => {
                 Effect::None
@@ -207,8 +221,10 @@ impl Watch {
         }
         let over = (self.state == Safety::DailyHalt || self.state == Safety::Cooldown) && time >= self.until;
         let high = self.high.max(equity);
+        let open = self.state < Safety::DailyHalt || self.cause == Trigger::MaxTrades;
         over || self.drawdown(high, equity)
-            || (self.state < Safety::DailyHalt && self.day_loss(self.start(time, equity), equity))
+            || self.ends_lost(time, equity)
+            || (open && self.day_loss(self.start(time, equity), equity))
     }
 
     /// Takes the marks of a row that changes no state.
@@ -216,8 +232,9 @@ impl Watch {
     pub fn note(&mut self, time: i64, equity: f64) {
         if time >= (self.day + 1) * DAY {
             (self.day_start, self.opened) = (self.start(time, equity), 0);
-            self.day = time.div_euclid(DAY);
+            (self.day, self.lost) = (time.div_euclid(DAY), false);
         }
+        self.lost = self.lost || self.day_loss(self.day_start, equity);
         self.equity = equity;
         self.high = self.high.max(equity);
     }
@@ -234,6 +251,13 @@ impl Watch {
         }
     }
 
+    /// Whether a day ends with a loss that was not there at any mark inside it.
+    #[inline]
+    fn ends_lost(&self, time: i64, equity: f64) -> bool {
+        let ends = !self.lost && time >= (self.day + 1) * DAY && time % DAY == 0;
+        ends && self.day_loss(self.day_start, equity)
+    }
+
     #[inline]
     fn drawdown(&self, high: f64, equity: f64) -> bool {
         let limit = self.limits.max_drawdown;
@@ -248,7 +272,7 @@ impl Watch {
 
     /// Takes an instant's marks, in the order: the day, what time ends, peaks, limits.
     pub fn observe(&mut self, time: i64, equity: f64, swan: Option<Breach>, stale: Option<Breach>) {
-        let day = self.day;
+        let (day, ended) = (self.day, self.ends_lost(time, equity).then(|| self.loss(equity)));
         self.note(time, equity);
         if (self.day != day && self.state == Safety::DailyHalt)
             || (self.state == Safety::Cooldown && time >= self.until)
@@ -265,10 +289,13 @@ impl Watch {
         if self.state == Safety::Throttled && throttle.is_none_or(|breach| breach.trigger != self.cause) {
             self.move_to(time, Trigger::Within, Safety::Normal);
         }
-        let before = self.state;
-        for breach in [self.system(), swan, self.loss(), self.trades(), self.losses(), throttle] {
-            let Some(breach) = breach.filter(|breach| breach.state > before) else { continue };
-            if breach.state > self.state {
+        let (before, counted) = (self.state, self.cause == Trigger::MaxTrades);
+        let lost = ended.or_else(|| self.day_loss(self.day_start, equity).then(|| self.loss(equity)));
+        for breach in [self.system(), swan, lost, self.trades(), self.losses(), throttle] {
+            // A loss may come to a day that was halted for the number of its trades, which does less.
+            let worse = |breach: &Breach| counted && breach.trigger == Trigger::MaxLoss;
+            let Some(breach) = breach.filter(|breach| breach.state > before || worse(breach)) else { continue };
+            if breach.state > self.state || (worse(&breach) && self.state == before) {
                 (self.state, self.cause) = (breach.state, breach.trigger);
                 self.until = match breach.state {
                     Safety::Cooldown => time + cooldown_ns,
@@ -286,10 +313,10 @@ impl Watch {
         self.drawdown(high, self.equity).then(|| Breach::of(Trigger::MaxDrawdown, Safety::Killed, value, limit, high))
     }
 
-    fn loss(&self) -> Option<Breach> {
+    /// What the loss of the day says, where it is at its limit.
+    fn loss(&self, equity: f64) -> Breach {
         let (start, limit) = (self.day_start, rate(self.limits.max_loss));
-        let value = (start - self.equity) / start;
-        self.day_loss(start, self.equity).then(|| Breach::of(Trigger::MaxLoss, Safety::DailyHalt, value, limit, start))
+        Breach::of(Trigger::MaxLoss, Safety::DailyHalt, (start - equity) / start, limit, start)
     }
 
     fn trades(&self) -> Option<Breach> {
@@ -346,7 +373,7 @@ impl Watch {
     /// Begins anew, as a user says: peaks and the day count from the equity that there is.
     pub fn reset(&mut self, time: i64) {
         (self.high, self.day_start) = (self.equity, self.equity);
-        (self.opened, self.streak, self.share) = (0, 0, FIX);
+        (self.opened, self.streak, self.share, self.lost) = (0, 0, FIX, false);
         self.move_to(time, Trigger::Reset, Safety::Normal);
     }
 
