@@ -16,7 +16,7 @@ from kraken_flow.portfolio.fixed_fraction import FixedFraction
 from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.risk.position import PositionLimits, PositionRisk
 from tests.engines import GivenForecast, graph_of, spec_of
-from tests.parity.draw import SLIPPAGES, Case, Dice, columns_read, held_forecast, market_drawn, orders_drawn
+from tests.parity.draw import SLIPPAGES, TIERS, Case, Dice, columns_read, held_forecast, market_drawn, orders_drawn
 
 KINDS = {
     "linear": ("ADA/USDT:USDT", "BTC/USDT:USDT", "ETH/USDT:USDT"),
@@ -48,11 +48,14 @@ def funding_drawn(market: Market, pair: PairColumns, random: np.random.Generator
 
 
 def _exchange(dice: Dice, kind: str) -> SpotExchange:
-    fees = {"taker_bps": dice.pick(5.0, 0.0, 40.0), "maker_bps": dice.pick(2.0, -1.0)}
+    flat = {"taker_bps": dice.pick(5.0, 0.0, 40.0), "maker_bps": dice.pick(2.0, -1.0)}
+    fees: dict[str, Any] = dice.pick(flat, flat, {"tiers": TIERS})
+    least = {"tick": 0.01, "lot": 0.5, "qty_min": 0.5, "cost_min": dice.pick(5.0, 150.0)}
+    table = dict.fromkeys(KINDS[kind], least) if dice.chance(40) else {}
     shared: dict[str, Any] = {
         "name": "drawn", "fees": fees, "slippage": dice.pick(*SLIPPAGES[:3]), "tick": 0.01, "lot": dice.pick(None, 0.5),
         "fill": {"path": dice.pick("pessimistic", "pessimistic", "ohlc", "olhc", "adaptive")},
-        "participation_cap": dice.pick(None, 0.1), "latency": dice.pick("0", "0", "20m", "90m"),
+        "participation_cap": dice.pick(None, 0.1), "instruments_table": table, "latency": dice.pick("0", "0", "20m", "90m"),
     }  # fmt: skip
     if kind == "spot":
         return SpotExchange(
