@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kraken_flow.analysis.flows import fill_flow
 from kraken_flow.analysis.wide import Wide, segment_sums
 from kraken_flow.core.result import Columns
-from kraken_flow.core.units import Int64Array
+from kraken_flow.core.units import CASH_UNIT, Int64Array
 
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -157,17 +157,22 @@ def _share_fees(fees: Wide, reversal: Mask, before: Int64Array, qty: Int64Array,
     return Wide.of_ints(0 if base else fee * closed // whole for fee, closed, whole, base in parts)
 
 
-def _mean_price(notional: Wide, qty: Int64Array) -> Int64Array:
-    """Divide money by quantity, half to even; 0 where the quantity is 0."""
+def _mean_price(notional: Wide, qty: Int64Array, inverse: Mask) -> Int64Array:
+    """Divide money by quantity, half to even; 0 where the quantity is 0.
+
+    The money of an inverse contract is in base: the quantity is divided by it, so that profit is n (1/E - 1/X).
+    """
     quotients = []
-    for money, units in zip(notional.ints(), qty.tolist(), strict=True):
+    for money, units, turned in zip(notional.ints(), qty.tolist(), inverse.tolist(), strict=True):
+        if turned and units:
+            money, units = units * CASH_UNIT, money
         whole, rest = divmod(money, units) if units else (0, 0)
         quotients.append(whole + (2 * rest > units or (2 * rest == units > 0 and whole % 2 == 1)))
     return np.array(quotients, np.int64)
 
 
-def _weighted(rows: _Rows, starts: Index, chosen: Mask) -> tuple[Int64Array, Int64Array]:
-    """Return each segment's quantity and volume-weighted price over the chosen rows."""
+def _weighted(rows: _Rows, starts: Index, chosen: Mask, inverse: Mask) -> tuple[Int64Array, Int64Array]:
+    """Return each segment's quantity and volume-weighted price over the chosen rows; `inverse` is by pair."""
     # A product with 0 or 1 is far faster than `np.where` on sides that change from row to row.
     qty = rows.qty * chosen
     total = segment_sums(qty, starts)
@@ -175,8 +180,9 @@ def _weighted(rows: _Rows, starts: Index, chosen: Mask) -> tuple[Int64Array, Int
     price = segment_sums(rows.price * chosen, starts)
     several = np.flatnonzero(count > 1)
     if len(several):
-        money = Wide.product(rows.price, qty).sums(starts).take(several)
-        price[several] = _mean_price(money, total[several])
+        turned = inverse[rows.pair]
+        money = fill_flow(rows.price, np.where(turned, qty, -qty), turned).sums(starts).take(several)
+        price[several] = _mean_price(money, total[several], turned[starts[several]])
     return total, price
 
 
@@ -259,8 +265,8 @@ def round_trips(fills: Columns, lots: Int64Array, mark: Int64Array, inverse: Mas
     side = np.where(closed, -rows.side[stops], np.where(after < 0, -1, 1))
     pair = rows.pair[stops]
     entering = rows.side == np.repeat(side, stops - starts + 1)
-    qty, entry_price = _weighted(rows, starts, entering)
-    _, exit_price = _weighted(rows, starts, ~entering)
+    qty, entry_price = _weighted(rows, starts, entering, turned)
+    _, exit_price = _weighted(rows, starts, ~entering, turned)
     pnl = _carry_dust(rows.flow.sums(starts), rows, starts, stops, closed)
     held = np.where(closed, 0, after)
     if held.any():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import daily_returns, day_ends, drawdowns
 from kraken_flow.analysis.trips import Trips
+from kraken_flow.core.contract import values
 from kraken_flow.core.orders import Liquidity, Reason, State
 from kraken_flow.core.times import DAY, SECOND, iso
 from kraken_flow.core.units import CASH_UNIT, FloatArray, Int64Array, to_floats
@@ -38,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True)
 class TradeColumns:
-    """Trips as floats for tables: profit in quote units, return on the entry's value, holding time in ns."""
+    """Trips as floats for tables: profit in the account's currency, return on the entry's value, holding time in ns."""
 
     profit: FloatArray
     gain: FloatArray
@@ -48,7 +49,7 @@ class TradeColumns:
     def of(run: FinishedRun, trips: Trips) -> "TradeColumns":
         """Read trips; an open one is held until the last close."""
         profit = trips.pnl.floats(CASH_UNIT)
-        value = to_floats(trips.entry_price) * to_floats(trips.qty)
+        value = values(run.inverse[trips.pair], to_floats(trips.qty), to_floats(trips.entry_price))
         ends = run.fill_times[trips.last]
         if len(run.closes):
             ends = np.where(trips.closed, ends, run.closes[-1])
