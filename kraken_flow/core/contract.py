@@ -3,8 +3,8 @@
 A linear contract is worth quantity x price in the quote currency, which it settles in. An inverse one is a number of
 quote units, settled in base: the value of `n` bought at E and marked at X is n x (1/E - 1/X). Both fit one ledger:
 cash pays a position's value when it is opened and holds it as an asset, a linear one worth q x P, an inverse one -n/P.
-What else needs an amount of money asks here: `value`, `cost`, `notional` and `values` in the account's currency, `quoted`
-in the quote currency, in which venues write their fee tiers and smallest costs.
+What else needs an amount of money asks here: `value`, `cost`, `notional` and `values` in the account's currency,
+`quoted` in the quote currency, in which venues write their fee tiers and smallest costs.
 """
 
 from dataclasses import dataclass

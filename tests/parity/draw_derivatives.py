@@ -55,7 +55,8 @@ def _exchange(dice: Dice, kind: str) -> SpotExchange:
     shared: dict[str, Any] = {
         "name": "drawn", "fees": fees, "slippage": dice.pick(*SLIPPAGES[:3]), "tick": 0.01, "lot": dice.pick(None, 0.5),
         "fill": {"path": dice.pick("pessimistic", "pessimistic", "ohlc", "olhc", "adaptive")},
-        "participation_cap": dice.pick(None, 0.1), "instruments_table": table, "latency": dice.pick("0", "0", "20m", "90m"),
+        "participation_cap": dice.pick(None, 0.1), "latency": dice.pick("0", "0", "20m", "90m"),
+        "instruments_table": table,
     }  # fmt: skip
     if kind == "spot":
         return SpotExchange(

@@ -45,7 +45,7 @@ def test_a_sale_is_the_mirror_of_a_purchase() -> None:
 
 @pytest.mark.parametrize("side", [1, -1])
 def test_an_inverse_contract_is_measured_in_its_base(side: int) -> None:
-    """10,000 dollars decided at 50,000: 4,000 at 40,000, 5,000 at 62,500, the rest never, the price 80,000 at the end."""
+    """10,000 dollars at 50,000: 4,000 filled at 40,000, 5,000 at 62,500, the rest never, 80,000 at the end."""
     fills = [(parse("4000"), parse("40000")), (parse("5000"), parse("62500"))]
     found = Shortfall.of(side, parse("10000"), parse("50000"), fills, parse("80000"), money("0.0001"), inverse=True)
     # 4000 (1/50000 - 1/40000) + 5000 (1/50000 - 1/62500) = -0.02 + 0.02; 1000 (1/50000 - 1/80000) = 0.0075.
