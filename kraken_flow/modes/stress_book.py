@@ -41,7 +41,7 @@ _COMPLETE = 0.9
 
 @dataclass(frozen=True)
 class Loss:
-    """What a scenario does to a system's book; money in the quote currency, shares as fractions of `equity`."""
+    """What a scenario does to a system's book; money in the account's currency, shares as fractions of `equity`."""
 
     date: str
     source: str

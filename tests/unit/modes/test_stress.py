@@ -182,3 +182,15 @@ def test_what_stands_behind_a_position_is_what_the_engine_judges_it_by(pair):
     assert columns.low[at] / columns.close[at] - 1 > move - 1e-3
     bankrupt = run.result.fills["price"][first] / columns.close[at] - 1
     assert book.gains(np.array([bankrupt]))[0] == pytest.approx(-backing[0], rel=2e-2)
+
+
+def test_a_book_of_coins_is_told_in_coins(stressed, capsys, monkeypatch):
+    printed = []
+    monkeypatch.setattr("kraken_flow.modes.stress.money", lambda value, unit: printed.append((value, unit)) or "x")
+    words = ["exchange=kraken_futures", "pairs=[BTC/USD:BTC]", "account.cash=1", "risk=none", "portfolio.fraction=0.5"]
+    code, found, _ = stressed("strategy=hold", "start=2021-02-01", "end=2021-03-01", "timeframe=4h", *words)
+    assert code == 0
+    assert {unit for _, unit in printed} == {"BTC"}
+    assert found["ftx_2022"]["final"] == pytest.approx(found["ftx_2022"]["equity"] * (1 + found["ftx_2022"]["change"]))
+    # Half of it at 22.4 % less: 0.5 (1 / 0.776 - 1).
+    assert found["ftx_2022"]["change"] == pytest.approx(-0.5 * (1 / 0.776 - 1), abs=0.03)
