@@ -12,6 +12,7 @@ from kraken_flow.core.funding import FundingColumns
 from kraken_flow.core.market import Market
 from kraken_flow.core.orders import OrderRequest, OrderType, Reason, Side
 from kraken_flow.core.result import Result, join128
+from kraken_flow.core.run import execute
 from kraken_flow.core.units import CASH_UNIT, UNIT, cash_text, parse
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.perpetual import PerpetualExchange
@@ -333,3 +334,17 @@ def test_the_fee_tier_of_an_inverse_contract_counts_dollars(engine: str) -> None
     fees = [join128(hi, lo) for hi, lo in zip(result.fills["fee_hi"], result.fills["fee_lo"], strict=True)]
     # 0.1 and 0.12 BTC at 40 bp, 0.9 at 35, 0.1 at 24.
     assert [cash_text(fee) for fee in fees] == ["0.0004", "0.00048", "0.00315", "0.00024"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("leverage", "told"), [(5.0, True), (1.0, False)])
+def test_cash_borrowed_for_a_long_costs_nothing_and_a_note_says_so(engine: str, leverage: float, told: bool) -> None:
+    tape = market(flat(*[100.0] * 20), "BTC/USD")
+    sent = [(T0 + HOUR, order(Side.BUY, 150))]
+    exchange = SpotExchange(name="bare", tick=0.01, borrow={"opening_bps": 2, "rollover_bps": 2, "every": "4h"})
+    ran = execute(
+        graph_of(tape, sent, exchange=exchange, account=Account(cash=10_000.0, leverage=leverage)), tape, engine
+    )
+    notes = [note for note in ran.notes if "cash was borrowed for long positions, at most 5,000.00" in note]
+    assert len(notes) == told
+    assert len(ran.result.flows.get("row", ())) == 0
