@@ -54,9 +54,9 @@ def _payable(order: ManualOrder, session: Session, close: int) -> None:
     if (needed := size(order.pair, after)) > room:
         unit = session.instruments[order.pair].currency
         raise UserError(
-            f"mode.quantity={text(order.qty)}: a position of {text(after)} {pair} is worth {money(needed, unit)} {unit} at the "
-            f"last close {text(close)}, the account carries {money(max(room, 0.0), unit)} (equity x account.leverage, less "
-            "other positions); give less"
+            f"mode.quantity={text(order.qty)}: a position of {text(after)} {pair} is worth {money(needed, unit)} "
+            f"{unit} at the last close {text(close)}, the account carries {money(max(room, 0.0), unit)} (equity x "
+            "account.leverage, less other positions); give less"
         )
 
 

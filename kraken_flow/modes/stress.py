@@ -44,6 +44,12 @@ class Stress(Mode):
     scenarios: dict[str, Scenario | None] = Field(default_factory=dict)
     """Crises by name; null leaves one out."""
 
+    def __post_init__(self) -> None:
+        """Refuse scenarios that say nothing, with their keys."""
+        for name, scenario in self.scenarios.items():
+            if scenario is not None:
+                scenario.check(f"mode.scenarios.{name}")
+
     def drive(self, call: Call) -> int:
         """Print a line per scenario. Raises `CheckFailed` naming those that cost too much."""
         from kraken_flow.modes.backtest import perform
@@ -55,6 +61,8 @@ class Stress(Mode):
         chosen = {name: scenario for name, scenario in self.scenarios.items() if scenario is not None}
         if not chosen:
             raise UserError("mode.scenarios: there is none; mode=stress has the historical ones")
+        if self.bars is not None and not Path(self.bars).expanduser().exists():
+            raise UserError(f"mode.bars={self.bars}: there is no such folder of candle files")
         if self.run is None:
             job = Job.of(call, "stress")
             warn_of_fallback(job.engine)
