@@ -186,12 +186,12 @@ def _weighted(rows: _Rows, starts: Index, chosen: Mask, inverse: Mask) -> tuple[
     return total, price
 
 
-def _carry_dust(pnl: Wide, rows: _Rows, starts: Index, stops: Index, closed: Mask) -> Wide:
+def _carry_dust(pnl: Wide, rows: _Rows, starts: Index, stops: Index, closed: Mask, inverse: Mask) -> Wide:
     """Value what a closed trip left (less than a lot) at its last price, and hand it to the pair's next trip."""
     dust = np.where(closed, rows.after[stops], 0)
     if not dust.any():
         return pnl
-    left = Wide.product(rows.price[stops], dust)
+    left = fill_flow(rows.price[stops], -dust, inverse[rows.pair[stops]])
     got = Wide(np.zeros_like(left.hi), np.zeros_like(left.lo))
     same = np.flatnonzero(rows.pair[starts][1:] == rows.pair[starts][:-1])
     got.hi[same + 1], got.lo[same + 1] = left.hi[same], left.lo[same]
@@ -267,7 +267,7 @@ def round_trips(fills: Columns, lots: Int64Array, mark: Int64Array, inverse: Mas
     entering = rows.side == np.repeat(side, stops - starts + 1)
     qty, entry_price = _weighted(rows, starts, entering, turned)
     _, exit_price = _weighted(rows, starts, ~entering, turned)
-    pnl = _carry_dust(rows.flow.sums(starts), rows, starts, stops, closed)
+    pnl = _carry_dust(rows.flow.sums(starts), rows, starts, stops, closed, turned)
     held = np.where(closed, 0, after)
     if held.any():
         pnl = pnl + fill_flow(mark[pair], -held, turned[pair])
