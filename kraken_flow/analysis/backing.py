@@ -4,9 +4,9 @@ import numpy as np
 
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.flows import amounts
-from kraken_flow.core.contract import FlowKind
+from kraken_flow.core.contract import FlowKind, values
 from kraken_flow.core.ledger import Ledger
-from kraken_flow.core.units import CASH_UNIT, FloatArray
+from kraken_flow.core.units import CASH_UNIT, UNIT, FloatArray
 
 
 def isolated_backing(finished: FinishedRun, leverage: int) -> FloatArray:
@@ -29,8 +29,8 @@ def isolated_backing(finished: FinishedRun, leverage: int) -> FloatArray:
         margin[p, at:], basis[p, at:] = ledger.margin[p] / CASH_UNIT, ledger.basis[p] / CASH_UNIT
         position[p, at:] = ledger.position[p]
     prices = np.array([pair.close[first : first + n].astype(np.float64) for pair in market.pairs])
-    inverse = finished.inverse[:, None]
-    worth = np.where(inverse, -position / np.where(prices > 0, prices, 1.0), position * prices / CASH_UNIT)
+    size = values(finished.inverse[:, None], position / UNIT, prices / UNIT)
+    worth = np.where(finished.inverse[:, None], -size, size)
     backing: FloatArray = np.where(position != 0, margin + worth - basis, 0.0)
     return backing
 

@@ -9,6 +9,7 @@ import numpy as np
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import Value
 from kraken_flow.analysis.trips import Trips
+from kraken_flow.core.contract import values
 from kraken_flow.core.orders import Reason
 from kraken_flow.core.units import CASH_UNIT, FloatArray, Int64Array, cash_text, to_floats
 
@@ -80,10 +81,7 @@ class TradeColumns:
     def of(run: FinishedRun, trips: Trips) -> "TradeColumns":
         """Read trips; an open one is held until the last close."""
         profit = trips.pnl.floats(CASH_UNIT)
-        price, qty = to_floats(trips.entry_price), to_floats(trips.qty)
-        value = qty * price
-        if run.inverse.any():
-            value = np.where(run.inverse[trips.pair], np.divide(qty, price, out=value.copy(), where=price > 0), value)
+        value = values(run.inverse[trips.pair], to_floats(trips.qty), to_floats(trips.entry_price))
         ends = run.fill_times[trips.last]
         if len(run.closes):
             ends = np.where(trips.closed, ends, run.closes[-1])

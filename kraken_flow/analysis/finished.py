@@ -11,10 +11,11 @@ from kraken_flow.analysis.excursion import excursions
 from kraken_flow.analysis.flows import by_trip, open_value
 from kraken_flow.analysis.trips import Trips, fee_values, round_trips
 from kraken_flow.analysis.wide import Wide
+from kraken_flow.core.contract import values
 from kraken_flow.core.instrument import Instrument
 from kraken_flow.core.market import ABSENT, REAL, Market
 from kraken_flow.core.result import Result
-from kraken_flow.core.units import CASH_UNIT, FloatArray, Int64Array
+from kraken_flow.core.units import CASH_UNIT, UNIT, FloatArray, Int64Array
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,4 @@ class FinishedRun:
         """Traded value of each fill in the account's currency."""
         fills = self.result.fills
         price, qty = fills["price"].astype(np.float64), fills["qty"].astype(np.float64)
-        value: FloatArray = price * qty / CASH_UNIT
-        if self.inverse.any():
-            value = np.where(self.inverse[fills["pair"]], qty / price, value)
-        return value
+        return values(self.inverse[fills["pair"]], qty / UNIT, price / UNIT)

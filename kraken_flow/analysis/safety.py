@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.analysis.money import money
 from kraken_flow.core.limits import Effect, Safety, Trigger
 from kraken_flow.core.times import iso
 from kraken_flow.core.units import Int64Array
@@ -22,7 +23,8 @@ class Kill:
 
     Parameters: `time` ns UTC; `value` and `limit` what was measured and allowed; `reference` the equity it was measured
     against; `equity` at that instant; `untraded` the share of the span from there until a reset, or the end; `shadow`
-    whether it was only recorded; `reset` when a user ended it, 0 where nobody did.
+    whether it was only recorded; `reset` when a user ended it, 0 where nobody did;
+    `currency` the account's.
     """
 
     time: int
@@ -34,13 +36,14 @@ class Kill:
     untraded: float
     shadow: bool
     reset: int
+    currency: str = ""
 
     def text(self) -> str:
         """Say it in one line."""
         share = f"{self.untraded:.1%} of the span {'would have gone' if self.shadow else 'went'} untraded"
         until = f", reset at {iso(self.reset)}" if self.reset else ""
-        numbers = measured(self.trigger, self.value, self.limit)
-        return f"at {iso(self.time)} by {self.trigger.word} ({numbers}; equity {self.equity:,.2f}){until}: {share}"
+        numbers = f"{measured(self.trigger, self.value, self.limit)}; equity {money(self.equity, self.currency)}"
+        return f"at {iso(self.time)} by {self.trigger.word} ({numbers}){until}: {share}"
 
 
 def measured(trigger: Trigger, value: float, limit: float) -> str:
@@ -84,6 +87,7 @@ def first_kill(run: FinishedRun) -> Kill | None:
                 untraded=float(np.count_nonzero(stood)) / max(len(run.closes), 1),
                 shadow=bool(event["shadow"]),
                 reset=reset,
+                currency=run.instruments[0].currency,
             )
     return None
 

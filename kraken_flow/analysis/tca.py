@@ -6,16 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.core.contract import cost, notional
 from kraken_flow.core.market import PairColumns
 from kraken_flow.core.orders import Liquidity
-from kraken_flow.core.units import CASH_UNIT, Int64Array
+from kraken_flow.core.units import CASH_UNIT, UNIT, Int64Array
 
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Shortfall:
-    """Perold's implementation shortfall of one parent, exact; costs are positive, 10^-16 of the quote currency.
+    """Perold's implementation shortfall of one parent, exact; costs are positive, 10^-16 of the account's currency.
 
     Parameters
     ----------
@@ -24,13 +25,15 @@ class Shortfall:
     arrival
         Price against which it is measured, 10^-8: the close of the decision.
     notional
-        Sum of quantity times price of the fills.
+        Sum of the sizes of the fills: quantity times price, of an inverse contract quantity over price.
     execution
         What the fills cost against the arrival price.
     opportunity
         What the price went away by the end, of what was not filled.
     fees
         Fees of the fills.
+    inverse
+        Whether the contract is settled in its base.
     """
 
     side: int
@@ -41,18 +44,29 @@ class Shortfall:
     execution: int
     opportunity: int
     fees: int
+    inverse: bool = False
 
     @staticmethod
-    def of(side: int, qty: int, arrival: int, fills: Sequence[tuple[int, int]], end: int, fees: int) -> "Shortfall":
+    def of(
+        side: int,
+        qty: int,
+        arrival: int,
+        fills: Sequence[tuple[int, int]],
+        end: int,
+        fees: int,
+        inverse: bool = False,
+    ) -> "Shortfall":
         """Measure a parent. Parameters: `fills` (quantity, price); `end` the price at its end.
 
-        The sum of the three parts is Σ q(p - S) + (X - Σ q)(S_end - S) + fees for a buy, mirrored for a sale.
+        The sum of the three parts is Σ q(p - S) + (X - Σ q)(S_end - S) + fees for a buy, mirrored for a sale; of an
+        inverse contract Σ q(1/S - 1/p) + (X - Σ q)(1/S - 1/S_end) + fees.
         """
         filled = sum(part for part, _ in fills)
-        notional = sum(part * price for part, price in fills)
-        execution = side * (notional - filled * arrival)
-        opportunity = side * (qty - filled) * (end - arrival)
-        return Shortfall(side, qty, filled, arrival, notional, execution, opportunity, fees)
+        paid = sum(cost(inverse, side * part, price) for part, price in fills)
+        execution = paid - _paid(inverse, side * filled, arrival)
+        opportunity = _further(inverse, side * (qty - filled), arrival, end)
+        size = sum(notional(inverse, part, price) for part, price in fills)
+        return Shortfall(side, qty, filled, arrival, size, execution, opportunity, fees, inverse)
 
     @property
     def total(self) -> int:
@@ -62,7 +76,15 @@ class Shortfall:
     @property
     def paper(self) -> int:
         """Value of the whole at the arrival price: the portfolio on paper."""
-        return self.qty * self.arrival
+        return self._size(self.qty)
+
+    @property
+    def done(self) -> int:
+        """Value of what was filled at the arrival price."""
+        return self._size(self.filled)
+
+    def _size(self, qty: int) -> int:
+        return notional(self.inverse, qty, self.arrival) if self.arrival else 0
 
     @property
     def total_bps(self) -> float:
@@ -72,12 +94,14 @@ class Shortfall:
     @property
     def slippage_bps(self) -> float:
         """Cost of the fills against the arrival price, in basis points of what was filled; NaN without a fill."""
-        return 1e4 * self.execution / (self.filled * self.arrival) if self.filled and self.arrival else NAN
+        return 1e4 * self.execution / self.done if self.done else NAN
 
     @property
     def average(self) -> float:
         """Mean price of the fills, quote currency; NaN without a fill."""
-        return self.notional / self.filled / 1e8 if self.filled else NAN
+        if not self.filled:
+            return NAN
+        return self.filled * UNIT / self.notional if self.inverse else self.notional / self.filled / UNIT
 
     def against_bps(self, price: float) -> float:
         """Return how much worse than a price, in quote currency, the fills were on average, in basis points."""
@@ -85,7 +109,17 @@ class Shortfall:
 
     def delay(self, decided: int) -> int:
         """Return what the price went away between a decision at the price `decided` and the arrival, 10^-16."""
-        return self.side * self.qty * (self.arrival - decided)
+        return _further(self.inverse, self.side * self.qty, decided, self.arrival)
+
+
+def _paid(inverse: bool, change: int, price: int) -> int:
+    """Return what cash pays for a change of position, nothing where there is no price."""
+    return cost(inverse, change, price) if price else 0
+
+
+def _further(inverse: bool, change: int, start: int, end: int) -> int:
+    """Return how much more a change of position costs at one price than at an earlier one."""
+    return _paid(inverse, change, end) - _paid(inverse, change, start)
 
 
 @dataclass(frozen=True)
@@ -138,6 +172,7 @@ def parents_of_orders(run: FinishedRun) -> Int64Array:
 
 def _costs(run: FinishedRun, number: int, fills: Int64Array, children: int) -> ParentCosts:
     result = run.result
+    inverse = run.instruments[int(result.parents["pair"][number])].inverse
     parent = {name: int(column[number]) for name, column in result.parents.items()}
     pair, side, start = run.market.pairs[parent["pair"]], parent["side"], parent["row"]
     last = run.market.n_rows - 1
@@ -148,6 +183,7 @@ def _costs(run: FinishedRun, number: int, fills: Int64Array, children: int) -> P
         list(zip(quantities.tolist(), prices.tolist(), strict=True)),
         int(pair.close[end_row]),
         run.fees.take(fills).total(),
+        inverse,
     )
     after = pair.close[np.minimum(result.fills["row"][fills] + 1, last)]
     moved = float((quantities * side * (after - prices) / prices.clip(1)).sum())
@@ -156,8 +192,8 @@ def _costs(run: FinishedRun, number: int, fills: Int64Array, children: int) -> P
     opened = int(pair.open[start + 1]) if start < last else parent["arrival"]
     return ParentCosts(
         shortfall,
-        market_vwap=_market_vwap(pair, start + 1, end_row + 1),
-        wait=side * parent["qty"] * (opened - parent["arrival"]),
+        market_vwap=_market_vwap(pair, inverse, start + 1, end_row + 1),
+        wait=_further(inverse, side * parent["qty"], parent["arrival"], opened),
         maker=resting / filled if filled else NAN,
         markout_bps=1e4 * moved / filled if filled else NAN,
         children=children,
@@ -165,17 +201,20 @@ def _costs(run: FinishedRun, number: int, fills: Int64Array, children: int) -> P
     )
 
 
-def _market_vwap(pair: PairColumns, start: int, stop: int) -> float:
+def _market_vwap(pair: PairColumns, inverse: bool, start: int, stop: int) -> float:
+    """Return value over volume; the volume of an inverse contract is counted in quote units, its value in base."""
     rows = slice(start, stop)
     volume = pair.volume[rows].astype(np.float64)
     typical = (pair.high[rows].astype(np.float64) + pair.low[rows] + pair.close[rows]) / 3e8
+    if inverse:
+        volume = np.divide(volume, typical, out=np.zeros(len(volume)), where=typical > 0.0)
     total = float(volume.sum())
     return float((typical * volume).sum()) / total if total > 0 else NAN
 
 
 @dataclass(frozen=True)
 class Totals:
-    """All parents of a run together; money in the quote currency, basis points of the value on paper."""
+    """All parents of a run together; money in the account's currency, basis points of the value on paper."""
 
     parents: int
     filled: int
@@ -192,7 +231,7 @@ def totals(costs: Sequence[ParentCosts]) -> Totals:
     """Sum up; what is refused counts with nothing filled."""
     parts = [one.shortfall for one in costs]
     paper, total = sum(s.paper for s in parts), sum(s.total for s in parts)
-    done = sum(s.filled * s.arrival for s in parts)
+    done = sum(s.done for s in parts)
     return Totals(
         parents=len(parts),
         filled=sum(s.filled == s.qty for s in parts),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kraken_flow.analysis.flows import fill_flow
 from kraken_flow.analysis.wide import Wide, segment_sums
 from kraken_flow.core.result import Columns
-from kraken_flow.core.units import Int64Array
+from kraken_flow.core.units import CASH_UNIT, Int64Array
 
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -157,17 +157,22 @@ def _share_fees(fees: Wide, reversal: Mask, before: Int64Array, qty: Int64Array,
     return Wide.of_ints(0 if base else fee * closed // whole for fee, closed, whole, base in parts)
 
 
-def _mean_price(notional: Wide, qty: Int64Array) -> Int64Array:
-    """Divide money by quantity, half to even; 0 where the quantity is 0."""
+def _mean_price(notional: Wide, qty: Int64Array, inverse: Mask) -> Int64Array:
+    """Divide money by quantity, half to even; 0 where the quantity is 0.
+
+    The money of an inverse contract is in base: the quantity is divided by it, so that profit is n (1/E - 1/X).
+    """
     quotients = []
-    for money, units in zip(notional.ints(), qty.tolist(), strict=True):
+    for money, units, turned in zip(notional.ints(), qty.tolist(), inverse.tolist(), strict=True):
+        if turned and units:
+            money, units = units * CASH_UNIT, money
         whole, rest = divmod(money, units) if units else (0, 0)
         quotients.append(whole + (2 * rest > units or (2 * rest == units > 0 and whole % 2 == 1)))
     return np.array(quotients, np.int64)
 
 
-def _weighted(rows: _Rows, starts: Index, chosen: Mask) -> tuple[Int64Array, Int64Array]:
-    """Return each segment's quantity and volume-weighted price over the chosen rows."""
+def _weighted(rows: _Rows, starts: Index, chosen: Mask, inverse: Mask) -> tuple[Int64Array, Int64Array]:
+    """Return each segment's quantity and volume-weighted price over the chosen rows; `inverse` is by pair."""
     # A product with 0 or 1 is far faster than `np.where` on sides that change from row to row.
     qty = rows.qty * chosen
     total = segment_sums(qty, starts)
@@ -175,17 +180,18 @@ def _weighted(rows: _Rows, starts: Index, chosen: Mask) -> tuple[Int64Array, Int
     price = segment_sums(rows.price * chosen, starts)
     several = np.flatnonzero(count > 1)
     if len(several):
-        money = Wide.product(rows.price, qty).sums(starts).take(several)
-        price[several] = _mean_price(money, total[several])
+        turned = inverse[rows.pair]
+        money = fill_flow(rows.price, np.where(turned, qty, -qty), turned).sums(starts).take(several)
+        price[several] = _mean_price(money, total[several], turned[starts[several]])
     return total, price
 
 
-def _carry_dust(pnl: Wide, rows: _Rows, starts: Index, stops: Index, closed: Mask) -> Wide:
+def _carry_dust(pnl: Wide, rows: _Rows, starts: Index, stops: Index, closed: Mask, inverse: Mask) -> Wide:
     """Value what a closed trip left (less than a lot) at its last price, and hand it to the pair's next trip."""
     dust = np.where(closed, rows.after[stops], 0)
     if not dust.any():
         return pnl
-    left = Wide.product(rows.price[stops], dust)
+    left = fill_flow(rows.price[stops], -dust, inverse[rows.pair[stops]])
     got = Wide(np.zeros_like(left.hi), np.zeros_like(left.lo))
     same = np.flatnonzero(rows.pair[starts][1:] == rows.pair[starts][:-1])
     got.hi[same + 1], got.lo[same + 1] = left.hi[same], left.lo[same]
@@ -259,9 +265,9 @@ def round_trips(fills: Columns, lots: Int64Array, mark: Int64Array, inverse: Mas
     side = np.where(closed, -rows.side[stops], np.where(after < 0, -1, 1))
     pair = rows.pair[stops]
     entering = rows.side == np.repeat(side, stops - starts + 1)
-    qty, entry_price = _weighted(rows, starts, entering)
-    _, exit_price = _weighted(rows, starts, ~entering)
-    pnl = _carry_dust(rows.flow.sums(starts), rows, starts, stops, closed)
+    qty, entry_price = _weighted(rows, starts, entering, turned)
+    _, exit_price = _weighted(rows, starts, ~entering, turned)
+    pnl = _carry_dust(rows.flow.sums(starts), rows, starts, stops, closed, turned)
     held = np.where(closed, 0, after)
     if held.any():
         pnl = pnl + fill_flow(mark[pair], -held, turned[pair])

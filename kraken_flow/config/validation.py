@@ -11,7 +11,7 @@ from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.instrument import currency_of
-from kraken_flow.core.times import parse_time, parse_timeframe
+from kraken_flow.core.times import parse_duration, parse_time, parse_timeframe, timeframe_name
 from kraken_flow.nearest import hint
 
 ENGINES = ("auto", "rust", "python")
@@ -81,6 +81,7 @@ def _check(cfg: Mapping[str, Any]) -> Checked:
     build_node({"_target_": REPORT} | dict(cfg.get("report") or {}), "report", "report", problems)
     if not problems:
         _across(nodes, pairs, problems)
+        _schedules(nodes["portfolio"], timeframe, problems)
     if problems:
         return Checked(None, mode, tuple(problems))
     source = nodes.pop("data")
@@ -167,6 +168,19 @@ def _read(parse: Any, problems: list[str]) -> int | None:
         problems.append(str(error))
         return None
     return value
+
+
+def _schedules(portfolio: Any, timeframe: str, problems: list[str]) -> None:
+    """Refuse a schedule of rebalances that falls between the closes of bars."""
+    bar = parse_timeframe(timeframe)
+    for path, made in (("portfolio", portfolio), ("portfolio.sizer", getattr(portfolio, "sizer", None))):
+        rebalance = getattr(made, "rebalance", None)
+        if isinstance(rebalance, str) and parse_duration(rebalance, path) % bar:
+            near = timeframe_name(bar * max(1, parse_duration(rebalance, path) // bar))
+            problems.append(
+                f"{path}.rebalance={rebalance}: decisions are made at closes of bars of timeframe={timeframe}; use a "
+                f"multiple of that, as {near}"
+            )
 
 
 def _across(nodes: Mapping[str, Any], pairs: Sequence[str], problems: list[str]) -> None:

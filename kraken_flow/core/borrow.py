@@ -20,7 +20,8 @@ def opened(sim: "Simulator", pair: int, before: int, price: int) -> None:
     if before >= 0:
         sim.loan_due[pair] = sim.time + sim.spec.borrow.every_ns
     if grown > 0:
-        _charge(sim, FlowKind.BORROW_OPENING, pair, sim.time, -grown, price, grown * price, sim.spec.borrow.opening)
+        owed = sim.ledger.notional(pair, grown, price)
+        _charge(sim, FlowKind.BORROW_OPENING, pair, sim.time, -grown, price, owed, sim.spec.borrow.opening)
 
 
 def roll_over(sim: "Simulator", open_time: int) -> None:

@@ -3,12 +3,17 @@
 A linear contract is worth quantity x price in the quote currency, which it settles in. An inverse one is a number of
 quote units, settled in base: the value of `n` bought at E and marked at X is n x (1/E - 1/X). Both fit one ledger:
 cash pays a position's value when it is opened and holds it as an asset, a linear one worth q x P, an inverse one -n/P.
+What else needs an amount of money asks here: `value`, `cost`, `notional` and `values` in the account's currency,
+`quoted` in the quote currency, in which venues write their fee tiers and smallest costs.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kraken_flow.core.orders import Word
-from kraken_flow.core.units import CASH_UNIT
+from kraken_flow.core.units import CASH_UNIT, UNIT, FloatArray
 
 RATE_DECIMALS = 12
 """Decimals of a funding rate: venues write up to twelve."""
@@ -83,3 +88,25 @@ def unit_price(inverse: bool, price: int) -> int:
 def notional(inverse: bool, qty: int, price: int) -> int:
     """Return the size of a quantity at a price, 10^-16 of the settlement currency, rounded up."""
     return qty * price if not inverse else (-(-qty * CASH_UNIT // price) if qty else 0)
+
+
+def quote_price(inverse: bool, price: int) -> int:
+    """Return the price of one unit of quantity in the quote currency, 10^-8: inverse contracts are counted in it."""
+    return UNIT if inverse else price
+
+
+def quoted(inverse: bool, qty: int, price: int) -> int:
+    """Return the size of a quantity in the quote currency, 10^-16: what fee tiers and smallest costs are written in."""
+    return qty * quote_price(inverse, price)
+
+
+def values(inverse: NDArray[np.bool_], qty: FloatArray, price: FloatArray) -> FloatArray:
+    """Return the size of quantities at prices in the account's currency, with the quantities' sign, for statistics.
+
+    Parameters: arrays that broadcast, `qty` and `price` in whole units. An inverse contract has none at a price of 0.
+    """
+    linear: FloatArray = qty * price
+    if not inverse.any():
+        return linear
+    result: FloatArray = np.where(inverse, np.divide(qty, np.where(price > 0.0, price, np.inf)), linear)
+    return result

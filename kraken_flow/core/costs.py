@@ -32,7 +32,7 @@ class FeeSchedule:
         return chosen.maker, chosen.taker
 
     def add(self, time: int, notional: int) -> None:
-        """Count a fill's notional (10^-16)."""
+        """Count a fill's size in the quote currency (10^-16), which the tiers are written in."""
         if len(self.tiers) > 1:
             self.history.append((time, notional))
             self.volume += notional

@@ -342,7 +342,7 @@ class Decider:
         elif qty <= 0 or qty < instrument.qty_min:
             reason = Reason.BELOW_MIN_QTY
             order.qty = order.allowed = request.qty
-        elif qty * (order.limit or order.stop or close) < instrument.cost_min:
+        elif instrument.is_cheap(qty, order.limit or order.stop or close):
             reason = Reason.BELOW_MIN_COST
         elif self.spec.price_band >= 0 and any(
             price and abs(price - close) * UNIT > self.spec.price_band * close for price in (order.limit, order.stop)

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from kraken_flow.core.contract import quote_price, quoted
+from kraken_flow.core.units import ceil_div
+
 Origin: TypeAlias = Literal["table", "venue", "data", "override"]
 """Where tick, lot and minima come from: the exchange's table, the venue itself, the data's decimals, or the user."""
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """A spot pair or a perpetual contract. All integers: prices and quantities in 10^-8, cost in cash units of 10^-16.
+    """A spot pair or a perpetual contract. All integers: prices and quantities in 10^-8, cost in 10^-16 of the quote.
 
     Tick and lot bind our orders, not market data: a quarter of Kraken's own historical prices lie off today's tick.
     """
@@ -37,7 +40,16 @@ class Instrument:
 
     def takes(self, qty: int, price: int) -> bool:
         """Return whether the venue takes an order of this size."""
-        return qty >= self.qty_min and qty * price >= self.cost_min
+        return qty >= self.qty_min and not self.is_cheap(qty, price)
+
+    def is_cheap(self, qty: int, price: int) -> bool:
+        """Return whether an order costs less than the venue takes."""
+        return quoted(self.inverse, qty, price) < self.cost_min
+
+    def least(self, price: int) -> int:
+        """Return the smallest quantity that the venue takes at a price above 0."""
+        costly = ceil_div(ceil_div(self.cost_min, quote_price(self.inverse, price)), self.lot) * self.lot
+        return max(self.qty_min, costly)
 
     def without_dust(self, qty: int, closing: int, price: int) -> int:
         """Return what may fill of an order that was cut to `qty`, of which `closing` only closes a position.
@@ -58,6 +70,11 @@ def split_pair(pair: str) -> tuple[str, str]:
 def settled_in(pair: str) -> str:
     """Return the settlement currency of a perpetual's pair, nothing for a spot pair."""
     return pair.partition(":")[2]
+
+
+def is_inverse(pair: str) -> bool:
+    """Return whether a pair is a perpetual settled in its base."""
+    return settled_in(pair) == split_pair(pair)[0]
 
 
 def currency_of(pair: str) -> str:

@@ -8,7 +8,7 @@ nearer to the open goes first, and for margin that positions share once more at 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kraken_flow.core.contract import MarginMode
+from kraken_flow.core.contract import MarginMode, quoted
 from kraken_flow.core.costs import fee_of
 from kraken_flow.core.orders import Liquidity, LogKind, OrderRequest, OrderType, Reason, Side, State
 from kraken_flow.core.protection import after_fill
@@ -166,7 +166,7 @@ def close_out(sim: "Simulator", order: "Order", others: list[int] | None = None)
     order.qty = order.allowed = order.filled = qty
     ledger.book(p, order.side, qty, price, fee, 0)
     sim.called = terms.mode is MarginMode.LEVEL
-    sim.fees.add(sim.time, ledger.notional(p, qty, price))
+    sim.fees.add(sim.time, quoted(ledger.inverse[p], qty, price))
     change = Change(before, 0, sim.spec.instruments[p].lot, ledger.inverse[p])
     sim.watch.fill(p, order.side, qty, price, fee, change)
     sim.record.log(LogKind.SUBMIT, order, sim.time, qty, Reason.LIQUIDATION)

@@ -357,9 +357,7 @@ class Parents:
             under_way = sum(child.remaining for child in parent.working)
             room = min(left, self.sim.bars.volume[p] * plan.max_participation // UNIT - under_way)
         qty = min(wanted, room) // instrument.lot * instrument.lot
-        price = max(self._price(parent) or self.view.price[p], 1)
-        cost_least = ceil_div(ceil_div(instrument.cost_min, price), instrument.lot) * instrument.lot
-        least = max(instrument.qty_min, cost_least)
+        least = instrument.least(max(self._price(parent) or self.view.price[p], 1))
         if qty <= 0 or (qty < least and qty < left):
             return 0
         return left if left - qty < least else qty

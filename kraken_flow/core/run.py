@@ -15,6 +15,7 @@ from kraken_flow.core.orders import Reason
 from kraken_flow.core.result import Result
 from kraken_flow.core.signal import Signals, compute
 from kraken_flow.core.spec import Spec
+from kraken_flow.core.units import UNIT
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ def notes_of(spec: Spec, result: Result, graph: Graph) -> tuple[str, ...]:
         notes.append("no funding events: holding perpetuals cost and earned nothing; name a file by data.funding")
     if spec.margin.mode in (MarginMode.CROSS, MarginMode.ISOLATED) and not spec.marked:
         notes.append("no mark prices: margin was judged at last prices; name a file by data.mark")
+    spot = not any(i.settle for i in instruments)
+    if spot and spec.leverage > UNIT and (owed := -float(result.cash.min(initial=0.0))) > 0.0:
+        notes.append(
+            f"cash was borrowed for long positions, at most {owed:,.2f}: what that costs at a venue is not charged; "
+            "exchange.borrow is of the coins of shorts"
+        )
     if liquidated := result.counts.get("liquidations", 0):
         notes.append(f"liquidated: {liquidated} positions; margin did not carry them")
     if any(i.origin == "override" for i in instruments):

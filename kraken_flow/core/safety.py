@@ -80,7 +80,7 @@ def _close(decider: "Decider", p: int) -> None:
         return
     rest = position + decider.open_remainder(p, position)
     qty = abs(rest) // instrument.lot * instrument.lot
-    if qty == 0 or rest * position <= 0 or qty < instrument.qty_min or qty * view.price[p] < instrument.cost_min:
+    if qty == 0 or rest * position <= 0 or not instrument.takes(qty, view.price[p]):
         return
     side = Side.SELL if position > 0 else Side.BUY
     reason = sim.watch.cause.reason

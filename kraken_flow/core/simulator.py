@@ -12,6 +12,7 @@ from math import isqrt
 from kraken_flow.core import borrow, margin
 from kraken_flow.core.admission import hold_to_trades
 from kraken_flow.core.book_risk import Matrix
+from kraken_flow.core.contract import quoted
 from kraken_flow.core.costs import FeeSchedule, fee_of, slipped
 from kraken_flow.core.funding import Due
 from kraken_flow.core.funds import affordable
@@ -356,7 +357,7 @@ class Simulator:
         self.ledger.book(p, order.side, qty, price, fee, fee_base)
         if self.spec.borrow.every_ns:
             borrow.opened(self, p, before, price)
-        self.fees.add(self.time, notional)
+        self.fees.add(self.time, quoted(self.ledger.inverse[p], qty, price))
         self.cap_left[p] -= qty
         order.filled += qty
         slip = abs(notional - self.ledger.notional(p, qty, printed))

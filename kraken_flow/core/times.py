@@ -25,6 +25,14 @@ def parse_duration(value: str | int, what: str = "duration") -> int:
     return ns
 
 
+def parse_length(value: str | int, what: str) -> int:
+    """Return nanoseconds of a duration above 0."""
+    ns = parse_duration(value, what)
+    if not ns:
+        raise UserError(f"{what}={value}: must be longer than 0; write it as 15m, 1h or 1d")
+    return ns
+
+
 def parse_timeframe(value: str, what: str = "timeframe") -> int:
     """Return the nanoseconds of a bar: a whole number of minutes, hours, days or weeks (`1m 5m 1h 1d`)."""
     if not re.fullmatch(r"[1-9]\d*(s|m|h|d|w)", str(value)):

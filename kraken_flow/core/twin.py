@@ -207,7 +207,7 @@ def arguments(spec: Spec) -> dict[str, object]:
     )
     return {
         **{name: getattr(spec, name) for name in same.split()},
-        "instruments": [(i.tick, i.lot, i.qty_min, i.cost_min) for i in spec.instruments],
+        "instruments": [(i.tick, i.lot, i.qty_min, i.cost_min, i.inverse) for i in spec.instruments],
         **{kind: _node(getattr(spec, kind)) for kind in NODES},
         "margin": (int(margin.mode), margin.maintenance, margin.fee, margin.at_bankruptcy),
         "borrow": astuple(spec.borrow),

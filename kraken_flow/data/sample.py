@@ -3,11 +3,15 @@
 from dataclasses import replace
 from functools import lru_cache
 
+import numpy as np
+
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.instrument import settled_in
+from kraken_flow.core.instrument import is_inverse, settled_in
 from kraken_flow.core.market import Market
 from kraken_flow.core.node import NonNegative, node
+from kraken_flow.core.resample import Bars
 from kraken_flow.core.times import iso, parse_timeframe, timeframe_name
+from kraken_flow.core.units import to_floats
 from kraken_flow.data.candles import CandleSource
 from kraken_flow.data.check import Checked
 from kraken_flow.data.funding import within
@@ -23,7 +27,7 @@ class Sample(CandleSource):
 
     Nothing in it ever traded. What it is made of, its drift (none in the long run) and its correlations are in
     docs/data.md; all its parameters are round numbers, set before any strategy ran on it. BTC/USD:USD and BTC/USD:BTC
-    are perpetuals with the prices of BTC/USD and funding every eight hours.
+    are perpetuals with the prices of BTC/USD and funding every eight hours; the volume of the second is in dollars.
     """
 
     seed: NonNegative[int] = 7
@@ -72,10 +76,17 @@ def _coin(pair: str) -> str:
     return pair.partition(":")[0]
 
 
+def _counted(pair: str, bars: Bars) -> Bars:
+    """Return bars with the volume in the unit of the pair's quantities: that of an inverse contract is a quote unit."""
+    if not is_inverse(pair):
+        return bars
+    return replace(bars, volume=np.rint(to_floats(bars.volume) * bars.close.astype(np.float64)).astype(np.int64))
+
+
 @lru_cache(maxsize=16)
 def _series(pair: str, seed: int) -> Series:
     """Make one pair's bars, once in a process, so that a sweep makes its market once."""
-    bars = bars_of(_coin(pair), seed)
+    bars = _counted(pair, bars_of(_coin(pair), seed))
     note = f"synthetic sample market, seed {seed}: made by the project, nothing in it ever traded"
     record = {
         "pair": pair,

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from kraken_flow.core.node import Fraction, Rate, node
+from kraken_flow.core.node import Fraction, node
 from kraken_flow.core.plan import Algo, Plan
 from kraken_flow.core.units import rate_bps
-from kraken_flow.execution.worked import Jitter, Length, Worked, plan_of, share
+from kraken_flow.execution.worked import Jitter, Length, Limit, Worked, plan_of, share
 
 
 @node
@@ -17,7 +17,7 @@ class Iceberg(Worked):
     """Share of the whole that an order shows; at least a fifteenth of what remains, as Kraken demands."""
     size_jitter: Jitter = 0.2
     """Largest change of what is shown, as a share of it."""
-    offset_bps: Rate = 0.0
+    offset_bps: Limit = 0.0
     """Distance of the price from the close of the decision on the passive side, in basis points."""
     bars: Length | None = 24
     """Bars after which the rest is dealt with by `remainder`; null works until the order is filled."""

@@ -7,7 +7,7 @@ import annotated_types
 from kraken_flow.core.account import Execution, Placement, View
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.instrument import Instrument
-from kraken_flow.core.node import Positive, Rate, node
+from kraken_flow.core.node import Positive, node
 from kraken_flow.core.orders import OrderType, Side
 from kraken_flow.core.parents import toward_passive
 from kraken_flow.core.plan import Algo, Plan, Remainder
@@ -20,7 +20,7 @@ class LimitOrders(Execution):
     """Send limit orders at the decision close, better by `offset_bps`; after `timeout` bars cancel and place anew."""
 
     kernel: ClassVar[str | None] = "limit"
-    offset_bps: Rate = 0.0
+    offset_bps: Limit = 0.0
     """Distance from the close on the passive side, in basis points."""
     timeout: Positive[int] | None = 3
     """Bars an order may rest before it is cancelled and placed at the new close; null lets it rest."""

@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar
 
 import annotated_types
 
-from kraken_flow.core.node import Rate, node
+from kraken_flow.core.node import node
 from kraken_flow.core.plan import Algo, Plan
 from kraken_flow.core.units import rate
-from kraken_flow.execution.worked import Length, Worked, passive, plan_of, share
+from kraken_flow.execution.worked import Length, Limit, Worked, passive, plan_of, share
 
 Part = Annotated[float, annotated_types.Gt(0), annotated_types.Le(0.5)]
 """A share of at most a half."""
@@ -26,7 +26,7 @@ class Pov(Worked):
     """Largest child as a multiple of the last bar's part: what a quiet time left undone is not done at once."""
     bars: Length | None = None
     """Bars after which the rest is dealt with by `remainder`; null works until the order is filled."""
-    passive_bps: Rate | None = None
+    passive_bps: Limit | None = None
     """Distance of limit orders from the close on the passive side; null sends market orders."""
 
     def plan(self, timeframe_ns: int) -> Plan:

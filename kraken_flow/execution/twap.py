@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from kraken_flow.core.node import Rate, node
+from kraken_flow.core.node import node
 from kraken_flow.core.plan import Algo, Plan
-from kraken_flow.execution.worked import Jitter, Length, Worked, passive, plan_of, share
+from kraken_flow.execution.worked import Jitter, Length, Limit, Worked, passive, plan_of, share
 
 
 @node
@@ -20,7 +20,7 @@ class Twap(Worked):
     """Largest shift of a part, as a share of `every`; less than a bar is none."""
     size_jitter: Jitter = 0.0
     """Largest change of a part, as a share of it; the last part makes up for all."""
-    passive_bps: Rate | None = None
+    passive_bps: Limit | None = None
     """Distance of limit orders from the close on the passive side; null sends market orders."""
 
     def plan(self, timeframe_ns: int) -> Plan:

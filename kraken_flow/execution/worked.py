@@ -6,7 +6,7 @@ import annotated_types
 
 from kraken_flow.core.account import Execution, Placement, View
 from kraken_flow.core.instrument import Instrument
-from kraken_flow.core.node import Fraction, Rate, node
+from kraken_flow.core.node import Fraction, node
 from kraken_flow.core.orders import Side
 from kraken_flow.core.plan import Plan, Remainder
 from kraken_flow.core.units import UNIT, rate, rate_bps
@@ -49,7 +49,7 @@ def plan_of(node: Worked, plan: Plan) -> Plan:
     return Plan(**fields)
 
 
-def passive(offset_bps: Rate | None) -> int:
+def passive(offset_bps: Limit | None) -> int:
     """Return the distance of children from the close, -1 for market orders."""
     return -1 if offset_bps is None else rate_bps(offset_bps)
 

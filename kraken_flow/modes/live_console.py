@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from kraken_flow.analysis.money import money
+from kraken_flow.core.contract import notional
 from kraken_flow.core.limits import Safety
 from kraken_flow.core.result import Standing
 from kraken_flow.core.session import News, Session
@@ -68,7 +70,8 @@ class Watch:
         """Return the session in one line."""
         now = self.session.account.standing()
         held = sum(position != 0 for position in now.position)
-        said = f"{self._when()}: equity {now.equity:,.2f}, positions {held}, orders {self.orders}, fills {self.fills}"
+        equity = money(now.equity, self.session.instruments[0].currency)
+        said = f"{self._when()}: equity {equity}, positions {held}, orders {self.orders}, fills {self.fills}"
         said += _stands(now)
         return ", ".join(filter(None, (said, self._source())))
 
@@ -89,19 +92,23 @@ class Watch:
 def drawn(session: Session, head: str, orders: int, fills: int) -> Group:
     """Return a session as a table under a headline, with how many orders it sent and fills it had."""
     now, start = session.account.standing(), session.spec.cash / CASH_UNIT
+    unit = session.instruments[0].currency
     words = Text.assemble(
         (head, "bold"),
         (_stands(now), "bold red"),
-        f"  equity {now.equity:,.2f} ({now.equity / start - 1:+.2%})  cash {now.cash / CASH_UNIT:,.2f}",
+        f"  equity {money(now.equity, unit)} ({now.equity / start - 1:+.2%})  cash {money(now.cash / CASH_UNIT, unit)}",
         f"  orders {orders}, working {now.working}, fills {fills}",
     )
     table = Table(box=None, pad_edge=False)
-    for name in ("Pair", "Price", "Position", "Value", "Risk"):
+    value_head = f"Value {unit}"
+    for name in ("Pair", "Price", "Position", value_head, "Risk"):
         table.add_column(name, justify="left" if name in {"Pair", "Risk"} else "right")
-    for pair, close, held, out in zip(session.tape.pairs, session.closes, now.position, now.disarmed, strict=True):
-        value = f"{held * close / CASH_UNIT:,.2f}" if held else ""
+    rows = zip(session.instruments, session.closes, now.position, now.disarmed, strict=True)
+    for instrument, close, held, out in rows:
+        size = notional(instrument.inverse, abs(held), close) / CASH_UNIT if close else 0.0
+        value = money(size if held > 0 else -size, unit) if held else ""
         state = "out until its forecast changes" if out else "protected" if held and session.protects else ""
-        table.add_row(pair, text(close), text(held) if held else "flat", value, state)
+        table.add_row(instrument.pair, text(close), text(held) if held else "flat", value, state)
     return Group(words, table)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from kraken_flow.analysis.money import money
 from kraken_flow.core.contract import notional
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.limits import Safety
@@ -53,9 +54,9 @@ def _payable(order: ManualOrder, session: Session, close: int) -> None:
     if (needed := size(order.pair, after)) > room:
         unit = session.instruments[order.pair].currency
         raise UserError(
-            f"mode.quantity={text(order.qty)}: a position of {text(after)} {pair} is worth {needed:,.2f} {unit} at the "
-            f"last close {text(close)}, the account carries {max(room, 0.0):,.2f} (equity x account.leverage, less "
-            "other positions); give less"
+            f"mode.quantity={text(order.qty)}: a position of {text(after)} {pair} is worth {money(needed, unit)} "
+            f"{unit} at the last close {text(close)}, the account carries {money(max(room, 0.0), unit)} (equity x "
+            "account.leverage, less other positions); give less"
         )
 
 

@@ -117,10 +117,15 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
         told = f"journal: {written['bytes'] / 1e6:,.1f} MB, {written['fsyncs']:,} fsyncs in {written['fsync_s']:.1f} s"
         done = replace(done, notes=(*done.notes, *stream.notes(journalled.happened), told))
         metrics = write(record, job, done)
-        show(call, done, metrics, record)
-        leave_page(call, job.graph, done, record)
         if not whole:
-            raise _interrupted(session, record, quiet)
+            try:
+                show(call, done, metrics, record)
+                leave_page(call, job.graph, done, record)
+            finally:
+                raise _interrupted(session, record, quiet)
+    # Here a reader that has gone, as of `| head`, is no failure of a session that is finished and written.
+    show(call, done, metrics, record)
+    leave_page(call, job.graph, done, record)
     return 0
 
 

@@ -43,16 +43,24 @@ class Scenario:
     exit_cost: Reserve = 0.0
     """Share of the positions that it costs to leave them."""
 
-    def __post_init__(self) -> None:
-        """Refuse a span that cannot be read or has only one side, and paths of different length."""
+    def check(self, key: str) -> None:
+        """Refuse what is no date, has one side, differs in length or moves nothing; `key` is the scenario's own."""
+        parse_time(self.date, f"{key}.date")
         if (self.start is None) != (self.end is None):
-            raise UserError("start and end: give both or none")
-        if self.start is not None and self.end is not None and parse_time(self.start) >= parse_time(self.end):
-            raise UserError(f"start={self.start}: must be before end={self.end}")
+            raise UserError(f"{key}: start and end: give both or none")
+        if self.start is not None and self.end is not None:
+            start, end = parse_time(self.start, f"{key}.start"), parse_time(self.end, f"{key}.end")
+            if start >= end:
+                raise UserError(f"{key}.start={self.start}: must be before end={self.end}")
         if len({len(steps) for steps in self.path.values()}) > 1:
-            raise UserError("path: all lists must be equally long")
+            raise UserError(f"{key}.path: all lists must be equally long")
         if any(not steps for steps in self.path.values()):
-            raise UserError("path: a list is empty")
+            raise UserError(f"{key}.path: a list is empty")
+        if not self._shocked and self.correlation is None and not self.exit_cost:
+            raise UserError(
+                f"{key}: moves nothing; give shocks, path, others, quote, correlation or exit_cost, or start and end "
+                "where bars are stored"
+            )
 
     @property
     def moves_correlations(self) -> bool:

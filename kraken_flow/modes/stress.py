@@ -10,8 +10,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from kraken_flow.analysis.money import money
 from kraken_flow.core.errors import CheckFailed, UserError
-from kraken_flow.core.instrument import split_pair
+from kraken_flow.core.instrument import currency_of
 from kraken_flow.core.node import Fraction, node
 from kraken_flow.modes import Call, Mode
 from kraken_flow.modes.scenario import Scenario
@@ -43,6 +44,12 @@ class Stress(Mode):
     scenarios: dict[str, Scenario | None] = Field(default_factory=dict)
     """Crises by name; null leaves one out."""
 
+    def __post_init__(self) -> None:
+        """Refuse scenarios that say nothing, with their keys."""
+        for name, scenario in self.scenarios.items():
+            if scenario is not None:
+                scenario.check(f"mode.scenarios.{name}")
+
     def drive(self, call: Call) -> int:
         """Print a line per scenario. Raises `CheckFailed` naming those that cost too much."""
         from kraken_flow.modes.backtest import perform
@@ -54,6 +61,8 @@ class Stress(Mode):
         chosen = {name: scenario for name, scenario in self.scenarios.items() if scenario is not None}
         if not chosen:
             raise UserError("mode.scenarios: there is none; mode=stress has the historical ones")
+        if self.bars is not None and not Path(self.bars).expanduser().exists():
+            raise UserError(f"mode.bars={self.bars}: there is no such folder of candle files")
         if self.run is None:
             job = Job.of(call, "stress")
             warn_of_fallback(job.engine)
@@ -68,7 +77,7 @@ class Stress(Mode):
         if call.choices.get("report") == "json":
             print_json(content)
         else:
-            _show(lost, split_pair(job.graph.pairs[0])[1], str(record.folder), self.bars is not None)
+            _show(lost, currency_of(job.graph.pairs[0]), str(record.folder), self.bars is not None)
         self._judge(lost)
         return 0
 
@@ -112,18 +121,18 @@ class Stress(Mode):
             raise CheckFailed("\n".join(told))
 
 
-def _show(found: dict[str, dict[str, Any]], quote: str, folder: str, bars: bool) -> None:
+def _show(found: dict[str, dict[str, Any]], unit: str, folder: str, bars: bool) -> None:
     console = wide_console()
     table = Table(title="STRESS TESTS", title_justify="left", box=SIMPLE, pad_edge=False)
     table.add_column("Scenario", overflow="fold")
-    for head in ("Book of", f"Equity {quote}", f"Final {quote}", "Change", "Drawdown", "Liquidated", "Prices"):
+    for head in ("Book of", f"Equity {unit}", f"Final {unit}", "Change", "Drawdown", "Liquidated", "Prices"):
         table.add_column(head, justify="right" if head not in ("Prices", "Liquidated") else "left", overflow="fold")
     for name, loss in found.items():
         table.add_row(
             name,
             loss["time"][:16].replace("T", " "),
-            f"{loss['equity']:,.2f}",
-            f"{loss['final']:,.2f}",
+            money(loss["equity"], unit),
+            money(loss["final"], unit),
             f"{loss['change']:+.1%}",
             f"{loss['drawdown']:.1%}",
             ", ".join(loss["liquidations"]) or ("YES" if loss["liquidated"] else "no"),

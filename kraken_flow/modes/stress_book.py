@@ -20,13 +20,13 @@ from kraken_flow.analysis.stress import (
     worst_row,
 )
 from kraken_flow.config.nodes import FAILED, build_node
-from kraken_flow.core.contract import MarginMode
+from kraken_flow.core.contract import MarginMode, values
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import REAL, PairColumns
 from kraken_flow.core.source import StreamingSource
 from kraken_flow.core.times import DAY, iso, parse_time, parse_timeframe, timeframe_name
-from kraken_flow.core.units import CASH_UNIT, UNIT, FloatArray, rate
+from kraken_flow.core.units import UNIT, FloatArray, rate
 from kraken_flow.modes.driver import Done
 from kraken_flow.modes.scenario import Scenario
 
@@ -41,7 +41,7 @@ _COMPLETE = 0.9
 
 @dataclass(frozen=True)
 class Loss:
-    """What a scenario does to a system's book; money in the quote currency, shares as fractions of `equity`."""
+    """What a scenario does to a system's book; money in the account's currency, shares as fractions of `equity`."""
 
     date: str
     source: str
@@ -125,9 +125,7 @@ def held_values(finished: FinishedRun) -> FloatArray:
     np.add.at(change, (fills["pair"][taken], rows[taken]), -fills["fee_lo"][taken].astype(np.float64))
     prices = np.array([pair.close[first : first + n].astype(np.float64) for pair in market.pairs])
     held = np.cumsum(change, axis=1)
-    per_coin = held / np.where(prices > 0.0, prices, 1.0)
-    result_values: FloatArray = np.where(finished.inverse[:, None], per_coin, held * prices / CASH_UNIT)
-    return result_values
+    return values(finished.inverse[:, None], held / UNIT, prices / UNIT)
 
 
 def _bars(graph: Graph, folder: str | None, finished: FinishedRun) -> Any:

@@ -13,7 +13,7 @@ from kraken_flow.core.counterfactual import SignalStatistics
 from kraken_flow.core.feature import Source
 from kraken_flow.core.node import Factor, Fraction, Positive, Rate, node
 from kraken_flow.core.pairwise import Pairwise, columns_against
-from kraken_flow.core.times import parse_duration
+from kraken_flow.core.times import parse_length
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, fix, rate
 from kraken_flow.portfolio.confidence import chosen
 from kraken_flow.portfolio.var_target import book_value_at_risk
@@ -50,8 +50,8 @@ class CorrelationLimits(Portfolio):
     """A target is recomputed when it drifted by more than this share of the standing target; null switches it off."""
 
     def __post_init__(self) -> None:
-        """Refuse a horizon that cannot be read."""
-        parse_duration(self.horizon, "portfolio.horizon")
+        """Refuse a horizon that cannot be read or has no length."""
+        parse_length(self.horizon, "portfolio.horizon")
 
     @property
     def cash_buffer(self) -> float:  # type: ignore[override] # the reserve is that of the portfolio inside

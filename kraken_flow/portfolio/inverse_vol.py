@@ -6,7 +6,7 @@ from typing import ClassVar
 from kraken_flow.core.account import Portfolio, View
 from kraken_flow.core.feature import Source
 from kraken_flow.core.node import Factor, Rate, Reserve, node
-from kraken_flow.core.times import parse_duration
+from kraken_flow.core.times import parse_duration, parse_length
 from kraken_flow.core.units import FIX_NAN, rate
 from kraken_flow.portfolio.sizing import budget, kept, signed
 
@@ -31,6 +31,11 @@ class InverseVol(Portfolio):
     """A target is recomputed when it drifted by more than this share of the standing target; null switches it off."""
     cash_buffer: Reserve = 0.01
     """Share of equity never used."""
+
+    def __post_init__(self) -> None:
+        """Refuse a schedule that cannot be read or has no length."""
+        if self.rebalance is not None:
+            parse_length(self.rebalance, "portfolio.rebalance")
 
     def features(self) -> Mapping[str, Source]:
         """Return the volatility column."""

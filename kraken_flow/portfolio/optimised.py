@@ -13,7 +13,7 @@ from kraken_flow.core.book_risk import Level
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import Factor, Fraction, NonNegative, Positive, Rate, Reserve, node
 from kraken_flow.core.optimisation import LONG_ONLY, WITHOUT_COST, Objective, Opinion, Problem, optimise, require
-from kraken_flow.core.times import YEAR, parse_duration
+from kraken_flow.core.times import YEAR, parse_duration, parse_length
 from kraken_flow.core.units import FIX, FIX_NAN, FloatArray, rate
 from kraken_flow.nearest import hint
 from kraken_flow.portfolio.sizing import budget, kept, signed
@@ -80,7 +80,7 @@ class Optimised(Portfolio):
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
-        parse_duration(self.rebalance, "portfolio.rebalance")
+        parse_length(self.rebalance, "portfolio.rebalance")
         named = f"portfolio.objective={self.objective}"
         if self.min_weight > self.max_weight:
             raise UserError(

@@ -16,7 +16,7 @@ from kraken_flow.core.compile import periods_root
 from kraken_flow.core.feature import Source
 from kraken_flow.core.node import Fraction, Rate, Reserve, node
 from kraken_flow.core.pairwise import Pairwise, columns_against
-from kraken_flow.core.times import parse_duration
+from kraken_flow.core.times import parse_duration, parse_length
 from kraken_flow.core.units import FIX, FIX_NAN, UNIT, fix, rate
 from kraken_flow.portfolio.sizing import kept
 
@@ -54,8 +54,8 @@ class VarTarget(Portfolio):
     """Share of equity never used; exposure is capped at leverage x (1 - cash_buffer)."""
 
     def __post_init__(self) -> None:
-        """Refuse a horizon that cannot be read."""
-        parse_duration(self.horizon, "portfolio.horizon")
+        """Refuse a horizon that cannot be read or has no length."""
+        parse_length(self.horizon, "portfolio.horizon")
 
     def pair_features(self, n_pairs: int) -> Mapping[str, Source]:
         """Return the covariances with each pair."""

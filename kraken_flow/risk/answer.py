@@ -7,9 +7,10 @@ from typing import NamedTuple, TypeVar
 
 from kraken_flow.core.account import Execution, Portfolio, Risk, View
 from kraken_flow.core.admission import admit
+from kraken_flow.core.contract import unit_price
 from kraken_flow.core.costs import FeeSchedule
 from kraken_flow.core.errors import UserError
-from kraken_flow.core.instrument import Instrument, split_pair
+from kraken_flow.core.instrument import Instrument, currency_of, settled_in, split_pair
 from kraken_flow.core.ledger import Ledger
 from kraken_flow.core.limits import Safety, Trigger
 from kraken_flow.core.orders import OrderRequest, OrderType, Side, Word
@@ -54,7 +55,9 @@ def answer(
     risk
         Any risk node.
     cash, prices, positions
-        The account: cash in quote, a price per pair, quantities in base (negative for short).
+        The account: cash in what the pairs are traded in, a price per pair, quantities (negative for short) in base, of
+        an inverse perpetual in quote units. Spot positions are worth something beside cash, perpetuals are not: with
+        them, `cash` is what the venue shows as margin balance, wallet and open profit.
     covariance
         What `risk.system.max_var` measures by: covariances of two pairs' returns of a day, as 0.0009 for a deviation of
         3 %, either way round. One that is not given is not known: two pairs then count as moving together for the
@@ -83,6 +86,8 @@ def answer(
     for name in (*(positions or {}), *(covariance or {})):
         if name not in names:
             raise UserError(f"{name}: there is no price of it in prices ({', '.join(names)})")
+    if len(units := sorted({currency_of(name) for name in names})) > 1:
+        raise UserError(f"prices: pairs traded in {', '.join(units)} have no equity together; ask about one currency")
     closes = [_amount(prices[name], f"prices[{name}]", above=True) for name in names]
     sim = _standing(risk, names, cash)
     sim.ledger.position = [_amount((positions or {}).get(name, 0.0), f"positions[{name}]") for name in names]
@@ -98,6 +103,7 @@ def answer(
         stop_price=_amount(stop_price, "stop_price", above=bool(stop_price)),
         reduce_only=reduce_only,
     )
+    sim.ledger.cash -= sum(sim.ledger.value(i, closes[i]) for i, held in enumerate(sim.ledger.contracts) if held)
     equity = sim.ledger.equity(closes)
     order = sim.record.order(request, request.qty, 0, 0, own=True)
     told = admit(sim, order, request.qty, closes, equity)
@@ -105,7 +111,8 @@ def answer(
     after = held + direction * request.qty
     if (told.trigger is Trigger.NONE or told.qty == request.qty) and abs(after) > abs(held) and not reduce_only:
         view = View(len(names), sim.spec.leverage, risk.protection().stop_loss, 0)
-        view.price, view.position, view.equity = closes, sim.ledger.position, equity
+        view.price = [unit_price(*pair) for pair in zip(sim.ledger.inverse, closes, strict=True)]
+        view.position, view.equity = sim.ledger.position, equity
         if abs(risk.approve(view, p, after)) < abs(after):
             return Answer(False, "max_fraction")
     allowed = told.trigger is Trigger.NONE or (told.qty == request.qty and request.qty <= max(0, -direction * held))
@@ -117,7 +124,7 @@ def _standing(risk: Risk, names: list[str], cash: float) -> Simulator:
     n = len(names)
     spec = Spec(
         timeframe_ns=DAY,
-        instruments=tuple(Instrument(name, *split_pair(name), tick=1, lot=1) for name in names),
+        instruments=tuple(Instrument(name, *split_pair(name), 1, 1, settle=settled_in(name)) for name in names),
         portfolio=Portfolio(),
         risk=risk,
         execution=Execution(),
@@ -127,7 +134,7 @@ def _standing(risk: Risk, names: list[str], cash: float) -> Simulator:
     )
     return Simulator(
         spec=spec,
-        ledger=Ledger(spec.cash, n),
+        ledger=Ledger(spec.cash, n, [i.inverse for i in spec.instruments], [bool(i.settle) for i in spec.instruments]),
         record=Recorder(spec.tags),
         fees=FeeSchedule(spec),
         live=[[] for _ in names],

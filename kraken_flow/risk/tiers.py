@@ -11,7 +11,7 @@ from kraken_flow.core.feature import Source
 from kraken_flow.core.limits import Effect, Limits
 from kraken_flow.core.node import Factor, Fraction, Positive, node
 from kraken_flow.core.pairwise import Pairwise, columns_against
-from kraken_flow.core.times import YEAR, parse_duration
+from kraken_flow.core.times import YEAR, parse_length
 from kraken_flow.core.units import FIX, rate
 from kraken_flow.core.var_limit import COLUMN
 from kraken_flow.risk.position import PositionLimits, PositionRisk
@@ -99,6 +99,7 @@ class TieredRisk(PositionRisk):
                 "{_target_: kraken_flow.features.Covariance, window: 168}"
             )
         self._check_throttle()
+        self._check_effects()
         lost = self._position_loss()
         tiers = [
             ("risk.position.stop_loss x risk.position.max_fraction", lost),
@@ -127,6 +128,16 @@ class TieredRisk(PositionRisk):
                 "or raise the latter"
             )
 
+    def _check_effects(self) -> None:
+        day, system = self.day, self.system
+        halts = day.max_loss is not None or day.max_trades is not None
+        kills = system.max_drawdown is not None or system.black_swan_sigma is not None
+        if halts and kills and Effect[system.effect.upper()] < Effect[day.effect.upper()]:
+            raise UserError(
+                f"risk.system.effect={system.effect}: does less than risk.day.effect={day.effect}, and a kill is the "
+                f"graver state: use risk.system.effect={day.effect}, or less for the day"
+            )
+
     def pair_features(self, n_pairs: int) -> Mapping[str, Source]:
         """Return the covariances with each pair, where the value at risk is limited."""
         if self.system.max_var is None or self.covariance is None:
@@ -148,13 +159,13 @@ class TieredRisk(PositionRisk):
             max_loss=_rate(day.max_loss),
             max_trades=day.max_trades or 0,
             max_losses=day.max_losses or 0,
-            cooldown_ns=parse_duration(day.cooldown, "risk.day.cooldown"),
+            cooldown_ns=parse_length(day.cooldown, "risk.day.cooldown"),
             max_drawdown=_rate(system.max_drawdown),
             max_gross=_rate(system.max_gross),
             max_net=_rate(system.max_net),
             max_positions=system.max_positions or 0,
             black_swan=_rate(system.black_swan_sigma),
-            stale_ns=0 if stale is None else parse_duration(stale, "risk.system.stale_after"),
+            stale_ns=0 if stale is None else parse_length(stale, "risk.system.stale_after"),
             price_band=_rate(system.price_band),
             max_var=_rate(system.max_var),
             var_reach=_var_reach(system),
@@ -168,7 +179,7 @@ class TieredRisk(PositionRisk):
 
 def _var_reach(system: SystemLimits) -> int:
     """Return the quantile over the root of horizons per year, 10^-9; 0 without a limit."""
-    horizon = parse_duration(system.var_horizon, "risk.system.var_horizon")
+    horizon = parse_length(system.var_horizon, "risk.system.var_horizon")
     return 0 if system.max_var is None else quantile(system.var_level) * FIX // isqrt(10**18 * YEAR // horizon)
 
 

@@ -18,7 +18,7 @@ from kraken_flow.runs import arrow
 def parents_table(run: FinishedRun, status: pa.Array) -> pa.Table:
     """Return one row per parent order in the order in which they came.
 
-    `status` are their words. Costs are positive, exact in the quote currency; basis points null where undefined.
+    `status` are their words. Costs are positive, exact in the account's currency; basis points null where undefined.
     """
     parents, costs = run.result.parents, parent_costs(run)
     ended = parents["end_reason"] != 0

@@ -7,13 +7,13 @@ import numpy as np
 
 from kraken_flow.analysis.breakdown import TradeColumns, by_pair
 from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.analysis.money import places
 from kraken_flow.analysis.returns import daily_returns, day_ends
 from kraken_flow.core.orders import Reason, State
 from kraken_flow.core.times import DAY, SECOND, iso, timeframe_name
 from kraken_flow.core.units import CASH_UNIT, FloatArray
 
 _TAKEN_BACK = [int(r) for r in (Reason.NONE, Reason.TARGET_CHANGED, Reason.OCO, Reason.POSITION_CLOSED)]
-_CRYPTO_QUOTES = frozenset({"BTC", "XBT", "ETH"})
 
 Facts = Iterator[tuple[str, str]]
 """Lines of a table of names and values."""
@@ -37,7 +37,7 @@ class Words:
         self.run = run
         self.metrics = metrics
         self.quote = run.instruments[0].currency if run.instruments else ""
-        self.places = 8 if self.quote in _CRYPTO_QUOTES else 2
+        self.places = places(self.quote)
 
     def money(self, value: float) -> str:
         """Write an amount of the account's currency."""

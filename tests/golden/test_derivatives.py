@@ -12,11 +12,14 @@ from kraken_flow.core.funding import FundingColumns
 from kraken_flow.core.market import Market
 from kraken_flow.core.orders import OrderRequest, OrderType, Reason, Side
 from kraken_flow.core.result import Result, join128
+from kraken_flow.core.run import execute
 from kraken_flow.core.units import CASH_UNIT, UNIT, cash_text, parse
 from kraken_flow.exchange.account import Account
 from kraken_flow.exchange.perpetual import PerpetualExchange
 from kraken_flow.exchange.spot import SpotExchange
+from kraken_flow.execution.twap import Twap
 from kraken_flow.portfolio.fixed_fraction import FixedFraction
+from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.risk.position import PositionLimits, PositionRisk
 from tests.engines import ENGINES, GivenForecast, graph_of, run_engine, spec_of
 from tests.golden.bars import HOUR, T0, columns_of
@@ -290,3 +293,58 @@ def test_a_liquidated_pair_stays_out_until_its_forecast_changes(engine: str) -> 
     again = run_engine(engine, spec_of(graph, tape), tape, changed)
     assert again.fills["side"].tolist() == [1, -1, 1]
     assert again.fills["row"].tolist() == [1, 2, 5]
+
+
+def told(result: Result) -> list[tuple[float, str]]:
+    """(quantity filled, why it ended) of each order."""
+    reasons = [Reason(code).word for code in result.orders["end_reason"]]
+    return list(zip((result.orders["filled"] / UNIT).tolist(), reasons, strict=True))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_smallest_cost_of_an_inverse_contract_is_in_dollars(engine: str) -> None:
+    """At 50,000 one dollar is no 50,000 dollars: with a smallest cost of 5, 4 are too few and 5 are enough."""
+    table = {INVERSE: {"tick": 0.01, "lot": 1, "qty_min": 1, "cost_min": 5}}
+    sent = [(0, order(Side.BUY, 4)), (1, order(Side.BUY, 5)), (2, order(Side.SELL, 5, reduce_only=True))]
+    result = play(engine, market(flat(*[50_000] * 5), INVERSE), sent, cash=1.0, instruments_table=table, lot=1.0)
+    assert told(result) == [(0.0, "below_min_cost"), (5.0, "none"), (5.0, "none")]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_parts_of_a_parent_in_an_inverse_contract_have_the_smallest_cost_in_dollars(engine: str) -> None:
+    """12 dollars in four parts of 3, of which the venue takes none below 5: 6 and 6."""
+    tape = market(flat(*[50_000] * 8), INVERSE)
+    table = {INVERSE: {"tick": 0.01, "lot": 1, "qty_min": 1, "cost_min": 5}}
+    exchange = PerpetualExchange(name="bare", instruments_table=table)
+    graph = graph_of(
+        tape, exchange=exchange, account=Account(cash=1.0), strategy=GivenForecast(), risk=PositionRisk(),
+        portfolio=FixedQuantity(quantity=12.0), execution=Twap(bars=4),
+    )  # fmt: skip
+    forecast = np.full((1, 8), 10**9, np.int64)
+    result = run_engine(engine, spec_of(graph, tape), tape, forecast)
+    assert (result.fills["qty"] / UNIT).tolist() == [6.0, 6.0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_fee_tier_of_an_inverse_contract_counts_dollars(engine: str) -> None:
+    """Tiers from 0, 10,000 and 50,000 dollars: 5,000, 6,000 and 45,000 pay the first, the first and the second."""
+    tiers = {least: {"taker_bps": rate, "maker_bps": 0} for least, rate in ((0, 40), (10_000, 35), (50_000, 24))}
+    sent = [(row, order(Side.BUY, qty)) for row, qty in enumerate((5_000, 6_000, 45_000, 5_000))]
+    result = play(engine, market(flat(*[50_000] * 6), INVERSE), sent, cash=10.0, fees={"tiers": tiers})
+    fees = [join128(hi, lo) for hi, lo in zip(result.fills["fee_hi"], result.fills["fee_lo"], strict=True)]
+    # 0.1 and 0.12 BTC at 40 bp, 0.9 at 35, 0.1 at 24.
+    assert [cash_text(fee) for fee in fees] == ["0.0004", "0.00048", "0.00315", "0.00024"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("leverage", "told"), [(5.0, True), (1.0, False)])
+def test_cash_borrowed_for_a_long_costs_nothing_and_a_note_says_so(engine: str, leverage: float, told: bool) -> None:
+    tape = market(flat(*[100.0] * 20), "BTC/USD")
+    sent = [(T0 + HOUR, order(Side.BUY, 150))]
+    exchange = SpotExchange(name="bare", tick=0.01, borrow={"opening_bps": 2, "rollover_bps": 2, "every": "4h"})
+    ran = execute(
+        graph_of(tape, sent, exchange=exchange, account=Account(cash=10_000.0, leverage=leverage)), tape, engine
+    )
+    notes = [note for note in ran.notes if "cash was borrowed for long positions, at most 5,000.00" in note]
+    assert len(notes) == told
+    assert len(ran.result.flows.get("row", ())) == 0

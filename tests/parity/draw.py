@@ -299,7 +299,7 @@ def _tiers(dice: Dice) -> dict[str, Any]:
     dice.fresh()
     if dice.chance(40):
         return {"day": DayLimits(max_loss=None), "system": SystemLimits(max_drawdown=None)}
-    effects = ("halt", "reduce_only", "flatten")
+    effects = ("reduce_only", "halt", "flatten")
     tiers = ((0.04, 0.05), (0.01, 0.03), (0.002, 0.01), (None, 0.02), (None, 0.004), (0.005, None), (0.002, None))
     loss, fall = dice.pick(*tiers)
     day = DayLimits(
@@ -323,7 +323,7 @@ def _tiers(dice: Dice) -> dict[str, Any]:
         max_var=dice.maybe(0.05, 0.02, 0.005, 0.2, per_cent=30),
         var_level=dice.pick(0.95, 0.99),
         var_horizon=dice.pick("1d", "4h"),
-        effect=dice.pick("flatten", *effects),
+        effect=max(day.effect, dice.pick("flatten", *effects), key=effects.index),
     )
     return {"day": day, "system": system, "shadow": dice.chance(35), "covariance": _covariance(dice)}
 

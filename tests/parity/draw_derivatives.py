@@ -17,7 +17,7 @@ from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.risk.position import PositionLimits, PositionRisk
 from kraken_flow.risk.tiers import DayLimits, SystemLimits, TieredRisk
 from tests.engines import GivenForecast, graph_of, spec_of
-from tests.parity.draw import SLIPPAGES, Case, Dice, columns_read, held_forecast, market_drawn, orders_drawn
+from tests.parity.draw import SLIPPAGES, TIERS, Case, Dice, columns_read, held_forecast, market_drawn, orders_drawn
 
 KINDS = {
     "linear": ("ADA/USDT:USDT", "BTC/USDT:USDT", "ETH/USDT:USDT"),
@@ -49,11 +49,15 @@ def funding_drawn(market: Market, pair: PairColumns, random: np.random.Generator
 
 
 def _exchange(dice: Dice, kind: str) -> SpotExchange:
-    fees = {"taker_bps": dice.pick(5.0, 0.0, 40.0), "maker_bps": dice.pick(2.0, -1.0)}
+    flat = {"taker_bps": dice.pick(5.0, 0.0, 40.0), "maker_bps": dice.pick(2.0, -1.0)}
+    fees: dict[str, Any] = dice.pick(flat, flat, {"tiers": TIERS})
+    least = {"tick": 0.01, "lot": 0.5, "qty_min": 0.5, "cost_min": dice.pick(5.0, 150.0)}
+    table = dict.fromkeys(KINDS[kind], least) if dice.chance(40) else {}
     shared: dict[str, Any] = {
         "name": "drawn", "fees": fees, "slippage": dice.pick(*SLIPPAGES[:3]), "tick": 0.01, "lot": dice.pick(None, 0.5),
         "fill": {"path": dice.pick("pessimistic", "pessimistic", "ohlc", "olhc", "adaptive")},
         "participation_cap": dice.pick(None, 0.1), "latency": dice.pick("0", "0", "20m", "90m"),
+        "instruments_table": table,
     }  # fmt: skip
     if kind == "spot":
         return SpotExchange(
@@ -109,7 +113,9 @@ def derivative_cases(draw: st.DrawFn, kind: str) -> Case:
     cash = dice.pick(100.0, 1.0, 0.01, 0.01) if kind == "inverse" else dice.pick(10_000.0, 900.5, 60.0, 60.0)
     nodes: dict[str, Any] = {
         "exchange": _exchange(dice, kind),
-        "account": Account(cash=cash, short=dice.pick(True, False), leverage=dice.pick(5.0, 10.0, 1.0, 20.0, 20.0, 20.0)),
+        "account": Account(
+            cash=cash, short=dice.pick(True, False), leverage=dice.pick(5.0, 10.0, 1.0, 20.0, 20.0, 20.0)
+        ),
     }
     if detail:
         terms = nodes["exchange"]

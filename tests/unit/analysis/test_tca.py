@@ -43,6 +43,21 @@ def test_a_sale_is_the_mirror_of_a_purchase() -> None:
     assert (sale.execution, sale.opportunity) == (golden().execution, golden().opportunity)
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_an_inverse_contract_is_measured_in_its_base(side: int) -> None:
+    """10,000 dollars at 50,000: 4,000 filled at 40,000, 5,000 at 62,500, the rest never, 80,000 at the end."""
+    fills = [(parse("4000"), parse("40000")), (parse("5000"), parse("62500"))]
+    found = Shortfall.of(side, parse("10000"), parse("50000"), fills, parse("80000"), money("0.0001"), inverse=True)
+    # 4000 (1/50000 - 1/40000) + 5000 (1/50000 - 1/62500) = -0.02 + 0.02; 1000 (1/50000 - 1/80000) = 0.0075.
+    assert (found.execution, found.opportunity) == (0, side * money("0.0075"))
+    assert (found.paper, found.done, found.notional) == (money("0.2"), money("0.18"), money("0.18"))
+    assert found.total_bps == pytest.approx(1e4 * (side * 0.0075 + 0.0001) / 0.2)
+    assert found.average == pytest.approx(50_000.0)
+    assert found.delay(parse("40000")) == side * money("0.05")
+    (summed,) = [totals([])]
+    assert np.isnan(summed.shortfall_bps)
+
+
 def test_what_was_never_filled_costs_what_was_missed() -> None:
     missed = Shortfall.of(1, parse("2"), parse("100"), [], parse("103"), 0)
     assert (missed.total, missed.total_bps) == (money("6"), 300.0)

@@ -106,3 +106,13 @@ def test_the_data_summary_has_a_row_per_pair() -> None:
     assert rows[0]["first"] == "2022-01-01T00:00:00Z"
     assert rows[0]["bars"] == 365 * 24
     assert rows[0]["file"] == "sample:seed=7"
+
+
+def test_an_inverse_perpetual_trades_the_same_value_in_contracts_of_a_dollar() -> None:
+    """Only orders that are counted in dollars meet a volume counted in dollars."""
+    market = Sample().load(("BTC/USD:BTC", "BTC/USD:USD"), "15m", None, None, 0)
+    inverse, linear = market.pairs
+    assert np.array_equal(inverse.close, linear.close)
+    turnover = linear.floats("volume") * linear.floats("close")
+    assert inverse.floats("volume") == pytest.approx(turnover, rel=1e-12)
+    assert linear.volume.tolist() == Sample().load(("BTC/USD",), "15m", None, None, 0).pairs[0].volume.tolist()

@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from kraken_flow.app import main
 from kraken_flow.config import build, compose
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.limits import Safety
 from kraken_flow.core.orders import Control
 from kraken_flow.core.plan import Algo, Remainder
 from kraken_flow.core.session import Session
@@ -87,9 +89,9 @@ def test_a_session_works_it_and_its_journal_replays(session, capsys):
     assert "is not running" in capsys.readouterr().err
 
 
-def in_session(*words, rows=40, controls=()):
+def in_session(*words, rows=40, controls=(), pairs="majors"):
     """A session in this process that has taken some bars of the sample market."""
-    graph = build(compose(["pairs=majors", "strategy=momentum", "strategy.threshold=9999", "risk=none", *words]))
+    graph = build(compose([f"pairs={pairs}", "strategy=momentum", "strategy.threshold=9999", "risk=none", *words]))
     market = load(graph)
     session = Session(graph, tape_of(market), "python")
     for instant in islice(instants(market), market.first_row + rows):
@@ -192,3 +194,20 @@ def test_orders_in_integers():
 def test_what_the_session_could_not_work_is_refused(fields, told):
     with pytest.raises(UserError, match=told):
         placed(**fields)
+
+
+def test_an_account_that_a_limit_has_stopped_is_named(monkeypatch):
+    session = in_session()
+    standing = replace(session.account.standing(), safety=Safety.KILLED)
+    monkeypatch.setattr(session.account, "standing", lambda: standing)
+    assert said(session) == ["the session's risk state is killed: it may refuse the order"]
+
+
+def test_what_an_account_of_coins_cannot_carry_is_told_in_coins():
+    session = in_session("exchange=kraken_futures", "account.cash=1", pairs="[BTC/USD:BTC]")
+    close = session.closes[0] // UNIT
+    assert said(session, pair="BTC/USD:BTC", quantity=float(close // 2)) == []
+    with pytest.raises(
+        UserError, match=r"is worth 2\.\d{8} BTC at the last close [\d.]+, the account carries 1\.0{8} "
+    ):
+        said(session, pair="BTC/USD:BTC", quantity=float(close * 2 + 9))

@@ -16,6 +16,7 @@ from kraken_flow.modes.stress_book import held_values
 
 SHORT = ["strategy=hold", "pairs=[BTC/USD,ETH/USD]", "start=2021-02-01", "end=2021-03-01", "timeframe=4h"]
 SMALL = [*SHORT, "risk=none"]
+MINE = "mode.scenarios.mine"
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_a_user_adds_and_drops_scenarios(stressed):
 
 
 def test_a_path_counts_its_lowest_point(stressed):
-    path = "mode.scenarios.mine={date: x, source: me, path: {BTC: [-0.5, 0.1], ETH: [-0.5, 0.1]}}"
+    path = "mode.scenarios.mine={date: 2020-01-01, source: me, path: {BTC: [-0.5, 0.1], ETH: [-0.5, 0.1]}}"
     loss = stressed(*SMALL, path, "mode.at=last")[1]["mine"]
     assert loss["change"] > 0
     assert -0.51 < loss["drawdown"] < -0.45
@@ -96,9 +97,22 @@ def test_a_path_counts_its_lowest_point(stressed):
     ("word", "message"),
     [
         ("mode.scenarios.depeg.shocks.BTC=-3", "mode.scenarios.depeg.shocks.BTC=-3: must be a number at least -1"),
-        ("mode.scenarios.mine={date: x}", "mode.scenarios.mine.source: must be given"),
-        ("mode.scenarios.mine={date: x, source: y, start: 2020-01-01}", "start and end: give both or none"),
-        ("mode.scenarios.mine={date: x, source: y, path: {BTC: [0.1], ETH: [0.1, 0.2]}}", "must be equally long"),
+        (MINE + "={date: 2020-01-01}", MINE + ".source: must be given"),
+        (
+            MINE + "={date: 2020-01-01, source: y, start: 2020-01-01}",
+            MINE + ": start and end: give both or none",
+        ),
+        (
+            MINE + "={date: 2020-01-01, source: y, path: {BTC: [0.1], ETH: [0.1, 0.2]}}",
+            MINE + ".path: all lists must be equally long",
+        ),
+        (
+            MINE + "={date: 2020-01-01, source: y, path: {BTC: []}}",
+            MINE + ".path: a list is empty",
+        ),
+        (MINE + "={date: foo, source: y, quote: -0.1}", MINE + ".date: 'foo' is not a time"),
+        (MINE + "={date: 2020-01-01, source: y}", MINE + ": moves nothing"),
+        ("mode.bars=/nope", "mode.bars=/nope: there is no such folder"),
         ("mode.max_loss=2", "mode.max_loss=2: must be a number above 0 and at most 1"),
         ("mode.run=nowhere", "mode.run=nowhere"),
     ],
@@ -145,7 +159,7 @@ PERPETUAL = ["exchange=kraken_futures", "exchange.margin_mode=isolated", "pairs=
 def test_isolated_positions_cost_their_margin_and_the_others_go_on(stressed, leverage, gone):
     words = [*PERPETUAL, "strategy=hold", "start=2021-02-01", "end=2021-02-03", "timeframe=4h", "mode.at=last"]
     words += [f"account.leverage={leverage}", "portfolio.fraction=0.4", "exchange.participation_cap=null"]
-    crash = "mode.scenarios.mine={date: x, source: me, shocks: {BTC: -0.4}, others: 0.1}"
+    crash = "mode.scenarios.mine={date: 2020-01-01, source: me, shocks: {BTC: -0.4}, others: 0.1}"
     code, found, told = stressed(*words, crash, "mode.accept_liquidation=true")
     assert code == 0, told
     loss = found["mine"]
@@ -182,3 +196,15 @@ def test_what_stands_behind_a_position_is_what_the_engine_judges_it_by(pair):
     assert columns.low[at] / columns.close[at] - 1 > move - 1e-3
     bankrupt = run.result.fills["price"][first] / columns.close[at] - 1
     assert book.gains(np.array([bankrupt]))[0] == pytest.approx(-backing[0], rel=2e-2)
+
+
+def test_a_book_of_coins_is_told_in_coins(stressed, capsys, monkeypatch):
+    printed = []
+    monkeypatch.setattr("kraken_flow.modes.stress.money", lambda value, unit: printed.append((value, unit)) or "x")
+    words = ["exchange=kraken_futures", "pairs=[BTC/USD:BTC]", "account.cash=1", "risk=none", "portfolio.fraction=0.5"]
+    code, found, _ = stressed("strategy=hold", "start=2021-02-01", "end=2021-03-01", "timeframe=4h", *words)
+    assert code == 0
+    assert {unit for _, unit in printed} == {"BTC"}
+    assert found["ftx_2022"]["final"] == pytest.approx(found["ftx_2022"]["equity"] * (1 + found["ftx_2022"]["change"]))
+    # Half of it at 22.4 % less: 0.5 (1 / 0.776 - 1).
+    assert found["ftx_2022"]["change"] == pytest.approx(-0.5 * (1 / 0.776 - 1), abs=0.03)

@@ -110,3 +110,46 @@ def test_wrong_limits_are_told_by_their_key(overrides: list[str], words: str) ->
 )
 def test_limits_in_order_are_taken(overrides: list[str]) -> None:
     assert isinstance(build(compose(overrides)).risk, TieredRisk)
+
+
+@pytest.mark.parametrize(
+    ("qty", "held", "limit", "told"),
+    [
+        (25_000, 0, 0.5, (True, "none")),
+        (25_001, 0, 0.5, (False, "max_gross")),
+        (5_000, 20_000, 0.5, (True, "none")),
+        (5_001, 20_000, 0.5, (False, "max_gross")),
+        (20_000, 500_000, 2.0, (False, "max_gross")),
+        (25_001, -50_000, 0.5, (True, "none")),
+    ],
+)
+def test_inverse_contracts_count_at_what_they_are_worth_in_coins(
+    qty: float, held: float, limit: float, told: tuple[bool, str]
+) -> None:
+    """One coin of equity at 50,000: 25,000 dollars are half of it, whatever is held."""
+    risk = TieredRisk(PositionLimits(max_fraction=None), day=DayLimits(), system=SystemLimits(max_gross=limit))
+    pair = "BTC/USD:BTC"
+    said = answer(risk, cash=1, prices={pair: 50_000}, pair=pair, side="buy", qty=qty, positions={pair: held})
+    assert said == told
+
+
+def test_perpetuals_held_add_nothing_to_the_margin_balance() -> None:
+    """10,000 with 1 BTC long at 50,000, five times: 0.6 more are beyond six and a half times, 0.3 are not."""
+    risk = TieredRisk(PositionLimits(max_fraction=None), day=DayLimits(), system=SystemLimits(max_gross=6.5))
+    pair = "BTC/USD:USD"
+    terms = {"cash": 10_000, "prices": {pair: 50_000}, "pair": pair, "side": "buy", "positions": {pair: 1.0}}
+    assert answer(risk, qty=0.6, **terms) == (False, "max_gross")
+    assert answer(risk, qty=0.3, **terms) == (True, "none")
+
+
+def test_the_largest_fraction_of_an_inverse_position_is_of_its_coins() -> None:
+    risk = TieredRisk(PositionLimits(max_fraction=0.5), day=DayLimits(), system=SystemLimits())
+    pair = "BTC/USD:BTC"
+    terms = {"cash": 1, "prices": {pair: 50_000}, "pair": pair, "side": "buy"}
+    assert answer(risk, qty=24_000, **terms) == (True, "none")
+    assert answer(risk, qty=26_000, **terms) == (False, "max_fraction")
+
+
+def test_pairs_of_two_currencies_have_no_equity_together() -> None:
+    with pytest.raises(UserError, match="prices: pairs traded in BTC, USD"):
+        answer(TieredRisk(), cash=1, prices={"BTC/USD:BTC": 1, "ETH/USD": 1}, pair="ETH/USD", side="buy", qty=1)

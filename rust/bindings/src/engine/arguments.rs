@@ -76,7 +76,7 @@ impl LimitArguments {
 #[pyo3(from_item_all)]
 pub(super) struct SpecArguments {
     timeframe_ns: i64,
-    instruments: Vec<(i64, i64, i64, i128)>,
+    instruments: Vec<(i64, i64, i64, i128, bool)>,
     portfolio: Node,
     risk: Node,
     execution: Node,
@@ -271,11 +271,12 @@ impl SpecArguments {
             instruments: self
                 .instruments
                 .into_iter()
-                .map(|(tick, lot, qty_min, cost_min)| Instrument {
+                .map(|(tick, lot, qty_min, cost_min, inverse)| Instrument {
                     tick: tick.max(1),
                     lot: lot.max(1),
                     qty_min,
                     cost_min,
+                    inverse,
                 })
                 .collect(),
             portfolio,

@@ -2,7 +2,7 @@
 
 use super::contract::{FlowKind, RATE_UNIT};
 use super::costs::fee_of;
-use super::number::{UNIT, times};
+use super::number::UNIT;
 use super::simulator::Simulator;
 
 /// Something that is charged for borrowed coins.
@@ -29,7 +29,7 @@ impl Simulator {
             self.loan_due[p] = self.time + terms.every_ns;
         }
         if grown > 0 {
-            let (kind, owed) = (FlowKind::BorrowOpening, times(grown, price));
+            let (kind, owed) = (FlowKind::BorrowOpening, self.ledger.notional(p, grown, price));
             self.charge(p, &Charge { kind, time: self.time, qty: -grown, price, owed, rate: terms.opening });
         }
     }

@@ -4,7 +4,7 @@
 //! -n / price in its base: cash paid its value when it was opened, as for a coin.
 
 use super::codes::codes;
-use super::number::{ceil_div, floor_div, narrow, times};
+use super::number::{UNIT, ceil_div, floor_div, narrow, times};
 
 /// Units of cash in one unit of the account's currency.
 pub const CASH_UNIT: i64 = 10_000_000_000_000_000;
@@ -101,6 +101,18 @@ pub fn notional(inverse: bool, qty: i64, price: i64) -> i128 {
 /// The price of one unit of quantity in the settlement currency, rounded up.
 pub fn unit_price(inverse: bool, price: i64) -> i64 {
     if !inverse || price == 0 { price } else { narrow(ceil_div(i128::from(CASH_UNIT), i128::from(price))) }
+}
+
+/// The price of one unit of quantity in the quote currency: inverse contracts are counted in it.
+#[inline]
+pub fn quote_price(inverse: bool, price: i64) -> i64 {
+    if inverse { UNIT } else { price }
+}
+
+/// The size of a quantity in the quote currency, 10^-16: what fee tiers and smallest costs are written in.
+#[inline]
+pub fn quoted(inverse: bool, qty: i64, price: i64) -> i128 {
+    times(qty, quote_price(inverse, price))
 }
 
 /// a b / c rounded down, c > 0: exact where a b alone would leave 128 bits.

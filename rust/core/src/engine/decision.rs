@@ -467,7 +467,7 @@ pub(super) fn submit(sim: &mut Simulator, now: Now<'_>, request: Request, own: b
     } else if qty <= 0 || qty < instrument.qty_min {
         reason = Reason::BelowMinQty;
         (order.qty, order.allowed) = (request.qty, request.qty);
-    } else if times(qty, price) < instrument.cost_min {
+    } else if instrument.is_cheap(qty, price) {
         reason = Reason::BelowMinCost;
     } else if band >= 0 && (far(order.limit) || far(order.stop)) {
         reason = Reason::PriceBand;

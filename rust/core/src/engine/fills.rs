@@ -2,6 +2,7 @@
 
 use super::admission::hold_to_trades;
 use super::codes::{Liquidity, Reason, Slippage, State, Tif};
+use super::contract::quoted;
 use super::costs::{Taking, fee_of, moved, slipped};
 use super::margin::Asked;
 use super::market::Bars;
@@ -129,7 +130,7 @@ impl Simulator {
         if self.spec.borrow.every_ns > 0 {
             self.borrowed(p, before, price);
         }
-        self.fees.add(self.time, notional);
+        self.fees.add(self.time, quoted(self.ledger.inverse(p), qty, price));
         self.cap_left[p] -= qty;
         let order = &mut self.orders[id];
         order.filled += qty;

@@ -285,8 +285,7 @@ impl Lane {
         if target == 0 && position == 0 {
             return Some(Wish { target, side, qty, closes: false });
         }
-        let admitted = qty >= instrument.qty_min && times(qty, close) >= instrument.cost_min;
-        (admitted && (opens || closes)).then_some(Wish { target, side, qty, closes })
+        (instrument.takes(qty, close) && (opens || closes)).then_some(Wish { target, side, qty, closes })
     }
 }
 

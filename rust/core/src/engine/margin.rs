@@ -4,7 +4,7 @@
 //! a stop nearer to the open goes first, and for shared margin at all marks' closes together.
 
 use super::codes::{Liquidity, LogKind, OrderType, Reason, State};
-use super::contract::MarginMode;
+use super::contract::{MarginMode, quoted};
 use super::costs::fee_of;
 use super::market::Bars;
 use super::number::{WIDE_UNIT, add, mul};
@@ -198,7 +198,7 @@ impl Simulator {
         (order.qty, order.allowed, order.filled) = (qty, qty, qty);
         self.ledger.book(p, side, qty, price, fee, 0);
         self.called = terms.mode == MarginMode::Level;
-        self.fees.add(self.time, notional);
+        self.fees.add(self.time, quoted(self.ledger.inverse(p), qty, price));
         let (lot, inverse) = (self.spec.instruments[p].lot, self.ledger.inverse(p));
         self.watch.fill(p, side, qty, price, fee, Change { before, after: 0, lot, inverse });
         self.log(LogKind::Submit, id, self.time, qty, Reason::Liquidation);

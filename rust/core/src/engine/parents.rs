@@ -449,10 +449,7 @@ impl Parent {
         }
         let qty = to_lot(narrow(most), instrument.lot);
         let priced = self.price(sim, now);
-        let price = if priced != 0 { priced } else { now.bars.close(p) }.max(1);
-        let lot = i128::from(instrument.lot);
-        let cost_least = ceil_div(ceil_div(instrument.cost_min, i128::from(price)), lot) * lot;
-        let least = i128::from(instrument.qty_min).max(cost_least);
+        let least = instrument.least(if priced != 0 { priced } else { now.bars.close(p) }.max(1));
         if qty <= 0 || (i128::from(qty) < least && qty < left) {
             return 0;
         }

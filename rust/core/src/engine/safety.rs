@@ -92,8 +92,7 @@ fn close(sim: &mut Simulator, parents: &Parents, p: usize, now: Now<'_>) {
     }
     let rest = position + open_remainder(sim, parents, p, position);
     let qty = rest.abs() / instrument.lot * instrument.lot;
-    let small = qty < instrument.qty_min || times(qty, now.bars.close(p)) < instrument.cost_min;
-    if qty == 0 || rest.signum() * position.signum() <= 0 || small {
+    if qty == 0 || rest.signum() * position.signum() <= 0 || !instrument.takes(qty, now.bars.close(p)) {
         return;
     }
     let reason = sim.watch.cause.reason();

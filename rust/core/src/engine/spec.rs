@@ -1,11 +1,11 @@
 //! What the engine needs to know of a graph, as plain integers: the same fields as `core/spec.py`.
 
 use super::codes::{FillPath, Slippage};
-use super::contract::{BorrowTerms, MarginTerms};
+use super::contract::{BorrowTerms, MarginTerms, quote_price, quoted};
 use super::execution::Execution;
 use super::ledger::Books;
 use super::limits::Limits;
-use super::number::times;
+use super::number::ceil_div;
 use super::order::Request;
 use super::plan::Plan;
 use super::portfolio::Portfolio;
@@ -20,14 +20,28 @@ pub struct Instrument {
     pub lot: i64,
     /// Smallest quantity.
     pub qty_min: i64,
-    /// Smallest notional.
+    /// Smallest notional, in the quote currency.
     pub cost_min: i128,
+    /// Whether it is settled in its base.
+    pub inverse: bool,
 }
 
 impl Instrument {
     /// Whether the venue takes an order of this size.
     pub fn takes(&self, qty: i64, price: i64) -> bool {
-        qty >= self.qty_min && times(qty, price) >= self.cost_min
+        qty >= self.qty_min && !self.is_cheap(qty, price)
+    }
+
+    /// Whether an order costs less than the venue takes.
+    pub fn is_cheap(&self, qty: i64, price: i64) -> bool {
+        quoted(self.inverse, qty, price) < self.cost_min
+    }
+
+    /// The smallest quantity that the venue takes at a price above 0.
+    pub fn least(&self, price: i64) -> i128 {
+        let lot = i128::from(self.lot);
+        let costly = ceil_div(ceil_div(self.cost_min, i128::from(quote_price(self.inverse, price))), lot) * lot;
+        costly.max(i128::from(self.qty_min))
     }
 
     /// What may fill of an order that was cut to `qty`, of which `closing` only closes a position.
