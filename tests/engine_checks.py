@@ -248,15 +248,16 @@ def _rows_that_arm(
 ) -> Callable[[int, bool], int]:
     """Return the function (row of a stop, whether by time) -> first row at whose close the pair is armed again.
 
-    A pair that the account's limits close is armed by a changed forecast alone, whatever stops it meanwhile.
+    A pair that the account's limits close is armed by a changed forecast alone, whatever stops it meanwhile; one that
+    changes at that very close arms it.
     """
     real = np.flatnonzero(market.pairs[p].state == REAL)
     real = real[real >= spec.first_row]
     changed = real[np.diff(forecast[p][real], prepend=0) != 0]
 
     def armed(row: int, by_time: bool) -> int:
-        closed = max((at for at in flattened if at < row), default=-1)
-        by_change = spec.rearm_bars == 0 or (closed >= 0 and not np.any((changed > closed) & (changed < row)))
+        closed = max((at for at in flattened if at <= row), default=-1)
+        by_change = spec.rearm_bars == 0 or (closed >= 0 and not np.any((changed >= closed) & (changed < row)))
         since = changed[changed >= row + by_time] if by_change else real[real >= row + spec.rearm_bars]
         return int(since[0]) if len(since) else market.n_rows
 
