@@ -191,5 +191,5 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     markdown = re.sub(r"\]\((?:\.\./)+examples/(\w+)\.py\)", rf"]({up}reference/examples.md#\1)", markdown)
     markdown = re.sub(r"\]\((?:\.\./)+README\.md\)", f"]({up}README.md)", markdown)
     return re.sub(
-        r"\[([^\]]+)\]\((?:\.\./)*(?:examples|tests|runs|LICENSE|Makefile|kraken_flow)[^)]*\)", r"\1", markdown
+        r"\[([^\]]+)\]\((?:\.\./)+(?:examples|tests|runs|LICENSE|Makefile|kraken_flow)[^)]*\)", r"\1", markdown
     )

@@ -254,9 +254,10 @@ def _rows_that_arm(
     real = np.flatnonzero(market.pairs[p].state == REAL)
     real = real[real >= spec.first_row]
     changed = real[np.diff(forecast[p][real], prepend=0) != 0]
+    began = [at for at in flattened if at - 1 not in flattened]
 
     def armed(row: int, by_time: bool) -> int:
-        closed = max((at for at in flattened if at <= row), default=-1)
+        closed = max((at for at in began if at <= row), default=-1)
         by_change = spec.rearm_bars == 0 or (closed >= 0 and not np.any((changed >= closed) & (changed < row)))
         since = changed[changed >= row + by_time] if by_change else real[real >= row + spec.rearm_bars]
         return int(since[0]) if len(since) else market.n_rows

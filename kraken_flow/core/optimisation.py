@@ -18,7 +18,7 @@ LONG_ONLY: tuple[Objective, ...] = ("risk_parity", "hrp")
 """Objectives that have no meaning with short positions."""
 WITHOUT_COST: tuple[Objective, ...] = ("risk_parity", "hrp", "max_diversification")
 """Objectives without an amount of return that costs of turnover could be weighed against."""
-INSTALL = 'pip install "kraken-flow[optimise]"'
+INSTALL = 'pip install --editable ".[optimise]"'
 DECIMALS = 6
 """Weights are rounded to these decimals: what lies below is the solver's noise."""
 TOLERANCES: tuple[dict[str, float] | None, ...] = (

@@ -13,7 +13,7 @@ from kraken_flow.data.trade_bars import Trade
 from kraken_flow.data.venue import Candle, Lost
 from kraken_flow.nearest import hint
 
-INSTALL = 'pip install "kraken-flow[live]"'
+INSTALL = 'pip install --editable ".[live]"'
 T = TypeVar("T")
 _MS = 10**6
 _NEWEST = 8

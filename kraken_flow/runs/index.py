@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FILE = ".index.sqlite"
 """The index, in the folder of all runs."""
-INSTALL = 'pip install "kraken-flow[index]"'
+INSTALL = 'pip install --editable ".[index]"'
 _READ = (MANIFEST, "metrics.json", "leaderboard.csv")
 """The files that an entry is made of."""
 _METRICS = (

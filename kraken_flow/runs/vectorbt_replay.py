@@ -16,7 +16,7 @@ from kraken_flow.core.units import UNIT, FloatArray, Int64Array
 from kraken_flow.runs import arrow
 from kraken_flow.runs.views import RunView, paid_in_base, pair_index, signed_change
 
-INSTALL = 'pip install "kraken-flow[vectorbt]"'
+INSTALL = 'pip install --editable ".[vectorbt]"'
 _CLOSE = 1e-9
 """Amounts that differ by less than this share are equal to vectorbt: it sets what is left of them to 0."""
 _ROUNDING = 8 * 2.0**-53

@@ -127,7 +127,7 @@ def test_without_the_library_it_says_what_to_install(tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(vectorbt_replay, "find_spec", lambda name: None)
     assert main(["report.crosscheck=vectorbt", "run_dir=out"]) == 2
-    assert 'pip install "kraken-flow[vectorbt]"' in capsys.readouterr().err
+    assert 'pip install --editable ".[vectorbt]"' in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert main(["report.crosscheck=backtrader"]) == 2
     assert "report.crosscheck=backtrader: must be vectorbt or null" in capsys.readouterr().err

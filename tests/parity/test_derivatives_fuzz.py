@@ -75,7 +75,8 @@ def test_the_engines_agree_and_the_books_balance(kind: str) -> None:
         seen.update(Reason(r).name + " end" for r in result.orders["end_reason"])
 
     play()
-    wanted = {"LIQUIDATION"} | ({"MAX_LOSSES end"} if RUNS >= 200 and kind != "inverse" else set())
+    # Contracts are seldom drawn with a limit on losing trades: too few to count on.
+    wanted = {"LIQUIDATION"} | ({"MAX_LOSSES end"} if RUNS >= 200 and kind == "spot" else set())
     wanted |= {"BORROW_OPENING", "BORROW_ROLLOVER"} if kind == "spot" else {"FUNDING"}
     assert all(seen[name] >= 1 for name in wanted), seen
 

@@ -69,4 +69,4 @@ def test_without_the_library_it_says_what_to_install(tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(optimisation, "find_spec", lambda name: None)
     assert main(["mode=frontier", *SHORT]) == 2
-    assert 'pip install "kraken-flow[optimise]"' in capsys.readouterr().err
+    assert 'pip install --editable ".[optimise]"' in capsys.readouterr().err

@@ -117,7 +117,7 @@ def test_what_is_refused(mine, words, told):
 def test_without_the_library_it_says_what_to_install(mine, monkeypatch):
     monkeypatch.setattr(index, "find_spec", lambda name: None)
     assert mine("mode=runs") == 2
-    assert 'pip install "kraken-flow[index]"' in mine.err
+    assert 'pip install --editable ".[index]"' in mine.err
 
 
 class Seen(HTMLParser):

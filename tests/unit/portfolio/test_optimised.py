@@ -230,7 +230,7 @@ def test_without_the_library_it_says_what_to_install(words, tmp_path, monkeypatc
     monkeypatch.setattr(optimisation, "find_spec", lambda name: None)
     code = main([*words, "strategy=hold", "start=2021-01-01", "end=2021-01-05"])
     assert code == 2
-    assert 'pip install "kraken-flow[optimise]"' in capsys.readouterr().err
+    assert 'pip install --editable ".[optimise]"' in capsys.readouterr().err
 
 
 def test_other_portfolios_have_no_weights():
