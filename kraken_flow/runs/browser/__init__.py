@@ -56,7 +56,7 @@ def page(folder: Path, root: Path, runs: Sequence[Mapping[str, Any]]) -> str:
         "policy": html.escape(policy),
         "style": style,
         "script": script,
-        "root": html.escape(str(root)),
+        "root": html.escape(str(root.absolute()) if root == Path() else str(root)),
         "data": data,
     }
     frame = (_HERE / "page.html").read_text("utf-8")

@@ -168,7 +168,9 @@
   };
   const theme = (name) => {
     document.documentElement.dataset.theme = name;
-    byId("theme").setAttribute("aria-pressed", String(name === "dark"));
+    const other = name === "dark" ? "light" : "dark";
+    byId("theme").textContent = other === "dark" ? "Dark" : "Light";
+    byId("theme").setAttribute("aria-label", `Change to ${other} colours`);
   };
   theme(kept() || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
   byId("theme").addEventListener("click", () => {
