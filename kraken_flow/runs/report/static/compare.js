@@ -57,6 +57,6 @@ function comparedKeys(runs) {
 function comparedRuns(runs) {
   return section('runs', 'The runs', null, h('div', { class: 'panel' }, scrolls('The runs', h('table', {},
     h('thead', {}, h('tr', {}, ['Run', 'Mode', 'Pairs', 'Bars', 'Span', 'Order log', 'Data', 'Folder'].map((name) => h('th', { scope: 'col' }, name)))),
-    h('tbody', {}, runs.map((run) => h('tr', {}, h('th', { scope: 'row' }, run.name), h('td', {}, run.mode), h('td', { class: 'wraps' }, run.pairs.join(', ')), h('td', {}, run.timeframe ?? NONE),
-      h('td', {}, run.span ? `${run.span[0].slice(0, 10)} to ${run.span[1].slice(0, 10)}` : NONE), h('td', { class: 'key' }, run.orders), h('td', { class: 'key' }, run.data), h('td', { class: 'key wraps' }, run.folder))))))));
+    h('tbody', {}, runs.map((run) => h('tr', {}, h('th', { scope: 'row' }, run.name), h('td', {}, run.mode), h('td', { class: 'wraps pairs' }, run.pairs.join(', ')), h('td', {}, run.timeframe ?? NONE),
+      h('td', {}, run.span ? `${run.span[0].slice(0, 10)} to ${run.span[1].slice(0, 10)}` : NONE), h('td', { class: 'key' }, run.orders), h('td', { class: 'key' }, run.data), h('td', { class: 'key wraps folder' }, run.folder))))))));
 }
