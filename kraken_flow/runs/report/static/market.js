@@ -368,6 +368,7 @@ async function firstLook() {
   const levels = await pairColumns(view.pair);
   const last = own.length ? own.at(-1).exit_time : ofRow(levels[0].row.at(-1) ?? 0);
   const bars = mostCandles() * 0.8;
-  view.to = last + 0.1 * bars * facts.step_ms;
-  view.from = last - 0.9 * bars * facts.step_ms;
+  const end = ofRow(Math.max(...levels.map((level) => (level.row.at(-1) ?? 0) + level.factor)));
+  view.to = Math.min(last + 0.1 * bars * facts.step_ms, end);
+  view.from = Math.max(view.to - bars * facts.step_ms, facts.candles.first_ms - facts.step_ms / 2);
 }
