@@ -114,7 +114,7 @@ function returnsFigure() {
   const thin = (most - least) / 40;
   const reach = [least - thin, most + thin];
   return figure({
-    id: 'distribution', title: 'Daily returns', said: [`${total} days`, facts.curves.histogram.still ? `${facts.curves.histogram.still} of exactly 0 left out` : '', tails.length ? 'dotted: value at risk, 95 %' : ''].filter(Boolean).join(', '), height: 300,
+    id: 'distribution', title: 'Daily returns', said: [`${total} ${total === 1 ? 'day' : 'days'}`, facts.curves.histogram.still ? `${facts.curves.histogram.still} of exactly 0 left out` : '', tails.length ? 'dotted: value at risk, 95 %' : ''].filter(Boolean).join(', '), height: 300,
     summary: total ? `${total} returns between ${percent(edges[0])} and ${percent(edges.at(-1))}.` : 'There are none.',
     drawn: () => ({
       traces: [{
@@ -123,7 +123,7 @@ function returnsFigure() {
         customdata: counts.map((_, i) => `${percent(edges[i])} to ${percent(edges[i + 1])}`), hovertemplate: '%{customdata}: %{y} days<extra></extra>',
       }],
       layout: {
-        hovermode: 'closest', dragmode: false, bargap: 0, xaxis: { tickformat: '.3~%', range: reach }, yaxis: { title: 'days' },
+        hovermode: 'closest', dragmode: false, bargap: 0, xaxis: { tickformat: '.3~%', range: reach }, yaxis: { title: 'days', ...(Math.max(...counts) <= 5 ? { dtick: 1 } : {}) },
         shapes: tails.map(([, value]) => ({ type: 'line', x0: -value, x1: -value, y0: 0, y1: 1, yref: 'paper', line: { color: colour('ink'), width: 1.5, dash: 'dot' } })),
       },
     }),
