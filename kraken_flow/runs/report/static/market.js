@@ -283,7 +283,7 @@ function marketSection() {
   view.pair = busiest;
   const button = (text, label, act) => h('button', { type: 'button', 'aria-label': label, title: label, onclick: act }, text);
   const pairPicker = h('select', { id: 'pair', onchange: (event) => choosePair(Number(event.target.value)) },
-    pairs.map((entry, number) => h('option', { value: number }, `${entry.pair} (${entry.trades.toLocaleString('en-US')} trades)`)));
+    pairs.map((entry, number) => h('option', { value: number }, `${entry.pair} (${entry.trades.toLocaleString('en-US')} ${entry.trades === 1 ? 'trade' : 'trades'})`)));
   const dated = (name) => h('input', { type: 'date', onchange: () => {
     const [from, to] = [Date.parse(board.from.value), Date.parse(board.to.value) + DAY];
     if (known(from) && known(to) && to > from) look(from, to);
