@@ -45,7 +45,7 @@ function summarySection() {
 function tile(row) {
   const [number, unit] = row.value.match(/^(.*\d)\s(\D+)$/)?.slice(1) ?? [row.value, ''];
   const value = row.why ? h('dd', { class: 'value undefined' }, `undefined: ${row.why}`) : h('dd', { class: `value ${row.tone}` }, number, unit && h('small', {}, ` ${unit}`));
-  return h('div', {}, h('dt', {}, row.title), value, row.interval && h('dd', { class: 'interval' }, `90 %: ${row.interval}`), h('dd', { class: 'meaning' }, row.meaning));
+  return h('div', {}, h('dt', {}, row.title), value, row.interval && h('dd', { class: 'interval' }, `90 %: ${unbroken(row.interval)}`), h('dd', { class: 'meaning' }, row.meaning));
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
@@ -144,8 +144,8 @@ function numbersSection() {
     sortable({
       label: 'All numbers', first: true, rows: facts.numbers, columns: [
         { name: 'Name', of: (row) => row.key, shown: (row) => [h('span', { class: 'key' }, row.key), h('span', { class: 'below' }, meant(row))], head: true },
-        { name: 'Value', of: (row) => row.value, number: true, shown: (row) => [row.value, row.interval && h('span', { class: 'below' }, row.interval)], wraps: true },
-        { name: '90 % interval', of: (row) => row.interval, shown: (row) => row.interval ?? '', wraps: true },
+        { name: 'Value', of: (row) => row.value, number: true, shown: (row) => [row.value, row.interval && h('span', { class: 'below' }, unbroken(row.interval))], wraps: true },
+        { name: '90 % interval', of: (row) => row.interval, shown: (row) => unbroken(row.interval ?? ''), wraps: true },
         { name: 'Meaning', of: (row) => row.meaning, shown: meant, wraps: true },
       ],
     }).element);
