@@ -9,6 +9,7 @@ from rich.console import Console
 
 from kraken_flow import native
 from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.analysis.safety import first_kill
 from kraken_flow.config.composition import Composition, read_yaml
 from kraken_flow.config.validation import build
 from kraken_flow.core.compile import compile_graph
@@ -127,6 +128,8 @@ def outputs(graph: Graph, done: Done) -> dict[str, Any]:
     files += [{"role": "strategy", "path": path, "sha256": file_hash(Path(path))} for path in graph.strategy.files()]
     closes = done.finished.closes
     span = [iso(int(closes[0]) - market.timeframe_ns), iso(int(closes[-1]))] if len(closes) else None
+    kill = first_kill(done.finished)
+    shadow = {"would_have_been_killed_at": iso(kill.time)} if kill is not None and kill.shadow else {}
     return {
         "engine": result.engine,
         "data": redacted_paths(files),
@@ -138,6 +141,7 @@ def outputs(graph: Graph, done: Done) -> dict[str, Any]:
         "callbacks": list(done.callbacks),
         "counts": dict(sorted(result.counts.items())),
         "audit": standing(graph),
+        **shadow,
     } | ({"market": SAMPLE} if market.synthetic_sample else {})
 
 

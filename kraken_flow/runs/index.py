@@ -181,6 +181,8 @@ def _of_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "engine": _text(manifest.get("engine")),
         "synthetic": manifest.get("synthetic_sample") is True,
         "audited": bool(audit["audited"]) if isinstance(audit, dict) and "audited" in audit else None,
+        "verdict": _text(manifest.get("verdict")) if manifest.get("mode") == "audit" else None,
+        "would_have_been_killed_at": _text(manifest.get("would_have_been_killed_at")),
         "config_sha256": _text(manifest.get("config_sha256")),
     }
 

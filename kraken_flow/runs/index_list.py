@@ -55,12 +55,19 @@ def lines(root: Path, rows: Sequence[Mapping[str, Any]], total: int, width: int)
 
 def _second(root: Path, row: Mapping[str, Any]) -> Text:
     status = _clean(row["status"])
-    line = Text("  ").append(status, style=_COLOURS.get(status, "")).append(" ")
+    verdict = _clean(row["verdict"] or "") if status == "finished" else ""
+    if verdict:
+        line = Text("  ").append(f"audit {verdict}", style="green" if verdict == "passed" else "red").append(" ")
+    else:
+        line = Text("  ").append(status, style=_COLOURS.get(status, "")).append(" ")
     # The start of a hash tells runs apart that traded differently.
     known = _clean(row["order_log_sha256"] or "")[:8]
     line.append(f"{known} " if known else "", style="dim").append(_clean(root / row["path"]), style="dim")
     if row["killed_at"]:
         line.append(f"\n  trading ended by a limit at {_clean(row['killed_at'])}", style="yellow")
+    if row["would_have_been_killed_at"]:
+        when = _clean(row["would_have_been_killed_at"])
+        line.append(f"\n  limits only recorded: would have been killed at {when}", style="yellow")
     if row["error"]:
         line.append(f"\n  {_clean(row['error'])}", style="red")
     return line

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, event, exc, func
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Field, Session, SQLModel, and_, create_engine, delete, select, text
 
-VERSION = 1
+VERSION = 2
 """Of the columns below; an index of another version is made anew."""
 _AT_ONCE = 500
 """Rows in one statement: SQLite takes 32,766 values."""
@@ -45,8 +45,12 @@ class Entry(SQLModel, table=True):
     engine: str | None = None
     synthetic: bool = False
     audited: bool | None = None
+    verdict: str | None = None
+    """Of an audit: passed or failed."""
     killed_at: str | None = None
     """When a limit of the system ended trading."""
+    would_have_been_killed_at: str | None = None
+    """When a limit that was only recorded would have."""
     total_return: float | None = None
     cagr: float | None = None
     sharpe: float | None = None

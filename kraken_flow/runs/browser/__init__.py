@@ -21,8 +21,8 @@ _MARK = '<meta name="generator" content="kraken-flow runs">'
 """By this a page of ours is known: no other file is replaced."""
 _SHOWN = (
     *("path", "kind", "members", "mode", "strategy", "pairs", "timeframe", "first", "last", "started", "status"),
-    *("error", "engine", "synthetic", "killed_at", "total_return", "sharpe", "max_drawdown", "trades"),
-    *("order_log_sha256", "config_sha256"),
+    *("error", "engine", "synthetic", "verdict", "killed_at", "would_have_been_killed_at", "total_return", "sharpe"),
+    *("max_drawdown", "trades", "order_log_sha256", "config_sha256"),
 )
 
 
@@ -56,7 +56,7 @@ def page(folder: Path, root: Path, runs: Sequence[Mapping[str, Any]]) -> str:
         "policy": html.escape(policy),
         "style": style,
         "script": script,
-        "root": html.escape(str(root)),
+        "root": html.escape(root.absolute().name if root == Path() else str(root)),
         "data": data,
     }
     frame = (_HERE / "page.html").read_text("utf-8")

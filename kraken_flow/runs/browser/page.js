@@ -27,12 +27,18 @@
       box.append(make("small", said.filter(Boolean).join(" · ")));
       if (run.error) box.append(make("small", run.error, "error"));
       if (run.killed_at) box.append(make("small", `trading ended by a limit at ${minute(run.killed_at)}`, "warn"));
+      if (run.would_have_been_killed_at) {
+        const when = minute(run.would_have_been_killed_at);
+        box.append(make("small", `limits only recorded: would have been killed at ${when}`, "warn"));
+      }
     } },
     { label: "Mode", name: "mode", fill: (run, box) => box.append(
       run.kind === "sweep" ? `sweep of ${run.members ?? "?"}` : (run.mode ?? "–")) },
     { label: "Status", name: "status", fill: (run, box) => {
       const known = ["finished", "failed", "damaged", "killed", "interrupted", "running"];
-      box.append(make("span", run.status, known.includes(run.status) ? run.status : ""));
+      const verdict = run.status === "finished" ? run.verdict : null;
+      const tone = verdict ? (verdict === "passed" ? "finished" : "failed") : known.includes(run.status) ? run.status : "";
+      box.append(make("span", verdict ? `audit ${verdict}` : run.status, tone));
     } },
     { label: "Started", name: "started", fill: (run, box) => box.append(minute(run.started)) },
     { label: "Span", name: "first", fill: (run, box) => box.append(
@@ -168,7 +174,9 @@
   };
   const theme = (name) => {
     document.documentElement.dataset.theme = name;
-    byId("theme").setAttribute("aria-pressed", String(name === "dark"));
+    const other = name === "dark" ? "light" : "dark";
+    byId("theme").textContent = other === "dark" ? "Dark" : "Light";
+    byId("theme").setAttribute("aria-label", `Change to ${other} colours`);
   };
   theme(kept() || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
   byId("theme").addEventListener("click", () => {

@@ -19,6 +19,7 @@ NAME = "comparison.html"
 BETTER = {
     **dict.fromkeys(("total_return", "cagr", "max_drawdown", "sharpe", "sortino", "calmar"), 1),
     **dict.fromkeys(("win_rate", "profit_factor", "expectancy"), 1),
+    "final_equity": 1,
     "fees": -1,
 }
 """Numbers of which more (1) or less (-1) is better; a drawdown is negative."""

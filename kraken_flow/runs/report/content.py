@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kraken_flow.analysis import series
 from kraken_flow.analysis.returns import daily_returns, day_ends
@@ -123,6 +124,8 @@ class Content:
         """Return what the page reads as JSON, and the blobs that it unpacks when it needs them."""
         manifest, metrics = self.past.manifest, self.past.metrics
         blobs: dict[str, str] = {}
+        shadow = words.shadow_kill(self._shadow_kills())
+        warnings = words.warnings(manifest, metrics, self.seen.why, self.seen.note)
         facts: dict[str, Any] = {
             "kind": "run",
             "strategy": self.past.strategy,
@@ -134,7 +137,7 @@ class Content:
             "span": manifest.get("span"),
             "currency": self.currency,
             "start_equity": self.start_equity,
-            "warnings": words.warnings(manifest, metrics, self.seen.why, self.seen.note),
+            "warnings": warnings if shadow is None else [shadow, *warnings],
             "headline": words.headline(metrics, self.currency),
             "numbers": words.numbers(metrics, self.currency),
             "months": series.monthly_returns(self.times, self.equity, self.start_equity),
@@ -234,6 +237,13 @@ class Content:
             return []
         rows = table.slice(0, 500).to_pylist()
         return [{key: _plain(value) for key, value in row.items()} for row in rows]
+
+    def _shadow_kills(self) -> list[dict[str, Any]]:
+        table = self.tables.get("risk")
+        if table is None or "shadow" not in table.column_names:
+            return []
+        found = table.filter(pc.and_(table["shadow"], pc.equal(table["after"], "killed")))
+        return [{key: _plain(value) for key, value in row.items()} for row in found.slice(0, 500).to_pylist()]
 
     def _candles(self, blobs: dict[str, str]) -> dict[str, Any]:
         """Lay out the candles of each pair; those that traded come first."""

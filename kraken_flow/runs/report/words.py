@@ -1,6 +1,6 @@
 """What the page says in words and formatted numbers: the warnings, the headline, the costs, every number by name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -153,6 +153,12 @@ def costs(metrics: Mapping[str, Any], currency: str) -> list[Row]:
     ]
 
 
+def _balance(amount: str) -> str:
+    """Return an amount of any currency with at most eight decimals."""
+    text = f"{Decimal(amount):,.8f}".rstrip("0").rstrip(".")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 def numbers(metrics: Mapping[str, Any], currency: str) -> list[Row]:
     """Return every plain number of `metrics.json` under its own name; groups of numbers as `group.name`."""
     found: list[Row] = []
@@ -164,7 +170,10 @@ def numbers(metrics: Mapping[str, Any], currency: str) -> list[Row]:
             if isinstance(part, Mapping | list):
                 continue
             kind = _kind(name, part)
-            row: Row = {"key": name, "value": formatted(part, kind, currency), "meaning": _MEANINGS.get(name, "")}
+            shown = (
+                _balance(part) if key == "final_balances" and isinstance(part, str) else formatted(part, kind, currency)
+            )
+            row: Row = {"key": name, "value": shown, "meaning": _MEANINGS.get(name, "")}
             if part is None:
                 reason = str((metrics.get("null_reasons") or {}).get(name, ""))
                 row["value"], row["why"] = "undefined", UNDEFINED.get(reason, reason.replace("_", " "))
@@ -212,6 +221,20 @@ def warnings(
     if lines:
         found.append({"level": "care", "text": lines})
     return sorted(found, key=lambda row: ("bad", "care", "note").index(row["level"]))
+
+
+def shadow_kill(events: Sequence[Mapping[str, Any]]) -> Row | None:
+    """Return the warning of a run whose limits were only recorded and would have ended trading; None for others."""
+    for event in events:
+        if event.get("shadow") and event["after"] == "killed" and event["before"] != "killed":
+            when = str(event["time"])[:16].replace("T", " ")
+            text = (
+                f"The run would have been killed on {when} UTC by {event['trigger']}, at an equity of "
+                f"{event['equity']:,.2f}: its limits were only recorded, and all that came after would not have been "
+                "traded."
+            )
+            return {"level": "bad", "text": text}
+    return None
 
 
 def _own(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

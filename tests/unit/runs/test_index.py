@@ -12,6 +12,7 @@ import pytest
 from kraken_flow.core.errors import UserError
 from kraken_flow.runs import index, lock
 from kraken_flow.runs.index import FILE, entries
+from kraken_flow.runs.index_list import lines
 
 NUMBERS = {
     "total_return": 0.25,
@@ -70,6 +71,18 @@ def test_an_entry_is_what_the_folder_says(tmp_path):
     }
     expected |= NUMBERS | {"fees": 3.25, "final_equity": 12.0}
     assert {name: row[name] for name in expected} == expected
+
+
+def test_an_entry_tells_the_verdict_of_an_audit_and_a_kill_that_was_only_recorded(tmp_path):
+    run(tmp_path, "asked", None, mode="audit", verdict="failed")
+    run(tmp_path, "free", would_have_been_killed_at="2024-01-05T00:00:00Z")
+    found = by_path(tmp_path)
+    assert (found["asked"]["verdict"], found["asked"]["would_have_been_killed_at"]) == ("failed", None)
+    assert (found["free"]["verdict"], found["free"]["would_have_been_killed_at"]) == (None, "2024-01-05T00:00:00Z")
+    said = ["".join(line.plain for line in lines(tmp_path, [row], 1, 80)) for row in (found["asked"], found["free"])]
+    assert "audit failed" in said[0]
+    assert "finished" not in said[0]
+    assert "would have been killed at 2024-01-05" in said[1]
 
 
 def test_what_changed_is_read_anew_and_nothing_else(tmp_path, monkeypatch):

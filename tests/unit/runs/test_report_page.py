@@ -191,6 +191,23 @@ def test_warnings_come_worst_first_and_what_metrics_say_is_not_said_twice():
     assert len(told) == 3
 
 
+def test_a_run_whose_limits_were_only_recorded_says_when_it_would_have_been_killed():
+    event = {"time": "2024-01-05T02:00:00+00:00", "trigger": "max_drawdown", "before": "normal", "after": "killed"}
+    event |= {"shadow": True, "equity": 9497.474}
+    row = words.shadow_kill([event])
+    assert row is not None
+    assert row["level"] == "bad"
+    assert "would have been killed on 2024-01-05 02:00 UTC by max_drawdown, at an equity of 9,497.47" in row["text"]
+    assert words.shadow_kill([event | {"shadow": False}]) is None
+    assert words.shadow_kill([event | {"after": "halted"}]) is None
+    assert words.shadow_kill([]) is None
+
+
+def test_balances_have_at_most_eight_decimals():
+    metrics = {"final_balances": {"USD": "3523.4156135552449958", "BTC": "-0.5", "ETH": "0"}}
+    assert [row["value"] for row in words.numbers(metrics, "USD")] == ["3,523.41561356", "\N{MINUS SIGN}0.5", "0"]
+
+
 def test_costs_come_from_their_own_block_where_there_is_one():
     assert [row["title"] for row in words.costs(METRICS, "USD")] == ["Fees", "Slippage"]
     block = {

@@ -19,7 +19,7 @@ function comparedNumbers(runs) {
   const rows = facts.rows.map((row) => {
     const top = best(row);
     return h('tr', {}, h('th', { scope: 'row' }, row.title, h('div', { class: 'key' }, row.key)), row.values.map((value, i) =>
-      h('td', { class: 'n' }, i === top ? h('strong', {}, value, h('span', { class: 'unseen' }, ' (best)')) : value, row.intervals[i] && h('div', { class: 'key' }, row.intervals[i]))));
+      h('td', { class: 'n' }, i === top ? h('strong', {}, value, h('span', { class: 'unseen' }, ' (best)')) : value, row.intervals[i] && h('div', { class: 'key' }, unbroken(row.intervals[i])))));
   });
   return section('summary', 'Side by side', 'The best of a line is bold; under it the 90 % interval, where the run has one.',
     facts.warnings.length ? h('ul', { class: 'warnings', 'aria-label': 'Warnings' }, facts.warnings.map((text) => h('li', { class: 'care' }, h('span', { class: 'level' }, 'Caution'), h('span', {}, text)))) : null,
@@ -50,13 +50,13 @@ function comparedCurves(runs) {
 function comparedKeys(runs) {
   if (!facts.keys.length) return section('keys', 'Configuration', 'The runs have the same configuration.');
   return section('keys', 'Configuration', 'The keys in which they differ; a key that is not there has its default.',
-    h('div', { class: 'panel' }, scrolls('Keys that differ', h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Key'), runs.map((run) => h('th', { scope: 'col' }, run.name)))),
+    h('div', { class: 'panel' }, scrolls('Keys that differ', h('table', { class: 'compared' }, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Key'), runs.map((run) => h('th', { scope: 'col' }, run.name)))),
       h('tbody', {}, facts.keys.map((row) => h('tr', {}, h('th', { scope: 'row', class: 'key' }, row.key), row.values.map((value) => h('td', { class: 'wraps' }, value)))))))));
 }
 
 function comparedRuns(runs) {
   return section('runs', 'The runs', null, h('div', { class: 'panel' }, scrolls('The runs', h('table', {},
     h('thead', {}, h('tr', {}, ['Run', 'Mode', 'Pairs', 'Bars', 'Span', 'Order log', 'Data', 'Folder'].map((name) => h('th', { scope: 'col' }, name)))),
-    h('tbody', {}, runs.map((run) => h('tr', {}, h('th', { scope: 'row' }, run.name), h('td', {}, run.mode), h('td', { class: 'wraps' }, run.pairs.join(', ')), h('td', {}, run.timeframe ?? NONE),
-      h('td', {}, run.span ? `${run.span[0].slice(0, 10)} to ${run.span[1].slice(0, 10)}` : NONE), h('td', { class: 'key' }, run.orders), h('td', { class: 'key' }, run.data), h('td', { class: 'key wraps' }, run.folder))))))));
+    h('tbody', {}, runs.map((run) => h('tr', {}, h('th', { scope: 'row' }, run.name), h('td', {}, run.mode), h('td', { class: 'wraps pairs' }, run.pairs.join(', ')), h('td', {}, run.timeframe ?? NONE),
+      h('td', {}, run.span ? `${run.span[0].slice(0, 10)} to ${run.span[1].slice(0, 10)}` : NONE), h('td', { class: 'key' }, run.orders), h('td', { class: 'key' }, run.data), h('td', { class: 'key wraps folder' }, run.folder))))))));
 }

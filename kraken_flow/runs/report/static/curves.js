@@ -108,17 +108,22 @@ function returnsFigure() {
   const { edges, counts } = facts.curves.histogram;
   const total = sum(counts);
   const tails = Object.entries(facts.metrics.value_at_risk ?? {}).filter(([name, value]) => name === 'historical_95' && known(value));
+  // A few returns side by side are narrow bars: the axis begins and ends with what there is, and has 0 on it.
+  const marks = [0, ...edges, ...tails.map(([, value]) => -value)];
+  const [least, most] = [Math.min(...marks), Math.max(...marks)];
+  const thin = (most - least) / 40;
+  const reach = [least - thin, most + thin];
   return figure({
-    id: 'distribution', title: 'Daily returns', said: [`${total} days`, facts.curves.histogram.still ? `${facts.curves.histogram.still} of exactly 0 left out` : '', tails.length ? 'dotted: value at risk, 95 %' : ''].filter(Boolean).join(', '), height: 300,
+    id: 'distribution', title: 'Daily returns', said: [`${total} ${total === 1 ? 'day' : 'days'}`, facts.curves.histogram.still ? `${facts.curves.histogram.still} of exactly 0 left out` : '', tails.length ? 'dotted: value at risk, 95 %' : ''].filter(Boolean).join(', '), height: 300,
     summary: total ? `${total} returns between ${percent(edges[0])} and ${percent(edges.at(-1))}.` : 'There are none.',
     drawn: () => ({
       traces: [{
-        type: 'bar', x: counts.map((_, i) => (edges[i] + edges[i + 1]) / 2), y: counts, width: counts.map((_, i) => edges[i + 1] - edges[i]),
+        type: 'bar', x: counts.map((_, i) => (edges[i] + edges[i + 1]) / 2), y: counts, width: counts.map((_, i) => (counts.length < 5 ? Math.max(thin / 2, edges[i + 1] - edges[i]) : edges[i + 1] - edges[i])),
         marker: { color: counts.map((_, i) => colour(edges[i] >= -1e-12 ? 'gain' : 'loss')), line: { color: colour('panel'), width: 1 } },
         customdata: counts.map((_, i) => `${percent(edges[i])} to ${percent(edges[i + 1])}`), hovertemplate: '%{customdata}: %{y} days<extra></extra>',
       }],
       layout: {
-        hovermode: 'closest', dragmode: false, bargap: 0, xaxis: { tickformat: '.1~%' }, yaxis: { title: 'days' },
+        hovermode: 'closest', dragmode: false, bargap: 0, xaxis: { tickformat: '.3~%', range: reach }, yaxis: { title: 'days', ...(Math.max(...counts) <= 5 ? { dtick: 1 } : {}) },
         shapes: tails.map(([, value]) => ({ type: 'line', x0: -value, x1: -value, y0: 0, y1: 1, yref: 'paper', line: { color: colour('ink'), width: 1.5, dash: 'dot' } })),
       },
     }),

@@ -17,6 +17,9 @@ function h(tag, attributes = {}, ...children) {
 /** What a chart shows as text: the chart library reads a few tags, and these are none. */
 const plain = (text) => String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
+/** A text whose last word, a unit, does not go to a line of its own. */
+const unbroken = (text) => text.replace(/ (?=[^\d\s]+$)/, '\u00a0');
+
 const known = (value) => typeof value === 'number' && Number.isFinite(value);
 
 function fixed(value, digits) {

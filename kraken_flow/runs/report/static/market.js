@@ -283,7 +283,7 @@ function marketSection() {
   view.pair = busiest;
   const button = (text, label, act) => h('button', { type: 'button', 'aria-label': label, title: label, onclick: act }, text);
   const pairPicker = h('select', { id: 'pair', onchange: (event) => choosePair(Number(event.target.value)) },
-    pairs.map((entry, number) => h('option', { value: number }, `${entry.pair} (${entry.trades.toLocaleString('en-US')} trades)`)));
+    pairs.map((entry, number) => h('option', { value: number }, `${entry.pair} (${entry.trades.toLocaleString('en-US')} ${entry.trades === 1 ? 'trade' : 'trades'})`)));
   const dated = (name) => h('input', { type: 'date', onchange: () => {
     const [from, to] = [Date.parse(board.from.value), Date.parse(board.to.value) + DAY];
     if (known(from) && known(to) && to > from) look(from, to);
@@ -368,6 +368,7 @@ async function firstLook() {
   const levels = await pairColumns(view.pair);
   const last = own.length ? own.at(-1).exit_time : ofRow(levels[0].row.at(-1) ?? 0);
   const bars = mostCandles() * 0.8;
-  view.to = last + 0.1 * bars * facts.step_ms;
-  view.from = last - 0.9 * bars * facts.step_ms;
+  const end = ofRow(Math.max(...levels.map((level) => (level.row.at(-1) ?? 0) + level.factor)));
+  view.to = Math.min(last + 0.1 * bars * facts.step_ms, end);
+  view.from = Math.max(view.to - bars * facts.step_ms, facts.candles.first_ms - facts.step_ms / 2);
 }

@@ -45,7 +45,7 @@ function summarySection() {
 function tile(row) {
   const [number, unit] = row.value.match(/^(.*\d)\s(\D+)$/)?.slice(1) ?? [row.value, ''];
   const value = row.why ? h('dd', { class: 'value undefined' }, `undefined: ${row.why}`) : h('dd', { class: `value ${row.tone}` }, number, unit && h('small', {}, ` ${unit}`));
-  return h('div', {}, h('dt', {}, row.title), value, row.interval && h('dd', { class: 'interval' }, `90 %: ${row.interval}`), h('dd', { class: 'meaning' }, row.meaning));
+  return h('div', {}, h('dt', {}, row.title), value, row.interval && h('dd', { class: 'interval' }, `90 %: ${unbroken(row.interval)}`), h('dd', { class: 'meaning' }, row.meaning));
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
@@ -90,7 +90,7 @@ function costsSection() {
 
 const cellOf = (value) => {
   if (value === null || value === undefined || value === '') return NONE;
-  if (typeof value === 'number') return Number.isInteger(value) ? value.toLocaleString('en-US') : String(Number(value.toPrecision(5)));
+  if (typeof value === 'number') return Number.isInteger(value) ? value.toLocaleString('en-US') : Number(value.toPrecision(5)).toLocaleString('en-US', { maximumFractionDigits: 8 }).replace('-', MINUS);
   const text = String(value);
   return /^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(text) ? text.slice(0, 16).replace('T', ' ') : text;
 };
@@ -115,15 +115,24 @@ function riskSection() {
   return section('risk', 'Risk events', `Each line is a limit that was reached${facts.risk.length >= 500 ? '; the first 500' : ''}. Value is what was measured, limit what is allowed.`, riskTable());
 }
 
+/** What a limit measures is a share of equity, a multiple of it, an age in seconds, or a plain number. */
+const RISK_SHARES = ['max_loss', 'max_drawdown', 'price_band'];
+
+function measuredCell(row, value) {
+  if (!known(value)) return NONE;
+  return RISK_SHARES.includes(row.trigger) ? percent(value) : cellOf(value);
+}
+
 const RISK = [
   ['Time, UTC', (row) => row.time], ['Limit', (row) => row.trigger], ['State', (row) => `${row.before} → ${row.after}`], ['Effect', (row) => (row.shadow ? `${row.effect} (only recorded)` : row.effect)],
-  ['Measured', (row) => row.value], ['Allowed', (row) => row.limit], ['Equity', (row) => row.equity], ['Against', (row) => row.reference], ['Until, UTC', (row) => row.until],
+  ['Measured', (row) => row.value, (row) => measuredCell(row, row.value)], ['Allowed', (row) => row.limit, (row) => measuredCell(row, row.limit)],
+  ['Equity', (row) => row.equity, (row) => fixed(row.equity, 2)], ['Against', (row) => row.reference, (row) => fixed(row.reference, 2)], ['Until, UTC', (row) => row.until],
   ['Pair', (row) => row.pair], ['Order', (row) => (row.order_id < 0 ? null : row.order_id)],
 ];
 
 function riskTable() {
-  const columns = RISK.filter(([, of]) => facts.risk.some((row) => ![null, undefined, ''].includes(of(row)))).map(([name, of]) => ({
-    name, of, number: facts.risk.some((row) => typeof of(row) === 'number'), shown: (row) => cellOf(of(row)),
+  const columns = RISK.filter(([, of]) => facts.risk.some((row) => ![null, undefined, ''].includes(of(row)))).map(([name, of, shown]) => ({
+    name, of, number: facts.risk.some((row) => typeof of(row) === 'number'), shown: shown ?? ((row) => cellOf(of(row))),
   }));
   return sortable({ label: 'Risk events', columns, rows: facts.risk, page: facts.risk.length > PAGE ? PAGE : 0 }).element;
 }
@@ -135,8 +144,8 @@ function numbersSection() {
     sortable({
       label: 'All numbers', first: true, rows: facts.numbers, columns: [
         { name: 'Name', of: (row) => row.key, shown: (row) => [h('span', { class: 'key' }, row.key), h('span', { class: 'below' }, meant(row))], head: true },
-        { name: 'Value', of: (row) => row.value, number: true, shown: (row) => [row.value, row.interval && h('span', { class: 'below' }, row.interval)], wraps: true },
-        { name: '90 % interval', of: (row) => row.interval, shown: (row) => row.interval ?? '', wraps: true },
+        { name: 'Value', of: (row) => row.value, number: true, shown: (row) => [row.value, row.interval && h('span', { class: 'below' }, unbroken(row.interval))], wraps: true },
+        { name: '90 % interval', of: (row) => row.interval, shown: (row) => unbroken(row.interval ?? ''), wraps: true },
         { name: 'Meaning', of: (row) => row.meaning, shown: meant, wraps: true },
       ],
     }).element);

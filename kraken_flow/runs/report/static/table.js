@@ -2,7 +2,11 @@ const PAGE = window.innerWidth < 760 ? 10 : 25;
 
 /** A region that scrolls sideways by touch and by keys. */
 function scrolls(label, table) {
-  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': label }, table);
+  const region = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': label }, table);
+  const wide = new ResizeObserver(() => region.classList.toggle('more', region.scrollWidth > region.clientWidth + 2));
+  wide.observe(region);
+  wide.observe(table);
+  return region;
 }
 
 /**
