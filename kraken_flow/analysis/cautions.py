@@ -125,9 +125,13 @@ def _of_the_sample(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Cau
         yield Caution("short_history", f"The run covers {span:.0f} days, under a year: perhaps one kind of market.")
     interval = metrics["intervals"]["sharpe"]
     if interval is not None and interval[0] < 0 < interval[1]:
+        span = f"{interval[0]:.2f} to {interval[1]:.2f}"
+        loses = (metrics["sharpe"] or 0.0) < 0
         yield Caution(
             "sharpe_uncertain",
-            f"The Sharpe ratio may as well be below zero: its 90 % interval is {interval[0]:.2f} to {interval[1]:.2f}.",
+            f"The Sharpe ratio is below zero, and whether the system loses is left open: its 90 % interval is {span}."
+            if loses
+            else f"The Sharpe ratio may as well be below zero: its 90 % interval is {span}.",
         )
     if (metrics["sharpe"] or 0.0) > HIGH_SHARPE:
         yield Caution(
