@@ -27,7 +27,8 @@ def short_of_volume(run: FinishedRun) -> NDArray[np.bool_]:
     """Return which orders lack of volume left unfilled or in part: bool of shape (n_orders,).
 
     Nothing but volume fills a part of an order that is taken back later. A market order takes all that the next bar of
-    its pair gives: where it was taken back after such a bar with nothing, or waits at the end, the bar gave none.
+    its pair gives: where it was taken back after such a bar with nothing, or waits at the end, the bar gave none. Where
+    a message takes a bar or longer, single orders that were taken back on their way count as well.
     """
     orders, log, times = run.result.orders, run.result.log, run.market.times
     taken_back = np.isin(orders["end_reason"], _TAKEN_BACK) & (orders["state"] != int(State.FILLED))
