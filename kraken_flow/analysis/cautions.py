@@ -8,6 +8,7 @@ from kraken_flow.analysis.breakdown import by_pair
 from kraken_flow.analysis.data_summary import data_summary
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.safety import first_kill
+from kraken_flow.analysis.unfilled import short_of_volume
 from kraken_flow.core.times import DAY
 from kraken_flow.core.units import CASH_UNIT
 
@@ -22,6 +23,8 @@ MISSING_SHARE = 0.05
 HIGH_SHARPE = 3.0
 """Sharpe ratio above which a mistake is likelier than a discovery."""
 HALTED_SHARE = 0.1
+VOLUME_SHARE = 0.01
+"""Share of the orders that lack of volume cut from which the system is too large for its market."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def cautions(run: FinishedRun, metrics: Mapping[str, Any], unaudited: str = "") 
     Parameters: `metrics` the numbers of `metrics.json`; `unaudited` why the system's nodes are not known to be free of
     look-ahead, nothing where they are.
     """
-    found = [*_of_the_account(run, metrics), *_of_trades(run, metrics), *_of_costs(metrics), *_of_fills(metrics)]
+    found = [*_of_the_account(run, metrics), *_of_trades(run, metrics), *_of_costs(metrics), *_of_fills(run, metrics)]
     if unaudited:
         found.append(Caution("unaudited", f"Nothing shows that the system does not know the future: {unaudited}."))
     return [*found, *_of_the_sample(run, metrics), *_of_the_benchmark(metrics)]
@@ -100,7 +103,15 @@ def _of_costs(metrics: Mapping[str, Any]) -> Iterator[Caution]:
         yield Caution("no_costs", "Trading cost nothing in this run; no venue is like that.")
 
 
-def _of_fills(metrics: Mapping[str, Any]) -> Iterator[Caution]:
+def _of_fills(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Caution]:
+    short = short_of_volume(run)
+    cut = int(short.sum())
+    if cut and cut >= VOLUME_SHARE * len(short):
+        yield Caution(
+            "volume_short",
+            f"{cut} of {len(short)} orders filled nothing or a part: bars had too little volume; orders take at most "
+            "the share of a bar's that exchange.participation_cap says.",
+        )
     band = metrics["ambiguity"]
     if metrics["trades"] and band["exits"] > AMBIGUOUS_SHARE * metrics["trades"]:
         yield Caution(
@@ -125,9 +136,13 @@ def _of_the_sample(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Cau
         yield Caution("short_history", f"The run covers {span:.0f} days, under a year: perhaps one kind of market.")
     interval = metrics["intervals"]["sharpe"]
     if interval is not None and interval[0] < 0 < interval[1]:
+        span = f"{interval[0]:.2f} to {interval[1]:.2f}"
+        loses = (metrics["sharpe"] or 0.0) < 0
         yield Caution(
             "sharpe_uncertain",
-            f"The Sharpe ratio may as well be below zero: its 90 % interval is {interval[0]:.2f} to {interval[1]:.2f}.",
+            f"The Sharpe ratio is below zero, and whether the system loses is left open: its 90 % interval is {span}."
+            if loses
+            else f"The Sharpe ratio may as well be below zero: its 90 % interval is {span}.",
         )
     if (metrics["sharpe"] or 0.0) > HIGH_SHARPE:
         yield Caution(

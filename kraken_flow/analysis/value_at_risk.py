@@ -12,6 +12,8 @@ from kraken_flow.core.units import FloatArray
 
 DECAY = 0.94
 """Weight that yesterday's variance keeps in the exponentially weighted one (RiskMetrics 1996)."""
+LEAST_FILTERED = 60
+"""Returns below which there is no filtered tail: by then the first of them weighs a fortieth in the variance."""
 _NORMAL = NormalDist()
 _FLAT = 1e-12
 
@@ -129,8 +131,11 @@ def filtered(returns: FloatArray, level: float) -> Tail | str:
     """Return the historical tail of returns in units of the volatility of their day, times that of tomorrow.
 
     Filtered historical simulation (Hull & White 1998) with exponentially weighted volatility; a return without any
-    volatility before it, the first one always, takes no part.
+    volatility before it, the first one always, takes no part. Under `LEAST_FILTERED` returns there is none: the
+    first volatilities hang on one return each, and a tail in units of them is of any size.
     """
+    if len(returns) < LEAST_FILTERED:
+        return "too_few_returns"
     if reason := _short(returns, level) or _flat(returns):
         return reason
     expected = ewma_deviations(returns)

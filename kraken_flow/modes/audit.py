@@ -177,7 +177,7 @@ def _show(finding: Finding, market: Market, notes: tuple[str, ...], folder: Path
 
 
 def _certificate(job: Any, finding: Finding, system: System, market: Market, folder: Path) -> dict[str, Any]:
-    from kraken_flow.runs.certificate import graph_key, node_sources
+    from kraken_flow.runs.certificate import graph_key, node_hashes, node_sources
     from kraken_flow.runs.logs import data_hash
     from kraken_flow.runs.sources import versions
 
@@ -191,6 +191,7 @@ def _certificate(job: Any, finding: Finding, system: System, market: Market, fol
         "run": str(folder),
         "config_sha256": job.declared.config_hash,
         "graph_sha256": graph_key(system.graph),
+        "parts": node_hashes(system.graph),
         "data_sha256": data_hash(market),
         "rows": market.n_rows,
         "pairs": list(market.names),

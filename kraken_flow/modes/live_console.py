@@ -72,7 +72,7 @@ class Watch:
         held = sum(position != 0 for position in now.position)
         equity = money(now.equity, self.session.instruments[0].currency)
         said = f"{self._when()}: equity {equity}, positions {held}, orders {self.orders}, fills {self.fills}"
-        said += _stands(now)
+        said += _stands(now, self.session.spec.limits.shadow)
         return ", ".join(filter(None, (said, self._source())))
 
     def _when(self) -> str:
@@ -95,7 +95,7 @@ def drawn(session: Session, head: str, orders: int, fills: int) -> Group:
     unit = session.instruments[0].currency
     words = Text.assemble(
         (head, "bold"),
-        (_stands(now), "bold red"),
+        (_stands(now, session.spec.limits.shadow), "bold red"),
         f"  equity {money(now.equity, unit)} ({now.equity / start - 1:+.2%})  cash {money(now.cash / CASH_UNIT, unit)}",
         f"  orders {orders}, working {now.working}, fills {fills}",
     )
@@ -112,6 +112,12 @@ def drawn(session: Session, head: str, orders: int, fills: int) -> Group:
     return Group(words, table)
 
 
-def _stands(now: Standing) -> str:
-    """Say where the account stands with its limits, where that is not as usual."""
-    return "" if now.safety is Safety.NORMAL else f"  {now.safety.word.upper()} by {now.cause.word}"
+def _stands(now: Standing, shadow: bool) -> str:
+    """Say where the account stands with its limits, where that is not as usual; `shadow` where they only record."""
+    if now.safety is Safety.NORMAL:
+        return ""
+    if not shadow:
+        return f"  {now.safety.word.upper()} by {now.cause.word}"
+    if now.safety is Safety.KILLED:
+        return f"  would have been killed by {now.cause.word}"
+    return f"  {now.safety.word} by {now.cause.word} (not acted upon)"

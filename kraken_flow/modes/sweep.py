@@ -12,6 +12,7 @@ from typing import Any
 from rich.box import SIMPLE, SIMPLE_HEAD
 from rich.table import Table
 
+from kraken_flow.analysis.cautions import FEW_TRADES
 from kraken_flow.config.composition import Composition
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
@@ -43,6 +44,11 @@ METRICS = {
     "final_equity": "equity",
 }
 """What the leaderboard shows of each member, with the words of the console; sorted by the first, then the second."""
+MARKS = {
+    "!": ("killed", "a limit ended its trading"),
+    "*": ("few trades", f"fewer than {FEW_TRADES} trades, of which luck can make any ratio"),
+}
+"""Signs behind a member's number: their words in `leaderboard.csv` and under the table."""
 _DISPENSABLE = ("fees", "final_equity", "trades", "max_drawdown", "total_return")
 """What a narrow terminal goes without, in that order."""
 _NARROWEST = 12
@@ -59,6 +65,14 @@ class Outcome:
     error: str = ""
     wrong_input: bool = False
     synthetic: bool = False
+
+    @property
+    def marks(self) -> str:
+        """What to mind before believing its metrics, a sign of `MARKS` each."""
+        if self.error:
+            return ""
+        few = int(self.metrics.get("trades") or 0) < FEW_TRADES
+        return "!" * bool(self.metrics.get("killed_at")) + "*" * few
 
 
 class Sweep:
@@ -222,16 +236,18 @@ class Sweep:
         return sorted(self.outcomes, key=rank)
 
     def write(self, folder: Path) -> None:
-        """Write `leaderboard.csv`: rank, member, swept keys, metrics, market, error; an undefined metric is empty."""
+        """Write `leaderboard.csv`: rank, member, swept keys, metrics, market, note, error; undefined is empty."""
         keys = self.swept()
         with (folder / "leaderboard.csv").open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
-            table.writerow(["rank", "member", *keys, *METRICS, "market", "error"])
+            table.writerow(["rank", "member", *keys, *METRICS, "market", "note", "error"])
             for rank, outcome in enumerate(self.ranked(), 1):
                 values = [outcome.overrides.get(key, "") for key in keys]
                 metrics = ["" if outcome.metrics.get(name) is None else outcome.metrics[name] for name in METRICS]
                 error = " | ".join(outcome.error.splitlines())
-                table.writerow([rank, outcome.number, *values, *metrics, SAMPLE if outcome.synthetic else "", error])
+                market = SAMPLE if outcome.synthetic else ""
+                note = ", ".join(MARKS[mark][0] for mark in outcome.marks)
+                table.writerow([rank, outcome.number, *values, *metrics, market, note, error])
 
     def show(self) -> None:
         """Print the leaderboard."""
@@ -247,7 +263,7 @@ class Sweep:
         for outcome in self.ranked():
             swept = [outcome.overrides.get(key, "") for key in keys]
             cells = [_cell(name, outcome.metrics.get(name)) for name in METRICS] if not outcome.error else ["failed"]
-            rows.append([str(outcome.number), *swept, *cells])
+            rows.append([f"{outcome.number} {outcome.marks}".rstrip(), *swept, *cells])
         columns = fitting(heads, rows, len(keys), self.console.width)
         table = Table(title=title, title_justify="left", box=SIMPLE)
         for column in columns:
@@ -256,6 +272,9 @@ class Sweep:
         for row in rows:
             table.add_row(*(row[column] for column in columns if column < len(row)))
         self.console.print(table)
+        for mark, (_, meaning) in MARKS.items():
+            if any(mark in outcome.marks for outcome in self.outcomes):
+                self.console.print(f"{mark} {meaning}", markup=False)
         if "strategy" in keys:
             self.console.print(strategy_summary([o for o in self.ranked() if not o.error]))
         left_out = [head for column, head in enumerate(heads) if column not in columns]

@@ -1,5 +1,6 @@
 """Certificates of audits: what was shown of which code, and whether a run is covered by one."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -60,37 +61,91 @@ def node_sources() -> dict[str, str]:
     }
 
 
+def node_hashes(graph: Graph) -> dict[str, str]:
+    """Return the SHA-256 of each part of a system by its name, so that what differs between two can be named."""
+    parts = {name: _described(getattr(graph, name)) for name in (*_NODES, "features")}
+    parts |= {"timeframe": graph.timeframe, "files": [file_hash(Path(path)) for path in graph.strategy.files()]}
+    return {name: sha256(orjson.dumps(part, option=orjson.OPT_SORT_KEYS)).hexdigest() for name, part in parts.items()}
+
+
 def issue(folder: Path, content: Mapping[str, Any], root: Path = ROOT) -> None:
-    """Write a certificate into a run's folder, and a copy to where runs of the same graph look for it."""
-    kept = root / AUDITS / f"{content['graph_sha256']}.json"
+    """Write a certificate into a run's folder, and a copy to where runs of the same graph look for it.
+
+    There is one copy for each state of the source files, so that an audit of other ones takes nothing away.
+    """
+    sources = sha256(orjson.dumps(content["sources"], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    kept = root / AUDITS / f"{content['graph_sha256']}-{sources[:16]}.json"
     with explained(folder):
         write_json(folder / CERTIFICATE, content)
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_json(kept, content)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Certificate:
+    """What a run has to know of one audit."""
+
+    made: str
+    run: str
+    sources: dict[str, str]
+    passed: bool
+    parts: dict[str, str]
+
+    @property
+    def day(self) -> str:
+        """The day it was made."""
+        return self.made[:10]
+
+    def changed(self, loaded: Mapping[str, str]) -> list[str]:
+        """Return the modules that are not those of the audit.
+
+        A module of the core that the audit did without gave none of its answers; one of the user's may hold a node.
+        """
+        return sorted(
+            name
+            for name, digest in loaded.items()
+            if self.sources.get(name) != digest and (name in self.sources or not name.startswith("kraken_flow.core."))
+        )
+
+
+def _read(folder: Path, pattern: str) -> list[_Certificate]:
+    """Return the certificates whose files a pattern names, the newest first; what cannot be read is none."""
+    found = []
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            c = orjson.loads(path.read_bytes())
+            passed, parts = c["system"] == "passed", dict(c.get("parts", {}))
+            found.append(_Certificate(str(c["made"]), str(c["run"]), dict(c["sources"]), passed, parts))
+    return sorted(found, key=lambda one: one.made, reverse=True)
+
+
 def standing(graph: Graph, root: Path = ROOT) -> dict[str, Any]:
     """Return what a run says of its audit: `audited`, `why` in words, and the folder of the audit.
 
-    Audited is a run whose nodes and parameters the newest audit of them passed, when every source file that the run
-    loaded was there with the same hash. What failed beside the system counts for nothing.
+    Audited is a run whose nodes and parameters passed the newest audit that had every source file which the run loaded
+    with the same hash. What failed beside the system counts for nothing.
     """
-    try:
-        found = orjson.loads((root / AUDITS / f"{graph_key(graph)}.json").read_bytes())
-        day, run, sources = str(found["made"])[:10], str(found["run"]), dict(found["sources"])
-        passed = found["system"] == "passed"
-    except (OSError, ValueError, KeyError, TypeError):
-        return {"audited": False, "why": "not audited; mode=audit does it", "run": None}
-    # A module of the core that the audit did without gave none of its answers; one of the user's may hold a node.
-    loaded = {
-        n: digest for n, digest in node_sources().items() if n in sources or not n.startswith("kraken_flow.core.")
-    }
-    changed = sorted(name for name, digest in loaded.items() if sources.get(name) != digest)
-    if not passed:
-        why = f"not audited: the audit of {day} did not pass"
+    found = _read(root / AUDITS, f"{graph_key(graph)}*.json")
+    if not found:
+        return {"audited": False, "why": _unaudited(graph, root), "run": None}
+    loaded = node_sources()
+    one = next((one for one in found if not one.changed(loaded)), found[0])
+    changed = one.changed(loaded)
+    if not one.passed:
+        why = f"not audited: the audit of {one.day} did not pass"
     elif changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        why = f"not audited: {changed[0]}{more} changed since {day}"
+        why = f"not audited: {changed[0]}{more} changed since {one.day}"
     else:
-        why = f"audited on {day}"
-    return {"audited": passed and not changed, "why": why, "run": run}
+        why = f"audited on {one.day}"
+    return {"audited": one.passed and not changed, "why": why, "run": one.run}
+
+
+def _unaudited(graph: Graph, root: Path) -> str:
+    """Say that there was no audit of a system, and in what the one of the same strategy was another."""
+    parts = node_hashes(graph)
+    for one in _read(root / AUDITS, "*.json"):
+        if one.parts.get("strategy") == parts["strategy"]:
+            other = [name for name, digest in parts.items() if one.parts.get(name) != digest]
+            return f"not audited: the audit of {one.day} had another {' and another '.join(other)}; mode=audit does it"
+    return "not audited; mode=audit does it"

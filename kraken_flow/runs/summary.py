@@ -9,11 +9,10 @@ from kraken_flow.analysis.breakdown import TradeColumns, by_pair
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.money import places
 from kraken_flow.analysis.returns import daily_returns, day_ends
+from kraken_flow.analysis.unfilled import unfilled
 from kraken_flow.core.orders import Reason, State
 from kraken_flow.core.times import DAY, SECOND, iso, timeframe_name
 from kraken_flow.core.units import CASH_UNIT, FloatArray
-
-_TAKEN_BACK = [int(r) for r in (Reason.NONE, Reason.TARGET_CHANGED, Reason.OCO, Reason.POSITION_CLOSED)]
 
 Facts = Iterator[tuple[str, str]]
 """Lines of a table of names and values."""
@@ -160,14 +159,6 @@ def orders_that_came_to_nothing(run: FinishedRun) -> Facts:
     yield "Canceled Trade Entries", str(int((replaced & entry).sum()))
     ended = unfilled(run)
     yield "Orders unfilled or cut", ", ".join(f"{word} {n}" for word, n in ended.items()) or "none"
-
-
-def unfilled(run: FinishedRun) -> dict[str, int]:
-    """Return how many orders ended unfilled or in part, by reason; those that were merely taken back do not count."""
-    orders = run.result.orders
-    ended = (orders["state"] > int(State.FILLED)) & ~np.isin(orders["end_reason"], _TAKEN_BACK)
-    codes, counts = np.unique(orders["end_reason"][ended], return_counts=True)
-    return {Reason(code).word: count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
 
 
 def _curve(words: Words) -> Facts:

@@ -134,6 +134,8 @@ def test_what_is_not_defined_says_why():
     assert {name: method(RETURNS[:19], 0.95) for name, method in METHODS.items()} == dict.fromkeys(
         METHODS, "too_few_returns"
     )
+    assert METHODS["filtered"](RETURNS[:59], 0.95) == "too_few_returns"
+    assert all(isinstance(method(RETURNS[:60], 0.95), Tail) for method in METHODS.values())
     flat = np.zeros(100)
     assert {name: method(flat, 0.95) for name, method in METHODS.items() if name != "historical"} == dict.fromkeys(
         sorted(set(METHODS) - {"historical"}), "zero_variance"

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from kraken_flow.analysis import breakdown
+from kraken_flow.analysis.cautions import cautions
 from kraken_flow.analysis.metrics import Hashes, complete, measure
 from kraken_flow.core.times import DAY
 from tests.hand_made import BARS_A, HOUR, T0, fill, finished, market, pair_columns, s01
@@ -111,3 +112,25 @@ def test_exits_in_doubt_are_told_with_the_band():
     told = {one["code"]: one["text"] for one in found["warnings"]}
     assert "-0.30%" in told["exits_ambiguous"]
     assert "+0.60%" in told["exits_ambiguous"]
+
+
+@pytest.mark.parametrize(
+    ("sharpe", "interval", "text"),
+    [
+        (0.9, (-0.35, 2.49), "The Sharpe ratio may as well be below zero: its 90 % interval is -0.35 to 2.49."),
+        (
+            -0.9,
+            (-2.49, 0.35),
+            "The Sharpe ratio is below zero, and whether the system loses is left open: "
+            "its 90 % interval is -2.49 to 0.35.",
+        ),
+        (-0.9, (-2.49, -0.35), None),
+        (0.9, (0.35, 2.49), None),
+    ],
+)
+def test_what_a_sharpe_ratio_leaves_open_is_said_for_both_signs(sharpe, interval, text):
+    run = s01()
+    found = complete(run, measure(run), Hashes("", "", ""))
+    metrics = found | {"sharpe": sharpe, "intervals": found["intervals"] | {"sharpe": interval}}
+    told = {one.code: one.text for one in cautions(run, metrics)}
+    assert told.get("sharpe_uncertain") == text

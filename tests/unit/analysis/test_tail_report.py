@@ -52,6 +52,9 @@ def test_a_short_run_says_why_there_is_none():
     assert some["value_at_risk"]["historical_95"] > 0
     assert some["value_at_risk"]["historical_99"] is None
     assert some["null_reasons"]["value_at_risk.historical_99"] == "too_few_returns"
+    assert some["value_at_risk"]["filtered_95_cvar"] is None
+    assert some["null_reasons"]["value_at_risk.filtered_95"] == "too_few_returns"
+    assert "filtered" not in dict(tail_facts(some, DAY))["CVaR 95 % (1 day)"]
     assert "it takes 350" in dict(tail_facts(some, DAY))["VaR 95 % backtest"]
 
 

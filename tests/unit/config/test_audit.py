@@ -1,6 +1,7 @@
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -463,6 +464,10 @@ def test_a_run_says_whether_it_was_audited(program, mode):
     for other in ("strategy.window=6", "risk=none", "timeframe=4h", "exchange=bare"):
         assert program(*run, other) == 0
         assert not look_ahead(program)["audited"]
+        part = other.partition("=")[0].partition(".")[0]
+        why = look_ahead(program)["why"]
+        if part != "strategy":
+            assert re.search(rf"not audited: the audit of 20\S+ had another {part}; mode=audit does it", why), why
     path.write_text(path.read_text() + "\n# another line\n")
     assert program(*run) == 0
     assert f"Look-ahead not audited: strategies.{path.stem} changed since 20" in " ".join(program.out.split())
@@ -473,6 +478,23 @@ def test_a_run_of_a_system_that_failed_says_so(program):
     assert program("mode=audit", "strategy=audit_failed", *SMALL) == 1
     assert program("strategy=audit_failed", *SMALL[:1], SMALL[-1]) == 0
     assert re.search(r"Look-ahead not audited: the audit of 20\S+ did not pass", " ".join(program.out.split()))
+
+
+def test_a_leak_that_was_caught_and_taken_out_leaves_what_passed_before(program):
+    path = a_strategy(program, "audit_restored", HONEST)
+    audit = ("mode=audit", f"strategy={path.stem}", *SMALL)
+    run = (f"strategy={path.stem}", SMALL[0], "start=2021-06-01", "end=2021-06-05")
+    honest = path.read_text()
+    assert program(*audit) == 0
+    path.write_text(honest.replace("f.close > f.mean", "np.roll(f.close, -1) > f.mean"))
+    sys.modules.pop(f"strategies.{path.stem}")
+    assert program(*audit) == 1
+    assert program(*run) == 0
+    assert "did not pass" in look_ahead(program)["why"]
+    path.write_text(honest)
+    sys.modules.pop(f"strategies.{path.stem}")
+    assert program(*run) == 0
+    assert look_ahead(program)["audited"], look_ahead(program)["why"]
 
 
 def test_an_audit_is_not_the_latest_run_and_is_called_what_it_is(program):

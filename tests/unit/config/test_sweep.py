@@ -27,6 +27,8 @@ def quick(monkeypatch):
         write_json(folder / "manifest.json", {"made_by": "kraken-flow", "synthetic_sample": True})
         (folder / "run.log").touch()
         metrics = dict.fromkeys(METRICS, strategy.fast) | {"sharpe": None if strategy.fast == 12 else strategy.fast}
+        metrics["killed_at"] = "2021-03-27T14:00:00Z" if strategy.fast in {6, 29} else None
+        metrics["trades"] = strategy.fast + 2
         write_json(folder / "metrics.json", metrics)
         held.release()
         if strategy.fast == 14:
@@ -268,7 +270,16 @@ def test_a_leaderboard_cuts_no_number_in_a_narrow_terminal(program, quick, monke
     assert "6.000" in program.out
     left_out = [line for line in table if line.startswith("left out for want of room: ")]
     assert len(left_out) == (width < 100)
-    assert len(board(program)[0]) == 2 + 3 + len(METRICS) + 2
+    assert len(board(program)[0]) == 2 + 3 + len(METRICS) + 3
+
+
+def test_members_that_were_killed_or_hardly_traded_are_marked(program, quick):
+    assert program("-m", "strategy.fast=5,6,28,29", *FAST) == 0
+    assert [row["note"] for row in board(program)] == ["killed", "", "killed, few trades", "few trades"]
+    lines = [line.split()[:3] for line in program.out[program.out.index("4 runs") :].splitlines()]
+    for marked in (["3", "!", "29"], ["2", "28", "28.000"], ["1", "!*", "6"], ["0", "*", "5"]):
+        assert marked in lines
+    assert "\n! a limit ended its trading\n* fewer than 30 trades, of which luck can make any ratio\n" in program.out
 
 
 def test_what_is_wrong_for_all_members_is_not_told_twice(program, quick):

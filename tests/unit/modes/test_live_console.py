@@ -8,15 +8,16 @@ from rich.console import Console
 from kraken_flow.analysis.money import money
 from kraken_flow.config.composition import compose
 from kraken_flow.config.validation import build
+from kraken_flow.core.limits import Safety
 from kraken_flow.core.session import Session
 from kraken_flow.core.tape import instants, tape_of
 from kraken_flow.modes.driver import load
-from kraken_flow.modes.live_console import drawn
+from kraken_flow.modes.live_console import Watch, drawn
 from tests.engines import ENGINES
 
 
-def shown(*overrides: str, engine: str) -> tuple[Session, list[str]]:
-    graph = build(compose(["risk=none", "start=2021-01-01", "end=2021-01-18", *overrides]))
+def shown(*overrides: str, engine: str, risk: str = "none") -> tuple[Session, list[str]]:
+    graph = build(compose([f"risk={risk}", "start=2021-01-01", "end=2021-01-18", *overrides]))
     market = load(graph)
     session = Session(graph, tape_of(market), engine)
     for instant in instants(market):
@@ -56,3 +57,20 @@ def test_dollars_keep_two_decimals(engine: str) -> None:
 def test_nothing_is_not_below_nothing() -> None:
     assert [money(value, "USD") for value in (-0.001, 0.0, -1234.5)] == ["0.00", "0.00", "-1,234.50"]
     assert money(-0.000000001, "BTC") == "0.00000000"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("risk", "says"), [("default", "KILLED by"), ("research", "would have been killed by")])
+def test_a_limit_that_only_records_kills_nothing(risk: str, says: str, engine: str) -> None:
+    words = (
+        "strategy=hold",
+        "pairs=[BTC/USD]",
+        "risk.position.stop_loss=0.004",
+        "risk.day.max_loss=null",
+        "risk.system.max_drawdown=0.01",
+    )
+    session, lines = shown(*words, engine=engine, risk=risk)
+    assert f"  {says} max_drawdown  equity" in lines[0]
+    assert session.account.standing().safety is Safety.KILLED
+    with Watch(session, None, quiet=True) as watch:
+        assert watch._line().endswith(f"  {says} max_drawdown")

@@ -222,5 +222,5 @@ def test_what_has_no_value_comes_last_either_way(tmp_path):
 
 def test_without_the_library_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(index, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r'pip install "kraken-flow\[index\]"'):
+    with pytest.raises(UserError, match=r'pip install --editable "\.\[index\]"'):
         index.require()
