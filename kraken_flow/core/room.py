@@ -68,18 +68,17 @@ def make_room(sim: "Simulator", view: "View", order: "Order") -> None:
         pairs = range(len(sim.live))
         _cut(sim, view, order, pairs, excess, Trigger.MAX_NET, (multiple(wanted, worth), limits.max_net / UNIT))
     if limits.max_var >= 0 and worth:
-        _hold_to_var(sim, view, order, worst_variance(spans_of(sim, reaches, units, worth), covariance_of(sim)), units)
+        _hold_to_var(sim, view, order, units)
 
 
-def _hold_to_var(sim: "Simulator", view: "View", order: "Order", before: int | None, units: list[int]) -> None:
-    """Leave working orders, the newest first, nothing to open while the worst book is beyond the limit and `before`.
+def _hold_to_var(sim: "Simulator", view: "View", order: "Order", units: list[int]) -> None:
+    """Leave working orders, the newest first, nothing to open while the worst book is beyond the limit.
 
-    A position that is closed may have been the hedge of another, whichever side that is on.
+    A position that is closed may have been the hedge of another, whichever side that is on. The worst is bounded from
+    above, so that of a book that hedges more may be cut than had to be, and what prices carried beyond is cut too.
     """
     limits, scale = sim.watch.limits, horizon_scale(sim.watch.limits, sim.periods_root)
-    if before is None:
-        return
-    bound = max(most_variance(limits, scale), before)
+    bound = most_variance(limits, scale)
 
     def worst() -> int:
         reaches = [reach(sim, j, (order,) if j == order.pair else ()) for j in range(len(sim.live))]

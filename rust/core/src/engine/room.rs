@@ -62,14 +62,12 @@ pub(super) fn make_room(sim: &mut Simulator, now: Now<'_>, id: usize) {
         cut(sim, now, id, None, Excess { trigger: Trigger::MaxNet, by, value, limit });
     }
     if limits.max_var >= 0 && worth > 0 {
-        let before = Worst::of(sim, &reaches, |j| units[j], worth).variance;
-        hold_to_var(sim, now, id, before, (&units, worth));
+        hold_to_var(sim, now, id, &units, worth);
     }
 }
 
-/// Leaves working orders, the newest first, nothing to open while the worst book is beyond the limit and `before`.
-fn hold_to_var(sim: &mut Simulator, now: Now<'_>, id: usize, before: Option<i128>, (units, worth): (&[i64], i128)) {
-    let Some(before) = before else { return };
+/// Leaves working orders, the newest first, nothing to open while the worst book is beyond the limit.
+fn hold_to_var(sim: &mut Simulator, now: Now<'_>, id: usize, units: &[i64], worth: i128) {
     let (p, n) = (sim.orders[id].pair(), sim.live.len());
     let beside = |sim: &Simulator, j: usize| reach(sim, j, (j == p).then_some(id));
     let worst = |sim: &Simulator| {
@@ -82,7 +80,7 @@ fn hold_to_var(sim: &mut Simulator, now: Now<'_>, id: usize, before: Option<i128
     let mut at_risk = worst(sim);
     let (value, limit) = (at_risk.share(), sim.watch.limits.max_var as f64 / UNIT as f64);
     for other in found {
-        if at_risk.variance.unwrap_or(0) <= at_risk.most.max(before) {
+        if at_risk.variance.unwrap_or(0) <= at_risk.most {
             break;
         }
         let order = &sim.orders[other];
