@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def make_room(sim: "Simulator", view: "View", order: "Order") -> None:
     """Cut working orders on the side of a new one, which is about to be sent, to what the limits admit beside it.
 
-    The newest go first. What prices alone carried beyond a limit is not cut.
+    The newest go first. What prices alone carried beyond a limit is not cut, but by `max_var`.
     """
     limits = sim.watch.limits
     if limits.shadow or not limits.bounds_exposure:

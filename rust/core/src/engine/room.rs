@@ -23,7 +23,7 @@ struct Excess {
 
 /// Cuts working orders on the side of the new order `id`, which is about to be sent, to what the limits admit beside it.
 ///
-/// The newest go first. What prices alone carried beyond a limit is not cut.
+/// The newest go first. What prices alone carried beyond a limit is not cut, but by `max_var`.
 pub(super) fn make_room(sim: &mut Simulator, now: Now<'_>, id: usize) {
     let limits = sim.watch.limits;
     if limits.shadow || !limits.bounds_exposure() {
