@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from kraken_flow.analysis.value_at_risk import ewma_deviations
+from kraken_flow.analysis.value_at_risk import ewma_deviations, monotone
 from kraken_flow.core.units import FloatArray
 
 WINDOW = 250
@@ -116,10 +116,8 @@ def _cornish_fisher(moments: FloatArray, spread: FloatArray, z: float, worst: Fl
     with np.errstate(invalid="ignore", divide="ignore"):
         s = third / variance**1.5
         k = fourth / variance**2 - 3.0
-        a, b, c = k / 8.0 - s * s / 6.0, s / 3.0, 1.0 - k / 8.0 + 5.0 * s * s / 36.0
-        rises = (a > 0.0) & (b * b < 4.0 * a * c)
         quantile = z + (z * z - 1.0) * s / 6.0 + (z**3 - 3.0 * z) * k / 24.0 - (2.0 * z**3 - 5.0 * z) * s * s / 36.0
-    forecast: FloatArray = np.where(spread > 0.0, np.where(rises, -(mean + quantile * spread), worst), np.nan)
+    forecast: FloatArray = np.where(spread > 0.0, np.where(monotone(s, k), -(mean + quantile * spread), worst), np.nan)
     return forecast
 
 

@@ -1,7 +1,7 @@
 """A finished run as analysis sees it: the engine's columns beside the market and the instruments they refer to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kraken_flow.analysis.excursion import excursions
 from kraken_flow.analysis.flows import by_trip, open_value
+from kraken_flow.analysis.price_model import PriceModel
 from kraken_flow.analysis.trips import Trips, fee_values, round_trips
 from kraken_flow.analysis.wide import Wide
 from kraken_flow.core.contract import values
@@ -28,8 +29,8 @@ class FinishedRun:
         Starting equity, exact, units of 10^-16.
     elapsed_s
         Wall time of signals and engine, without reading data and writing files; 0 where it was not measured.
-    spread
-        Whether what takers gave to slippage was half a spread.
+    prices
+        How the venue's model moved the prices of takers.
     """
 
     result: Result
@@ -37,7 +38,7 @@ class FinishedRun:
     instruments: Sequence[Instrument]
     start_cash: int
     elapsed_s: float = 0.0
-    spread: bool = False
+    prices: PriceModel = field(default_factory=PriceModel)
 
     @cached_property
     def start_equity(self) -> float:

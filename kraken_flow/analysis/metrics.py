@@ -163,7 +163,7 @@ NAMES = (
     *("parents", "shortfall_bps"),
     *FLAT,
     *NESTED,
-    *("value_at_risk", "var_backtest"),
+    *("value_at_risk", "value_at_risk_until", "var_backtest"),
     *("order_log_sha256", "ledger_sha256", "data_sha256", "halted_share", "killed_at", "warnings", "null_reasons"),
 )
 """The keys of `metrics.json`, in its order."""

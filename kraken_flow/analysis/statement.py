@@ -16,12 +16,14 @@ from kraken_flow.analysis.bootstrap import (
     trade_intervals,
 )
 from kraken_flow.analysis.breakdown import TradeColumns, breakdowns
+from kraken_flow.analysis.capacity import capacity
 from kraken_flow.analysis.excursion import range_at_entry
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.flows import spent
+from kraken_flow.analysis.given import given
 from kraken_flow.analysis.holdings import Holdings
 from kraken_flow.analysis.returns import Value
-from kraken_flow.analysis.wide import Wide, mean
+from kraken_flow.analysis.wide import mean
 from kraken_flow.core.orders import Liquidity
 from kraken_flow.core.times import DAY, YEAR, iso
 from kraken_flow.core.units import CASH_UNIT, FloatArray, cash_text
@@ -43,7 +45,7 @@ FLAT = (
     *("max_consecutive_wins", "max_consecutive_losses", "cost_share"),
 )
 """The scalars that stand here, in the order of `metrics.json`."""
-NESTED = ("costs", "ambiguity", "intervals", "benchmark", "drawdowns", "breakdown")
+NESTED = ("costs", "capacity", "ambiguity", "intervals", "benchmark", "drawdowns", "breakdown")
 
 
 def statement(run: FinishedRun) -> tuple[dict[str, Any], dict[str, str]]:
@@ -55,7 +57,9 @@ def statement(run: FinishedRun) -> tuple[dict[str, Any], dict[str, str]]:
     values |= Holdings.of(run).statistics(run.result.equity)
     costs, values["cost_share"] = cost_block(run)
     found, reasons = _known(values)
-    found |= _money(run) | _depths(run) | {"costs": costs}
+    size = capacity(run)
+    found |= _money(run) | _depths(run) | {"costs": costs, "capacity": None if isinstance(size, str) else size}
+    reasons |= {"capacity": size} if isinstance(size, str) else {}
     reasons |= {name: _why_no_money(run, name) for name in MONEY if found[name] is None}
     wins, losses = trade_ratios.longest_streaks(profit)
     found |= {"max_consecutive_wins": wins, "max_consecutive_losses": losses}
@@ -195,14 +199,14 @@ def _depths(run: FinishedRun) -> dict[str, Any]:
 
 def cost_block(run: FinishedRun) -> tuple[dict[str, str], Value]:
     """Return what trading cost in exact decimals, and its share of the profit before it."""
-    fills, flows = run.result.fills, spent(run.result)
-    given = Wide.of_split(fills["slip_hi"], fills["slip_lo"]).total()
+    fills, flows, gave = run.result.fills, spent(run.result), given(run)
     kinds = {kind: run.fees.take(fills["liquidity"] == int(kind)).total() for kind in Liquidity}
     parts = {
         "maker_fees": kinds[Liquidity.MAKER],
         "taker_fees": kinds[Liquidity.TAKER],
-        "spread": given if run.spread else 0,
-        "slippage": 0 if run.spread else given,
+        "spread": gave.spread,
+        "impact": gave.impact,
+        "slippage": gave.rest,
         "funding": flows["funding_paid"] - flows["funding_received"],
         "borrow": flows["borrow"],
     }

@@ -8,9 +8,9 @@ import numpy as np
 from kraken_flow.analysis import coverage
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.returns import daily_returns
-from kraken_flow.analysis.safety import first_kill
+from kraken_flow.analysis.safety import Kill, first_kill
 from kraken_flow.analysis.value_at_risk import METHODS
-from kraken_flow.core.times import DAY
+from kraken_flow.core.times import DAY, iso
 from kraken_flow.core.units import FloatArray
 
 LEVELS = {"95": 0.95, "99": 0.99}
@@ -27,29 +27,33 @@ _WORDS = {
 
 
 def tail_metrics(run: FinishedRun) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return `value_at_risk` and `var_backtest` as they stand in `metrics.json`, and the reasons of what is null.
+    """Return `value_at_risk`, `var_backtest` and `value_at_risk_until` of `metrics.json`, and the reasons of nulls.
 
     Losses are positive fractions of equity over one UTC day, or over one bar where bars are longer than a day. What
     comes after a kill that nobody reset is left out: nothing is held then, and nothing at risk.
     """
-    equity = run.result.equity[: _traded_rows(run)]
+    kill, why_whole = _end(run)
+    until = {"value_at_risk_until": None if kill is None else iso(kill.time)}
+    whole = {"value_at_risk_until": why_whole} if kill is None else {}
+    # What a kill sells at the next open is at risk until then.
+    rows = len(run.closes) if kill is None else int(np.searchsorted(run.closes, kill.time)) + 2
+    equity = run.result.equity[:rows]
     if len(equity) == 0 or not bool((equity > 0.0).all()):
         reason = "no_bars" if len(equity) == 0 else "ruined"
-        return dict.fromkeys(("value_at_risk", "var_backtest")), dict.fromkeys(
-            ("value_at_risk", "var_backtest"), reason
-        )
+        names = ("value_at_risk", "var_backtest")
+        return dict.fromkeys(names) | until, dict.fromkeys(names, reason) | whole
     returns = daily_returns(equity, run.start_equity, run.first_close, run.market.timeframe_ns)
     tails, reasons = _tails(returns)
     tested, why = _tested(returns)
-    return {"value_at_risk": tails, "var_backtest": tested}, reasons | why
+    return {"value_at_risk": tails, "var_backtest": tested} | until, reasons | why | whole
 
 
-def _traded_rows(run: FinishedRun) -> int:
-    """Return the rows until a kill has closed everything, all rows where trading went on."""
+def _end(run: FinishedRun) -> tuple[Kill | None, str]:
+    """Return the kill that ended trading for good; None where trading went on, and the code of the reason."""
     kill = first_kill(run)
-    if kill is None or kill.shadow or kill.reset:
-        return len(run.closes)
-    return int(np.searchsorted(run.closes, kill.time)) + 2
+    if kill is None or kill.shadow:
+        return None, "not_killed"
+    return (None, "kill_was_reset") if kill.reset else (kill, "")
 
 
 def _tails(returns: FloatArray) -> tuple[dict[str, Any] | None, dict[str, str]]:
@@ -86,10 +90,12 @@ def tail_facts(metrics: Mapping[str, Any], timeframe_ns: int) -> Iterator[tuple[
     tails, span = metrics["value_at_risk"], "1 day" if timeframe_ns <= DAY else "1 bar"
     if tails is None:
         yield f"VaR 95 % ({span})", f"undefined ({metrics['null_reasons']['value_at_risk'].replace('_', ' ')})"
+        yield from _until_kill(metrics)
         return
     for label, suffix in ((f"VaR 95 % ({span})", ""), (f"CVaR 95 % ({span})", "_cvar")):
         values = {name: tails[f"{name}_{TESTED}{suffix}"] for name in METHODS}
         yield label, ", ".join(f"{_WORDS[name]} {value:.2%}" for name, value in values.items() if value is not None)
+    yield from _until_kill(metrics)
     if tails.get(f"cornish_fisher_{TESTED}_form") == "historical":
         yield "", "Cornish-Fisher is no quantile at this skew and kurtosis: it shows the historical one"
     tested = metrics["var_backtest"]
@@ -100,6 +106,11 @@ def tail_facts(metrics: Mapping[str, Any], timeframe_ns: int) -> Iterator[tuple[
     for name in METHODS:
         if f"{name}_days" in tested:
             yield f"VaR backtest, {_WORDS[name]}", _verdict({k: tested[f"{name}_{k}"] for k in _KEYS})
+
+
+def _until_kill(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if metrics["value_at_risk_until"]:
+        yield "", f"VaR is of the time until the kill at {metrics['value_at_risk_until']}: then nothing was at risk"
 
 
 _KEYS = ("violations", "days", "kupiec_p", "independence_p", "coverage")

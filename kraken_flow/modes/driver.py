@@ -9,11 +9,14 @@ from rich.console import Console
 
 from kraken_flow import native
 from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.analysis.price_model import PriceModel
 from kraken_flow.analysis.safety import first_kill
 from kraken_flow.config.composition import Composition, read_yaml
 from kraken_flow.config.validation import build
 from kraken_flow.core.compile import compile_graph
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.feature import Source
+from kraken_flow.core.feature_grid import FeatureColumns, pick_native
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.market import Market
@@ -23,6 +26,7 @@ from kraken_flow.core.run import Outcome
 from kraken_flow.core.signal import required_lookback
 from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import iso
+from kraken_flow.core.units import FloatArray
 from kraken_flow.modes import Call
 from kraken_flow.modes.terms import notes_on
 from kraken_flow.runs.certificate import standing
@@ -210,9 +214,20 @@ def graph_of_run(folder: Path) -> Graph:
 
 def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> Done:
     """Put together what a run made. `elapsed_s` is the time of signals and engine."""
-    spread = ran.spec.slippage is Slippage.HALF_SPREAD
-    finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s, spread)
+    prices = PriceModel.of(ran.spec, ran.result.fills, _read_by_impact(graph, ran, market))
+    finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s, prices)
     return Done(finished, (*ran.notes, *notes_on(graph, finished)), ran.callbacks)
+
+
+def _read_by_impact(graph: Graph, ran: Outcome, market: Market) -> Mapping[str, FloatArray]:
+    """Return the columns that the square-root impact read; a session's are computed again, as whole columns."""
+    if ran.spec.slippage is not Slippage.SQRT_IMPACT:
+        return {}
+    if ran.signals is not None:
+        return ran.signals.aux
+    features = FeatureColumns(market, pick_native(ran.result.engine))
+    declared: Mapping[str, Source] = getattr(graph.exchange, "features", dict)()
+    return {name: features.table(name, source) for name, source in declared.items()}
 
 
 def write(record: Run, job: Job, done: Done) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def cost_facts(words: Words) -> Facts:
         ("Fees, maker", "maker_fees"),
         ("Fees, taker", "taker_fees"),
         ("Spread", "spread"),
+        ("Impact", "impact"),
         ("Slippage", "slippage"),
         ("Funding", "funding"),
     ):
@@ -81,6 +82,19 @@ def cost_facts(words: Words) -> Facts:
         "Costs over profit before costs",
         f"{share:.1%}" if share is not None else "undefined (no profit before costs)",
     )
+    yield from _capacity(words)
+
+
+def _capacity(words: Words) -> Facts:
+    """Yield at which size impact takes half the edge."""
+    size = words.metrics["capacity"]
+    if size is None:
+        yield "Capacity", words.undefined("capacity")
+        return
+    yield "Edge before impact", f"{size['edge_bps']:.2f} bps of what was traded; impact took {size['impact_bps']:.2f}"
+    money = words.money(float(size["equity"]))
+    yield "Capacity", f"{money} ({size['multiple']:,.2f} times the size): impact takes half the edge"
+    yield "", f"a fill then takes {size['volume_share']:,.1%} of its bar's volume on average"
 
 
 def ambiguity_facts(words: Words) -> Facts:

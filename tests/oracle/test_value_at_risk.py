@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -91,11 +91,41 @@ def test_two_assets_of_the_specification():
     assert normal_tail(0.0, deviation, 0.99).cvar == close_to(683.14800)
 
 
-@pytest.mark.parametrize(("skew", "excess"), [(0.0, 0.0), (-0.8, 5.0), (0.3, 0.4), (2.5, 1.0), (0.0, 8.5), (1.0, -0.5)])
+def expansion(z, skew, excess):
+    return z + (z**2 - 1) * skew / 6 + (z**3 - 3 * z) * excess / 24 - (2 * z**3 - 5 * z) * skew**2 / 36
+
+
+SHAPES = [(0.0, 0.0), (-0.8, 5.0), (0.3, 0.4), (2.5, 1.0), (0.0, 8.5), (1.0, -0.5)]
+NEAR_NORMAL = [(0.0, -0.1), (0.1, -0.05), (-0.3, 0.05), (0.2, 0.0), (-0.05, 0.001)]
+
+
+@pytest.mark.parametrize(("skew", "excess"), [*SHAPES, *NEAR_NORMAL])
 def test_monotone_is_what_a_fine_grid_says(skew, excess):
-    z = np.linspace(-30, 30, 60_001)
-    quantile = z + (z**2 - 1) * skew / 6 + (z**3 - 3 * z) * excess / 24 - (2 * z**3 - 5 * z) * skew**2 / 36
+    quantile = expansion(np.linspace(-5, 5, 60_001), skew, excess)
     assert monotone(skew, excess) == bool((np.diff(quantile) > 0).all())
+
+
+@pytest.mark.parametrize(("skew", "excess"), NEAR_NORMAL)
+def test_a_shape_near_the_normal_has_an_expansion(skew, excess):
+    """It falls again at some ten deviations, so that no excess kurtosis below 0 rises on the whole line."""
+    far = np.linspace(-60, 60, 60_001)
+    assert not (np.diff(expansion(far, skew, excess)) > 0).all()
+    assert monotone(skew, excess)
+
+
+MIDPOINTS = np.linspace(-9, 9, 90_001)
+MASS = np.exp(-(MIDPOINTS**2) / 2) / math.sqrt(2 * math.pi) * (MIDPOINTS[1] - MIDPOINTS[0])
+
+
+@given(st.floats(-1.5, 1.5), st.floats(-1.0, 8.0), st.sampled_from([0.95, 0.99]))
+def test_an_expansion_that_is_taken_is_the_quantile_of_its_own_distribution(skew, excess, level):
+    """By quadrature: what lies below the quantile has its probability, and its mean is the shortfall."""
+    assume(monotone(skew, excess))
+    losses = -expansion(MIDPOINTS, skew, excess)
+    found = cornish_fisher_tail(0.0, 1.0, skew, excess, level)
+    beyond = losses >= found.var
+    assert MASS[beyond].sum() == pytest.approx(1 - level, abs=2e-4 * (1 - level) + MASS.max())
+    assert (MASS * losses)[beyond].sum() / MASS[beyond].sum() == pytest.approx(found.cvar, abs=5e-3)
 
 
 def test_an_expansion_that_is_no_quantile_gives_way_to_history():

@@ -142,6 +142,7 @@ class Content:
             "numbers": words.numbers(metrics, self.currency),
             "months": series.monthly_returns(self.times, self.equity, self.start_equity),
             "costs": words.costs(metrics, self.currency),
+            "capacity": words.capacity(metrics, self.currency),
             "risk": self._risk(),
             "config": self.past.config,
             "manifest": {key: value for key, value in manifest.items() if key != "config"},

@@ -22,6 +22,11 @@ UNDEFINED = {
     "no_parents": "no order was worked",
     "not_measured": "not measured",
     "not_killed": "nothing ended trading",
+    "kill_was_reset": "trading went on after the kill",
+    "no_impact_model": "no impact is modelled: exchange.slippage.model is not sqrt_impact or volume_share",
+    "no_impact": "no fill moved its price",
+    "no_edge": "nothing was made before impact",
+    "impact_stays_below_half": "impact never takes half, however large the size",
 }
 """The reasons of `null_reasons` in words."""
 
@@ -59,6 +64,12 @@ _MEANINGS = {key: meaning for key, _, _, meaning in HEADLINE} | {
     "elapsed_s": "Seconds that signals and engine took",
     "shortfall_bps": "What working orders cost over their value on paper",
     "final_equity": "Equity at the end",
+    "value_at_risk_until": "The kill after which returns are no part of the value at risk, for nothing was held",
+    "capacity.multiple": "Size at which the modelled impact takes half of the edge, this run's being 1",
+    "capacity.equity": "Starting equity at that size",
+    "capacity.edge_bps": "What was made before impact, after every other cost, over what was traded",
+    "capacity.impact_bps": "What the modelled impact took of that",
+    "capacity.volume_share": "Mean share of its bar's volume that a fill takes at that size",
     "final_cash": "Cash at the end",
     "engine": "Which engine ran",
 }
@@ -70,6 +81,8 @@ _KINDS = {key: kind for key, _, kind, _ in HEADLINE} | {
     "best_equity": "money", "excess_return": "percent", "worst_return": "percent", "best_return": "percent",
     "best_trade": "percent", "worst_trade": "percent", "volatility": "share", "net_exposure": "percent",
     "time_in_market": "share", "cost_share": "share", "alpha": "percent", "beta": "ratio", "sqn": "ratio",
+    "value_at_risk_until": "time", "multiple": "times", "equity": "money", "edge_bps": "ratio", "impact_bps": "ratio",
+    "volume_share": "share",
 }  # fmt: skip
 GRAVE = ("killed", "ruined", "liquidated", "made_up", "no_trades")
 """Codes of warnings that make the numbers say little or nothing."""
@@ -144,13 +157,27 @@ def costs(metrics: Mapping[str, Any], currency: str) -> list[Row]:
     block = metrics.get("costs")
     names = {"fees": "Fees", "slippage": "Slippage"}
     if isinstance(block, Mapping):
-        names = {"maker_fees": "Fees, maker", "taker_fees": "Fees, taker", "spread": "Spread", "slippage": "Slippage"}
+        names = {"maker_fees": "Fees, maker", "taker_fees": "Fees, taker"}
+        names |= {"spread": "Spread", "impact": "Impact", "slippage": "Slippage"}
     of = block if isinstance(block, Mapping) else metrics
     return [
         {"title": title, "value": formatted(of[key], "money", currency), "number": float(of[key])}
         for key, title in {**names, "funding": "Funding", "borrow": "Borrowing"}.items()
         if isinstance(of.get(key), str | int | float)
     ]
+
+
+def capacity(metrics: Mapping[str, Any], currency: str) -> str:
+    """Return in a sentence how much money the system carries; nothing where the run does not say."""
+    size = metrics.get("capacity")
+    if not isinstance(size, Mapping):
+        return ""
+    start, share = formatted(size["equity"], "money", currency), formatted(size["volume_share"], "share")
+    return (
+        f"Capacity: at {size['multiple']:,.2f} times the size, starting with {start}, the modelled impact takes half "
+        f"of the edge, and a fill {share} of its bar's volume on average. Here the edge before impact was "
+        f"{size['edge_bps']:,.2f} bps of what was traded; impact took {size['impact_bps']:,.2f} of them."
+    )
 
 
 def _balance(amount: str) -> str:

@@ -1,10 +1,12 @@
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from kraken_flow import backtest
 from kraken_flow.core.orders import Reason, State
 from kraken_flow.runs import summary
 from kraken_flow.runs.console import Report, print_json
@@ -69,6 +71,16 @@ def test_a_run_without_trades_has_a_report():
     text = printed(finished(market(pair_columns("BTC/USD", BARS_A)), []))
     assert "undefined (no closed trades)" in text
     assert "EXIT REASON" not in text
+
+
+def test_costs_say_how_large_the_system_may_become():
+    words = ["strategy=sma_cross", "timeframe=4h", "risk=none", "exchange.slippage.model=sqrt_impact"]
+    run = backtest(words)
+    size, text = run.metrics["capacity"], printed(run.tables.run)
+    assert f"{size['edge_bps']:.2f} bps of what was traded; impact took {size['impact_bps']:.2f}" in text
+    assert f"{float(size['equity']):,.2f} USD ({size['multiple']:.2f} times the size): impact" in text
+    assert f"Impact                          {float(run.metrics['costs']['impact']):,.2f} USD" in text
+    assert re.search(r"Capacity +undefined \(no impact model\)", printed(busy()))
 
 
 def test_a_short_sample_is_flagged():

@@ -208,12 +208,30 @@ def test_balances_have_at_most_eight_decimals():
     assert [row["value"] for row in words.numbers(metrics, "USD")] == ["3,523.41561356", "\N{MINUS SIGN}0.5", "0"]
 
 
+def test_the_capacity_is_told_in_a_sentence_with_units():
+    size = {"multiple": 4.25, "equity": "42500", "edge_bps": 20.0, "impact_bps": 4.8507, "volume_share": 0.003}
+    text = words.capacity({"capacity": size}, "USD")
+    assert text.startswith(
+        "Capacity: at 4.25 times the size, starting with 42,500.00 USD, the modelled impact takes half"
+    )
+    assert "a fill 0.30 % of its bar's volume" in text
+    assert "20.00 bps of what was traded; impact took 4.85 of them" in text
+    assert words.capacity({}, "USD") == words.capacity({"capacity": None}, "USD") == ""
+    numbers = {row["key"]: row for row in words.numbers({"capacity": size}, "USD")}
+    shown = [numbers[f"capacity.{name}"]["value"] for name in size]
+    assert shown == ["4.2 \N{MULTIPLICATION SIGN}", "42,500.00 USD", "20.000", "4.851", "0.30 %"]
+    assert all(row["meaning"] for row in numbers.values())
+    none = {"capacity": None, "null_reasons": {"capacity": "no_impact_model"}}
+    assert words.numbers(none, "USD")[0]["why"].startswith("no impact is modelled: exchange.slippage.model")
+
+
 def test_costs_come_from_their_own_block_where_there_is_one():
     assert [row["title"] for row in words.costs(METRICS, "USD")] == ["Fees", "Slippage"]
     block = {
         "maker_fees": "1",
         "taker_fees": "2",
         "spread": "3",
+        "impact": "0",
         "slippage": "0",
         "funding": "-1",
         "borrow": "0",

@@ -114,7 +114,7 @@ function returnsFigure() {
   const thin = (most - least) / 40;
   const reach = [least - thin, most + thin];
   return figure({
-    id: 'distribution', title: 'Daily returns', said: [`${total} ${total === 1 ? 'day' : 'days'}`, facts.curves.histogram.still ? `${facts.curves.histogram.still} of exactly 0 left out` : '', tails.length ? 'dotted: value at risk, 95 %' : ''].filter(Boolean).join(', '), height: 300,
+    id: 'distribution', title: 'Daily returns', said: [`${total} ${total === 1 ? 'day' : 'days'}`, facts.curves.histogram.still ? `${facts.curves.histogram.still} of exactly 0 left out` : '', tails.length ? `dotted: value at risk, 95 %${facts.metrics.value_at_risk_until ? ', of the days until the kill' : ''}` : ''].filter(Boolean).join(', '), height: 300,
     summary: total ? `${total} returns between ${percent(edges[0])} and ${percent(edges.at(-1))}.` : 'There are none.',
     drawn: () => ({
       traces: [{

@@ -82,7 +82,7 @@ function costsSection() {
   const total = sum(facts.costs.map((row) => row.number));
   const start = facts.start_equity;
   const row = (title, value, number) => h('tr', {}, h('th', { scope: 'row' }, title), h('td', { class: 'n' }, value), h('td', { class: 'n' }, start ? fixed((number / start) * 100, 2) : NONE));
-  return section('costs', 'Costs', paid.length ? 'What trading cost, over the whole run.' : 'Trading cost nothing.',
+  return section('costs', 'Costs', [paid.length ? 'What trading cost, over the whole run.' : 'Trading cost nothing.', facts.capacity].filter(Boolean).join(' '),
     h('div', { class: 'panel few' }, scrolls('Costs', h('table', {},
       h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Cost'), h('th', { scope: 'col', class: 'n' }, facts.currency || 'Amount'), h('th', { scope: 'col', class: 'n' }, 'Of starting equity, %'))),
       h('tbody', {}, facts.costs.map((cost) => row(cost.title, fixed(cost.number, 2), cost.number)), h('tr', { class: 'total' }, h('th', { scope: 'row' }, 'Together'), h('td', { class: 'n' }, fixed(total, 2)), h('td', { class: 'n' }, start ? fixed((total / start) * 100, 2) : NONE)))))));

@@ -1,0 +1,67 @@
+"""By how much a venue's model moved the prices of takers, as numbers for statistics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kraken_flow.core.result import Columns
+from kraken_flow.core.terms import Slippage, Terms
+from kraken_flow.core.units import UNIT, FloatArray, Int64Array
+
+IMPACT = (Slippage.SQRT_IMPACT, Slippage.VOLUME_SHARE)
+"""The models in which a price moves the further, the larger the order."""
+
+
+@dataclass(frozen=True)
+class PriceModel:
+    """How the venue moved the prices of a run's takers.
+
+    Parameters: `model` which of the formulas; `size` half a spread in quote units, or an impact model's factor;
+    `latency` the fraction that late arrival may add; `sigma` and `mean_volume` what the square-root impact read for
+    each fill, float64 of shape (n_fills,), NaN where it had no estimate.
+    """
+
+    model: Slippage = Slippage.NONE
+    size: float = 0.0
+    latency: float = 0.0
+    sigma: FloatArray = field(default_factory=lambda: np.zeros(0))
+    mean_volume: FloatArray = field(default_factory=lambda: np.zeros(0))
+
+    @staticmethod
+    def of(terms: Terms, fills: Columns, read: Mapping[str, FloatArray]) -> "PriceModel":
+        """Take the terms of a run. Parameters: `read` the columns that its impact model declared, (n_pairs, n_rows)."""
+        rates = (terms.slippage_size / UNIT, terms.latency_rate / UNIT)
+        if terms.slippage is not Slippage.SQRT_IMPACT:
+            return PriceModel(terms.slippage, *rates)
+        # An order that fills in a bar was sent with what was known at the close before.
+        place = fills["pair"], fills["row"] - 1
+        return PriceModel(terms.slippage, *rates, read["sigma"][place], read["mean_volume"][place])
+
+    @property
+    def grows(self) -> bool:
+        """Whether a larger order pays a worse price."""
+        return self.model in IMPACT
+
+    def offsets(self, printed: FloatArray, qty: Int64Array, volume: Int64Array) -> FloatArray:
+        """Return how far the model moves each fill's price, quote units, before the rounding to the tick.
+
+        Parameters: `printed` the prices it moves; `qty` the whole order's quantity, `volume` the bar's, 10^-8.
+        Formulas: Y sigma sqrt(Q / V) of the price; k (q / v)^2 of the price, q / v at most 1.
+        """
+        if self.model is Slippage.HALF_SPREAD:
+            return np.full(len(printed), self.size)
+        if self.model is Slippage.SQRT_IMPACT:
+            known = (self.sigma >= 0.0) & (self.mean_volume > 0.0)
+            share = np.divide(qty / UNIT, self.mean_volume, out=np.zeros(len(printed)), where=known)
+            return printed * self.size * np.where(known, self.sigma, 0.0) * np.sqrt(share)
+        if self.model is Slippage.VOLUME_SHARE:
+            return printed * self.size * shares(qty, volume) ** 2
+        return np.zeros(len(printed))
+
+
+def shares(qty: Int64Array, volume: Int64Array) -> FloatArray:
+    """Return quantities over the volumes of their bars, at most 1; 0 in a bar without volume."""
+    of = np.divide(qty, volume, out=np.zeros(len(qty)), where=volume > 0)
+    result: FloatArray = np.minimum(of, 1.0)
+    return result
