@@ -10,7 +10,7 @@ from kraken_flow.analysis import returns
 from kraken_flow.analysis.cautions import cautions
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.flows import spent
-from kraken_flow.analysis.returns import Value
+from kraken_flow.analysis.returns import Value, parted
 from kraken_flow.analysis.safety import halted_share, killed_at
 from kraken_flow.analysis.statement import FLAT, NESTED, statement
 from kraken_flow.analysis.tail_report import tail_metrics
@@ -122,13 +122,9 @@ def measure(run: FinishedRun) -> dict[str, Any]:
     worked = totals(parent_costs(run))
     stats = equity_statistics(run) | trade_statistics(run.trades.pnl)
     stats |= {"shortfall_bps": worked.shortfall_bps if worked.parents else "no_parents"}
-    reasons = {name: value for name, value in stats.items() if isinstance(value, str)}
-    shown: dict[str, Any] = {name: None if name in reasons else value for name, value in stats.items()}
+    shown, reasons = parted(stats)
     if shown["expectancy"] is not None:
         shown["expectancy"] = cash_text(shown["expectancy"])
-    for name, value in list(shown.items()):
-        if isinstance(value, float) and not math.isfinite(value):
-            shown[name], reasons[name] = None, "not_finite"
     result, killed = run.result, killed_at(run)
     speed = run.bars / run.elapsed_s if run.elapsed_s > 0 else None
     if speed is None:

@@ -1,7 +1,8 @@
 """Statistics of an equity curve. What is not defined comes back as the code of the reason, never as 0 or infinity."""
 
 import math
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,19 @@ _BLOCKS = 128
 """Blocks worked on at once where they are read twice."""
 SHORT_SAMPLE_NS = 90 * DAY
 """Below this span an annualised growth rate says little, and is shown with a flag."""
+
+
+def parted(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Part values from the reasons that stand in their place: what is not defined is None, and its reason beside it."""
+    found: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            value = "not_finite"
+        found[name] = None if isinstance(value, str) else value
+        if isinstance(value, str):
+            reasons[name] = value
+    return found, reasons
 
 
 def day_ends(first_close: int, step: int, n: int) -> NDArray[np.int64]:

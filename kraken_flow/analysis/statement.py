@@ -1,6 +1,5 @@
 """The statistics of `metrics.json` beyond the headline ones: how sure, against what, when, and what to mind."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.flows import spent
 from kraken_flow.analysis.given import given
 from kraken_flow.analysis.holdings import Holdings
-from kraken_flow.analysis.returns import Value
+from kraken_flow.analysis.returns import Value, parted
 from kraken_flow.analysis.wide import mean
 from kraken_flow.core.orders import Liquidity
 from kraken_flow.core.times import DAY, YEAR, iso
@@ -56,10 +55,8 @@ def statement(run: FinishedRun) -> tuple[dict[str, Any], dict[str, str]]:
     values: dict[str, Value] = {**_curve(run, own, ruined), **_trades(run, profit)}
     values |= Holdings.of(run).statistics(run.result.equity)
     costs, values["cost_share"] = cost_block(run)
-    found, reasons = _known(values)
-    size = capacity(run)
-    found |= _money(run) | _depths(run) | {"costs": costs, "capacity": None if isinstance(size, str) else size}
-    reasons |= {"capacity": size} if isinstance(size, str) else {}
+    found, reasons = parted(values | {"capacity": capacity(run)})
+    found |= _money(run) | _depths(run) | {"costs": costs}
     reasons |= {name: _why_no_money(run, name) for name in MONEY if found[name] is None}
     wins, losses = trade_ratios.longest_streaks(profit)
     found |= {"max_consecutive_wins": wins, "max_consecutive_losses": losses}
@@ -92,19 +89,6 @@ def _ruined(run: FinishedRun) -> str:
 
 def _daily(run: FinishedRun) -> FloatArray:
     return returns.daily_returns(run.result.equity, run.start_equity, run.first_close, run.market.timeframe_ns)
-
-
-def _known(values: dict[str, Value]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Part values from reasons."""
-    found: dict[str, Any] = {}
-    reasons: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            value = "not_finite"
-        found[name] = None if isinstance(value, str) else value
-        if isinstance(value, str):
-            reasons[name] = value
-    return found, reasons
 
 
 def _curve(run: FinishedRun, own: FloatArray | None, ruined: str) -> dict[str, Value]:
@@ -222,20 +206,16 @@ def _intervals(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the intervals with how they were made."""
     found: dict[str, Any] = {"level": LEVEL, "resamples": RESAMPLES}
-    why: dict[str, str] = {}
     if own is None:
         made: dict[str, Any] = dict.fromkeys(OF_RETURNS, ruined)
     else:
         found |= {"returns": len(own), "returns_block": block_length(len(own))}
         made = dict(return_intervals(own, _per_year(run), _span(run)))
     found |= {"trades": len(profit), "trades_block": block_length(len(profit))}
-    for name, interval in (made | dict(trade_intervals(profit))).items():
-        found[name] = None if isinstance(interval, str) else interval
-        if isinstance(interval, str):
-            why[name] = interval
-    return found, why
+    intervals, why = parted(made | dict(trade_intervals(profit)))
+    return found | intervals, why
 
 
 def _benchmark(run: FinishedRun, own: FloatArray | None) -> tuple[dict[str, Any], dict[str, str]]:
-    found, why = _known(benchmark.against_hold(run, own, _per_year(run)))
+    found, why = parted(benchmark.against_hold(run, own, _per_year(run)))
     return {"name": benchmark.NAME, "pairs": len(run.market.pairs)} | found, why

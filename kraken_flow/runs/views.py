@@ -1,5 +1,6 @@
 """A run as other libraries want it: frames of floats by UTC time, daily returns, a Portfolio of vectorbt."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,32 +39,32 @@ class Frames(NamedTuple):
     """By the close of the decision bar, a column per pair: the signed quantity held then, short below 0."""
 
 
-class RunView:
+class RunView(ABC):
     """What every run gives, whether it has just been made or is read from its folder."""
 
     @property
+    @abstractmethod
     def metrics(self) -> Mapping[str, Any]:
         """The numbers of `metrics.json`."""
-        raise TypeError(f"{type(self).__name__} has no metrics")
 
     @property
+    @abstractmethod
     def market(self) -> Market:
         """The candles the run was made on."""
-        raise TypeError(f"{type(self).__name__} has no market")
 
     @property
+    @abstractmethod
     def pairs(self) -> tuple[str, ...]:
         """The pairs, in the order of their names."""
-        raise TypeError(f"{type(self).__name__} has no pairs")
 
     @property
+    @abstractmethod
     def start_equity(self) -> float:
         """Starting cash."""
-        raise TypeError(f"{type(self).__name__} has no start_equity")
 
+    @abstractmethod
     def table(self, name: str) -> pa.Table:
         """Return one of the run's tables as Arrow: orders, fills, trades, equity, risk."""
-        raise TypeError(f"{type(self).__name__} has no table {name}")
 
     @cached_property
     def orders(self) -> "pd.DataFrame":
