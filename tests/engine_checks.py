@@ -274,8 +274,11 @@ def parents_keep_to_their_plan(spec: Spec, market: Market, result: Result) -> No
     for link in rows(result.children):
         children[link["parent"]].append(link["order"])
     paid: dict[int, list[int]] = defaultdict(list)
+    done: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    before = {link["order"]: link["before"] for link in rows(result.children)}
     for fill in rows(result.fills):
         paid[fill["order"]].append(fill["price"])
+        done[fill["order"]].append((fill["row"], fill["qty"]))
     for number, parent in enumerate(parents):
         mine = [orders[n] for n in children[number]]
         filled = sum(order["filled"] for order in mine)
@@ -290,6 +293,9 @@ def parents_keep_to_their_plan(spec: Spec, market: Market, result: Result) -> No
         sent = [int((o["time"] - market.times[0]) // market.timeframe_ns) - 1 for o in mine]
         assert sent == sorted(sent)
         assert all(parent["row"] <= row for row in sent)
+        for n, row in zip(children[number], sent, strict=True):
+            known = sum(qty for other in children[number] for at, qty in done[other] if other < n and at <= row)
+            assert known <= before[n] <= parent["qty"] - orders[n]["qty"], "a child is placed wrongly in its parent"
         ended, state = parent["end_row"], State(parent["state"])
         if ended >= 0:
             assert all(row <= ended for row in sent), "a child was sent after its parent's end"

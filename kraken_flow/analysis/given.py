@@ -71,7 +71,8 @@ def _modelled(run: FinishedRun, money: FloatArray) -> tuple[FloatArray, NDArray[
     moved = np.where(inverse, np.abs(paid - met), money / qty)
     ticks = np.array([i.tick for i in run.instruments], np.int64)[fills["pair"]] / UNIT
     least = np.maximum(moved - ticks - met * run.prices.latency, 0.0)
-    offsets = np.clip(run.prices.offsets(met, order_quantities(run), bar_volumes(run)), least, moved)
+    model = run.prices.offsets(met, order_quantities(run), bar_volumes(run), done_before(run))
+    offsets = np.clip(model, least, moved)
     taken = np.abs(values(inverse, qty, met + side * offsets) - values(inverse, qty, met))
     whole = offsets >= moved * _ALL
     return np.where(whole, money, np.minimum(taken, money)), whole
@@ -81,6 +82,14 @@ def order_quantities(run: FinishedRun) -> Int64Array:
     """Return the quantity of each fill's whole order, 10^-8."""
     quantities: Int64Array = run.result.orders["qty"][run.result.fills["order"]]
     return quantities
+
+
+def done_before(run: FinishedRun) -> Int64Array:
+    """Return what the parent of each fill's order had filled or working when it was sent, 10^-8; 0 without parent."""
+    known, children = np.zeros(len(run.result.orders["pair"]), np.int64), run.result.children
+    if children:
+        known[children["order"]] = children["before"]
+    return known[run.result.fills["order"]]
 
 
 def bar_volumes(run: FinishedRun) -> Int64Array:

@@ -43,18 +43,29 @@ class PriceModel:
         """Whether a larger order pays a worse price."""
         return self.model in IMPACT
 
-    def offsets(self, printed: FloatArray, qty: Int64Array, volume: Int64Array) -> FloatArray:
+    def offsets(
+        self, printed: FloatArray, qty: Int64Array, volume: Int64Array, before: Int64Array | int = 0
+    ) -> FloatArray:
         """Return how far the model moves each fill's price, quote units, before the rounding to the tick.
 
-        Parameters: `printed` the prices it moves; `qty` the whole order's quantity, `volume` the bar's, 10^-8.
-        Formulas: Y sigma sqrt(Q / V) of the price; k (q / v)^2 of the price, q / v at most 1.
+        Parameters: `printed` the prices it moves; `qty` the whole order's quantity, `volume` the bar's, 10^-8;
+        `before` what the order's parent had filled or working when it was sent, 10^-8.
+        Formulas: Y sigma sqrt(Q / V) of the price, of a child what its parent pays more for it, over Q: the root is
+        r + s^2 / (r + s) with the roots r, s of what is done after and before it, over V. k (q / v)^2 of the price,
+        q / v at most 1.
         """
         if self.model is Slippage.HALF_SPREAD:
             return np.full(len(printed), self.size)
         if self.model is Slippage.SQRT_IMPACT:
             known = (self.sigma >= 0.0) & (self.mean_volume > 0.0)
-            share = np.divide(qty / UNIT, self.mean_volume, out=np.zeros(len(printed)), where=known)
-            return printed * self.size * np.where(known, self.sigma, 0.0) * np.sqrt(share)
+            none = np.zeros(len(printed))
+            after, ahead = (
+                np.sqrt(np.divide(done / UNIT, self.mean_volume, out=none.copy(), where=known))
+                for done in (qty + before, none + before)
+            )
+            root = after + np.divide(ahead**2, after + ahead, out=none, where=ahead > 0.0)
+            moved: FloatArray = printed * self.size * np.where(known, self.sigma, 0.0) * root
+            return moved
         if self.model is Slippage.VOLUME_SHARE:
             return printed * self.size * shares(qty, volume) ** 2
         return np.zeros(len(printed))

@@ -44,15 +44,25 @@ def fee_of(amount: int, rate: int) -> int:
 
 
 def slipped(
-    spec: Spec, price: int, side: Side, qty: int, volume: int, late: bool, sigma: int, mean_volume: int, tick: int
+    spec: Spec,
+    price: int,
+    side: Side,
+    qty: int,
+    volume: int,
+    late: bool,
+    sigma: int,
+    mean_volume: int,
+    tick: int,
+    before: int = 0,
 ) -> int:
     """Return the price a taker pays: moved adversely by the slippage model and by latency, then rounded to the tick.
 
     Parameters: `price` 10^-8; `qty` the whole order's quantity, for the impact models; `volume` the bar's volume;
     `late` whether the order met the open with latency; `sigma` and `mean_volume` the volatility (10^-9) and mean volume
-    (10^-9 of base) of the same span known at the decision, `FIX_NAN` without estimate. A price that nothing moves
-    fills as printed.
-    Formulas: sqrt impact Y * sigma * sqrt(Q / V); volume share k * (q / V)^2.
+    (10^-9 of base) of the same span known at the decision, `FIX_NAN` without estimate; `before` what the order's
+    parent had filled or working when it was sent, 0 without one. A price that nothing moves fills as printed.
+    Formulas: sqrt impact Y * sigma * sqrt(Q / V), of a child what its parent pays more for it, over its
+    quantity; volume share k * (q / V)^2.
     """
     offset = price * spec.latency_rate if late else 0
     size = spec.slippage_size
@@ -62,7 +72,7 @@ def slipped(
         offset += size * UNIT
     elif spec.slippage is Slippage.SQRT_IMPACT:
         if sigma != FIX_NAN and mean_volume != FIX_NAN and mean_volume > 0:
-            root = isqrt(qty * 10 * 10**18 // mean_volume)
+            root = mean_root(before, qty, mean_volume)
             offset += ceil_div(price * (sigma * root // FIX) * size, FIX)
     elif spec.slippage is Slippage.VOLUME_SHARE and volume > 0:
         share = min(qty * FIX // volume, FIX)
@@ -72,6 +82,17 @@ def slipped(
     if side > 0:
         return ceil_div(price * UNIT + offset, UNIT * tick) * tick
     return max((price * UNIT - offset) // (UNIT * tick) * tick, tick)
+
+
+def mean_root(before: int, qty: int, mean_volume: int) -> int:
+    """Return what a unit pays per Y * sigma, 10^-9: the root of Q / V, averaged over a part of an order Q.
+
+    With C(Q) = Q * root(Q), parts pay (C(before + qty) - C(before)) / qty per unit, so that parts of any sizes pay what
+    the whole pays at once. That is r + s^2 / (r + s) with the roots r after the part and s before it, where no small
+    difference of large numbers makes a price of a small part inexact.
+    """
+    after, ahead = (isqrt(done * 10 * 10**18 // mean_volume) for done in (before + qty, before))
+    return after + ceil_div(ahead * ahead, after + ahead) if ahead else after
 
 
 def rate_for(liquidity: Liquidity, rates: tuple[int, int]) -> int:

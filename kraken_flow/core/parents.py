@@ -25,7 +25,7 @@ PARENT_FIELDS = (
     *("pair", "side", "qty", "filled", "algo", "state", "reason", "end_reason", "reduce_only", "manual"),
     *("row", "time", "end_row", "arrival", "limit_price", "bars"),
 )
-CHILD_FIELDS = ("order", "parent")
+CHILD_FIELDS = ("order", "parent", "before")
 MEMORY_DAYS = 28
 """Days of volumes that a session remembers for orders of its user."""
 ICEBERG_LEAST = 15
@@ -55,9 +55,10 @@ class ManualOrder:
 
 @dataclass(frozen=True)
 class ChildRequest(OrderRequest):
-    """The request of a parent's child."""
+    """The request of a parent's child; `before` is what the parent has filled or working already, 10^-8."""
 
     parent: int = -1
+    before: int = 0
 
 
 @dataclass(eq=False)
@@ -125,7 +126,7 @@ class Parents:
         self.spec, self.sim, self.view = spec, sim, view
         self.all: list[Parent] = []
         self.alive: list[Parent] = []
-        self.links: list[tuple[int, int]] = []
+        self.links: list[tuple[int, int, int]] = []
         self.manual: list[Parent] = []
         """Orders of users since the strategy last acted on their pairs."""
         self.base = [0] * len(spec.instruments)
@@ -237,7 +238,8 @@ class Parents:
     def adopt(self, request: OrderRequest, order: Order) -> None:
         """Say which order a request became."""
         if isinstance(request, ChildRequest):
-            self.links.append((order.number, request.parent))
+            self.links.append((order.number, request.parent, request.before))
+            order.before = request.before
             parent = self.all[request.parent]
             parent.children.append(order)
             parent.last = order
@@ -291,7 +293,7 @@ class Parents:
         if qty > 0:
             parent.crossed = over
             parent.shown += 1
-            yield self._child(parent, qty, over)
+            yield self._child(parent, qty, parent.qty - left, over)
 
     def _ended(self, parent: Parent) -> bool:
         """End a parent that is filled, or that cannot go on; return whether it ended."""
@@ -373,7 +375,7 @@ class Parents:
             price = min(price, parent.limit) if side > 0 else max(price, parent.limit)
         return price
 
-    def _child(self, parent: Parent, qty: int, over: bool) -> ChildRequest:
+    def _child(self, parent: Parent, qty: int, before: int, over: bool) -> ChildRequest:
         price = parent.limit if over else self._price(parent)
         return ChildRequest(
             pair=parent.pair,
@@ -386,6 +388,7 @@ class Parents:
             reduce_only=parent.reduce_only,
             reason=parent.reason,
             parent=parent.number,
+            before=before,
         )
 
 

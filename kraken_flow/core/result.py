@@ -60,7 +60,8 @@ class Result:
     risk
         What the account's limits recorded, a row per trigger: the fields of `core.watch`, int64 and then float64.
     parents, children
-        int64 columns of parent orders (`core.parents.PARENT_FIELDS`), and which order is the child of which.
+        int64 columns of parent orders (`core.parents.PARENT_FIELDS`), and which order is the child of which, with what
+        that one had filled or working when it was sent (`core.parents.CHILD_FIELDS`).
     """
 
     engine: str

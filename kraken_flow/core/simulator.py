@@ -307,7 +307,8 @@ class Simulator:
         if self.spec.slippage is Slippage.SQRT_IMPACT and FIX_NAN in (sigma, mean_volume):
             self.record.count("impact_without_estimate")
         volume = self.bars.volume[p]
-        return slipped(self.spec, price, order.request.side, order.qty, volume, late, sigma, mean_volume, tick)
+        side, qty = order.request.side, order.qty
+        return slipped(self.spec, price, side, qty, volume, late, sigma, mean_volume, tick, order.before)
 
     def _fill(self, order: Order, printed: int, price: int, liquidity: Liquidity) -> None:
         """Fill as much as position, permission, funds and participation allow; end what can never fill."""

@@ -9,12 +9,13 @@ class Order:
     `allowed` is the quantity that funds cover (the rest is cancelled); `birth` the market price at which a protective
     order was born in this bar, 0 once it acted there, afterwards and for orders that were sent; `born_inside` that it
     was born inside the current bar; `late` that latency worsens its first open; `best` the best price that a trailing
-    stop has seen; `closes_only` that a protective exit left it nothing but to close the position. An order is PENDING
-    until it has met a tradable open.
+    stop has seen; `before` what its parent had filled or working when it was sent; `closes_only` that a protective
+    exit left it nothing but to close the position. An order is PENDING until it has met a tradable open.
     """
 
     __slots__ = (
         "allowed",
+        "before",
         "best",
         "birth",
         "born_inside",
@@ -55,6 +56,7 @@ class Order:
         self.type = request.type
         self.qty = qty
         self.allowed = qty
+        self.before = 0
         self.filled = 0
         self.limit = request.limit_price
         self.stop = request.stop_price

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kraken_flow.core.graph import Graph
@@ -38,13 +39,16 @@ SAID = {
 }
 
 
+IMPACT = {"model": "sqrt_impact", "factor": 0.0005, "sigma": "close", "volume": "volume"}
+
+
 def system() -> Graph:
-    """Turns its position often, in jittered parts that participation cuts."""
+    """Turns its position often, in jittered parts that participation cuts and that pay by what went before them."""
     return graph_of(
         MARKET,
         strategy=Momentum(1, 0.0),
         portfolio=FixedQuantity(quantity=9.0),
-        exchange=SpotExchange(name="bare", tick=0.01, participation_cap=0.1),
+        exchange=SpotExchange(name="bare", tick=0.01, participation_cap=0.1, slippage=IMPACT),
         account=Account(cash=100_000.0),
         execution=Twap(bars=3, size_jitter=0.3),
         seed=11,
@@ -80,6 +84,8 @@ def test_a_session_killed_after_any_instant_works_its_parents_on(engine: str, tm
     reasons = set(result.parents["reason"].tolist())
     assert {int(Reason.MANUAL), int(Reason.ENTRY_SIGNAL)} <= reasons
     assert int((result.parents["filled"] > 0).sum()) >= 4
+    later = result.children["order"][result.children["before"] > 0]
+    assert int(np.isin(later, result.fills["order"][result.fills["slip_lo"] > 0]).sum()) >= 3
     for stop in range(3, MARKET.n_rows):
         (folder := tmp_path / str(stop)).mkdir()
         go(folder, engine, stop)

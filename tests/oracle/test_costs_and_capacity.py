@@ -43,6 +43,14 @@ def words(shared):
     return [*market, "strategy=donchian_breakout", "risk=none", *VENUE]
 
 
+TWAP = ["execution=twap", "execution.bars=5", "execution.max_participation=null"]
+SCALED = [
+    ("sqrt_impact", "sqrt_impact", []),
+    ("volume_share", "volume_share", MODELS["volume_share"]),
+    ("worked", "sqrt_impact", TWAP),
+]
+
+
 def sized(quantity: float) -> list[str]:
     return ["portfolio=fixed_quantity", f"portfolio.quantity={quantity!r}", f"account.cash={CASH * quantity!r}"]
 
@@ -54,7 +62,8 @@ def costs(run) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def runs(words):
     """A run per model."""
-    return {m: backtest([*words, *sized(3.7), f"exchange.slippage.model={m}", *more]) for m, more in MODELS.items()}
+    made = {m: backtest([*words, *sized(3.7), f"exchange.slippage.model={m}", *more]) for m, more in MODELS.items()}
+    return made | {"worked": backtest([*words, *sized(3.7), "exchange.slippage.model=sqrt_impact", *TWAP])}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -102,24 +111,37 @@ def independent(run, model: str) -> float:
     qty, opened = fills["qty"].astype(float).to_numpy(), frame.open.to_numpy()[at]
     if model == "sqrt_impact":
         before = known.iloc[at - 1]
-        return float((qty * opened * before.sigma * np.sqrt(qty / before["mean"])).sum())
+        # What fills in a parent's order pay together what the whole would: the difference of two wholes.
+        after = qty
+        if "parent_id" in run.orders:
+            parents = run.orders["parent_id"].to_numpy()[run.tables.run.result.fills["order"]]
+            after = pd.Series(qty).groupby(parents).cumsum().to_numpy()
+        return float((opened * before.sigma * (after**1.5 - (after - qty) ** 1.5) / np.sqrt(before["mean"])).sum())
     return float((qty * opened * 5.0 * np.minimum(qty / frame.volume.to_numpy()[at], 1.0) ** 2).sum())
 
 
-@pytest.mark.parametrize("model", ["sqrt_impact", "volume_share"])
+@pytest.mark.parametrize("model", ["sqrt_impact", "volume_share", "worked"])
 def test_impact_is_what_pandas_makes_of_the_formula(runs, model):
     took = costs(runs[model])["impact"] / 1e16
-    assert took == pytest.approx(independent(runs[model], model), rel=1e-6)
+    expected = independent(runs[model], "sqrt_impact" if model == "worked" else model)
+    assert took == pytest.approx(expected, rel=1e-6)
     assert took > 0.0
 
 
-@pytest.mark.parametrize("model", ["sqrt_impact", "volume_share"])
-def test_at_capacity_impact_takes_half_of_what_was_made_before_it(runs, words, model):
-    small = runs[model].metrics["capacity"]
+def test_a_worked_order_pays_about_what_one_order_pays(runs):
+    """Of the same quantity at other estimates; by their own sizes alone its parts would pay 1/sqrt(5) of it."""
+    at_once, worked = (costs(runs[name])["impact"] for name in ("sqrt_impact", "worked"))
+    assert len(runs["worked"].fills) > 4 * len(runs["sqrt_impact"].fills)
+    assert 0.8 < worked / at_once < 1.25
+
+
+@pytest.mark.parametrize(("name", "model", "more"), SCALED, ids=[name for name, *_ in SCALED])
+def test_at_capacity_impact_takes_half_of_what_was_made_before_it(runs, words, name, model, more):
+    small = runs[name].metrics["capacity"]
     assert small["multiple"] > 1.5
     assert small["impact_bps"] < small["edge_bps"] / 2.0
     quantity = round(3.7 * small["multiple"], 6)
-    larger = backtest([*words, *sized(quantity), f"exchange.slippage.model={model}", *MODELS[model]])
+    larger = backtest([*words, *sized(quantity), f"exchange.slippage.model={model}", *more])
     took = costs(larger)["impact"] / 1e16
     made = float(larger.metrics["final_equity"]) - CASH * quantity
     assert took == pytest.approx((made + took) / 2.0, rel=1e-3)

@@ -47,10 +47,10 @@ def graphs(draw: st.DrawFn) -> tuple[Graph, Market]:
     market, _ = market_drawn(dice, detail=detail)
     exchange = exchange_drawn(dice, market.timeframe_ns, detail=detail)
     if exchange.slippage.sigma is not None:
-        exchange = _with_features(exchange, slippage=_with_features(exchange.slippage, sigma=5, volume=4))
+        exchange = with_features(exchange, slippage=with_features(exchange.slippage, sigma=5, volume=4))
     portfolio = dice.pick(*SIZERS.values())(dice)
     if isinstance(portfolio, InverseVol | VolTarget):
-        portfolio = _with_features(portfolio, volatility=dice.pick(4, 9))
+        portfolio = with_features(portfolio, volatility=dice.pick(4, 9))
     graph = graph_of(
         market,
         exchange=exchange,
@@ -63,7 +63,7 @@ def graphs(draw: st.DrawFn) -> tuple[Graph, Market]:
     return graph, market
 
 
-def _with_features(node: Any, **fields: Any) -> Any:
+def with_features(node: Any, **fields: Any) -> Any:
     """A copy of a node with some fields replaced; a number stands for the window of the feature that it reads."""
     features = {"sigma": LogReturnStd, "volatility": LogReturnStd, "volume": lambda window: Sma("volume", window)}
     new = {k: features[k](v) if k in features and isinstance(v, int) else v for k, v in fields.items()}

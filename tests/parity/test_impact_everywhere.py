@@ -23,9 +23,11 @@ WORDS = [
 
 
 @pytest.mark.skipif(not RUST, reason="compares the engines")
+@pytest.mark.parametrize("execution", ["market", "twap"])
 @pytest.mark.parametrize("model", ["sqrt_impact", "volume_share"])
-def test_backtest_and_session_agree(model):
-    graph = build(compose([*WORDS, f"exchange.slippage.model={model}", "exchange.slippage.factor=2"]))
+def test_backtest_and_session_agree(model, execution):
+    words = [*WORDS, f"exchange.slippage.model={model}", "exchange.slippage.factor=2", f"execution={execution}"]
+    graph = build(compose(words))
     market = load(graph)
     found = []
     for engine in ("python", "rust"):

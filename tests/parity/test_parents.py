@@ -22,20 +22,22 @@ from kraken_flow.core.session import Session
 from kraken_flow.core.tape import instants, tape_of
 from kraken_flow.core.units import UNIT
 from kraken_flow.exchange.account import Account
-from kraken_flow.exchange.spot import SpotExchange
+from kraken_flow.exchange.spot import SlippageModel, SpotExchange
 from kraken_flow.execution.iceberg import Iceberg
 from kraken_flow.execution.limit import LimitOrders
 from kraken_flow.execution.pov import Pov
 from kraken_flow.execution.twap import Twap
 from kraken_flow.execution.vwap import Vwap
+from kraken_flow.features import LogReturnStd, Sma
 from kraken_flow.modes.status import under_way
 from kraken_flow.portfolio.fixed_quantity import FixedQuantity
 from kraken_flow.risk.position import PositionLimits, PositionRisk
 from strategies.hold import Hold
 from strategies.momentum import Momentum
+from tests.engine_checks import check_all
 from tests.engines import ENGINES, RUST, graph_of
 from tests.golden.bars import columns_of, market_of
-from tests.parity.draw_graphs import graphs
+from tests.parity.draw_graphs import graphs, with_features
 from tests.parity.same import assert_same
 
 FLAT = "100/101/99/100"
@@ -357,7 +359,7 @@ PLANS = st.builds(
     every=st.integers(1, 3),
     time_jitter=st.sampled_from([0, UNIT // 2]),
     size_jitter=st.sampled_from([0, UNIT // 4]),
-    offset=st.sampled_from([0, UNIT // 200]),
+    offset=st.sampled_from([-1, 0, UNIT // 200]),
     max_participation=st.sampled_from([-1, UNIT // 10, UNIT]),
     participation=st.sampled_from([UNIT // 10, UNIT // 2]),
     burst=st.just(2 * UNIT),
@@ -409,6 +411,39 @@ def test_orders_of_users_do_the_same_on_both_engines_and_keep_to_their_quantity(
 
     play()
     assert min(ended[state] for state in (State.FILLED, State.CANCELLED, State.REJECTED, State.EXPIRED)) >= 5, ended
+
+
+IMPACT = SlippageModel(model="sqrt_impact", factor=3.0, sigma=LogReturnStd(2), volume=Sma("volume", 2))
+IN_PARTS = (
+    Twap(bars=4, max_participation=None),
+    Twap(bars=7, size_jitter=0.5, exit_market=True),
+    Vwap(bars=4, past=1, max_participation=1.0),
+    Pov(participation=0.5, burst=2.0, bars=9, max_participation=None),
+    Iceberg(display=0.25, offset_bps=60.0, bars=3),
+    LimitOrders(offset_bps=60.0, timeout=1, chase=1),
+)
+
+
+def test_parts_pay_the_same_impact_on_both_engines() -> None:
+    later: list[int] = []
+
+    @seed(23)
+    @settings(max_examples=200, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @given(graphs(), st.sampled_from(IN_PARTS), st.dictionaries(st.integers(0, 40), st.lists(SAID, max_size=2)))
+    def play(drawn: tuple[Graph, Market], execution: Execution, said: Any) -> None:
+        graph, market = drawn
+        graph = replace(graph, exchange=with_features(graph.exchange, slippage=IMPACT), execution=execution)
+        ran = execute(graph, market, "python")
+        check_all(ran.spec, market, ran.result, ran.signals.forecast_fix)
+        result = told(graph, market, said, "python")
+        if RUST:
+            assert_same(ran.result, execute(graph, market, "rust").result)
+            assert_same(result, told(graph, market, said, "rust"))
+        parts = ran.result.children["order"][ran.result.children["before"] > 0]
+        later.append(int(np.isin(parts, ran.result.fills["order"][ran.result.fills["slip_lo"] > 0]).sum()))
+
+    play()
+    assert sum(parts > 0 for parts in later) >= 20, later
 
 
 def test_with_ample_cash_a_crossing_parent_fills_exactly_whatever_the_market_does() -> None:

@@ -82,9 +82,8 @@ def test_a_run_is_measured_parent_by_parent() -> None:
         "arrival": parse("100"), "bars": 3,
     }  # fmt: skip
     run.result.parents.update({name: np.array([value], np.int64) for name, value in parent.items()})
-    run.result.children.update(
-        {name: np.array(column, np.int64) for name, column in zip(CHILD_FIELDS, ([0, 1, 2], [0, 0, 0]), strict=True)}
-    )
+    links = zip(CHILD_FIELDS, ([0, 1, 2], [0, 0, 0], [0, 4, 6]), strict=True)
+    run.result.children.update({name: np.array(column, np.int64) for name, column in links})
     (one,) = parent_costs(run)
     assert one.shortfall.execution == money("16")  # 4 x 1 + 4 x 3
     assert one.shortfall.opportunity == money("12")  # 2 x 6

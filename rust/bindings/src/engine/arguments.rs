@@ -206,6 +206,7 @@ fn request(values: [i64; 16]) -> PyResult<Request> {
         reason: Reason::from_code(reason).ok_or_else(|| unknown("reason", reason))?,
         tag,
         parent: None,
+        before: 0,
     })
 }
 

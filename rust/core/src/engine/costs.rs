@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::codes::Slippage;
-use super::number::{FIX, FIX_NAN, WIDE_FIX, WIDE_UNIT, add, ceil_div, down_to_tick, floor_div, mul, narrow, times};
+use super::number::{
+    FIX, FIX_NAN, WIDE_FIX, WIDE_UNIT, add, add_units, ceil_div, down_to_tick, floor_div, mul, narrow, times,
+};
 use super::spec::{Spec, Tier};
 
 const DAY: i64 = 86_400_000_000_000;
@@ -62,6 +64,8 @@ pub struct Taking {
     pub side: i64,
     /// The whole order's quantity.
     pub qty: i64,
+    /// What its parent had filled or working when it was sent.
+    pub before: i64,
     /// The bar's volume.
     pub volume: i64,
     /// Whether the order met the open with latency.
@@ -76,7 +80,8 @@ pub struct Taking {
 
 /// The price a taker pays: moved adversely by the slippage model and by latency, then rounded to the tick.
 ///
-/// Square-root impact is Y sigma sqrt(Q / V), volume share k (q / V)^2. A price that nothing moves fills as printed.
+/// Square-root impact is Y sigma sqrt(Q / V), of a child what its parent pays more for it; volume share k (q / V)^2.
+/// A price that nothing moves fills as printed.
 pub fn slipped(spec: &Spec, price: i64, taking: &Taking) -> i64 {
     let mut offset = if taking.late { times(price, spec.latency_rate) } else { 0 };
     let size = i128::from(spec.slippage_size);
@@ -87,9 +92,7 @@ pub fn slipped(spec: &Spec, price: i64, taking: &Taking) -> i64 {
         Slippage::HalfSpread => offset += mul(size, WIDE_UNIT),
         Slippage::SqrtImpact => {
             if taking.sigma != FIX_NAN && taking.mean_volume != FIX_NAN && taking.mean_volume > 0 {
-                let ratio =
-                    mul(i128::from(taking.qty) * 10, 1_000_000_000_000_000_000) / i128::from(taking.mean_volume);
-                let root = ratio.isqrt();
+                let root = mean_root(taking.before, taking.qty, taking.mean_volume);
                 let share = floor_div(mul(i128::from(taking.sigma), root), WIDE_FIX);
                 offset += ceil_div(mul(mul(wide, share), size), WIDE_FIX);
             }
@@ -103,6 +106,17 @@ pub fn slipped(spec: &Spec, price: i64, taking: &Taking) -> i64 {
         }
     }
     moved(price, offset, taking.side, taking.tick)
+}
+
+/// What a unit pays per Y sigma, 10^-9: the root of Q / V, averaged over a part of an order Q.
+///
+/// With C(Q) = Q root(Q), parts pay (C(before + qty) - C(before)) / qty per unit, so that parts of any sizes pay what the
+/// whole pays at once. That is r + s^2 / (r + s) with the roots r after the part and s before it, where no small
+/// difference of large numbers makes a price of a small part inexact.
+pub fn mean_root(before: i64, qty: i64, mean_volume: i64) -> i128 {
+    let root = |done: i64| (mul(i128::from(done) * 10, 1_000_000_000_000_000_000) / i128::from(mean_volume)).isqrt();
+    let (after, ahead) = (root(add_units(before, qty)), if before == 0 { 0 } else { root(before) });
+    if ahead == 0 { after } else { after + ceil_div(ahead * ahead, after + ahead) }
 }
 
 /// `price` moved adversely by `offset` (price times 10^-8) and rounded adversely to the tick.
@@ -127,6 +141,21 @@ mod tests {
     #[test]
     fn a_rebate_rounds_toward_zero_and_a_fee_away_from_it() {
         assert_eq!((fee_of(150, 1_000_000), fee_of(150, -1_000_000)), (2, -1));
+    }
+
+    #[test]
+    fn parts_pay_what_the_whole_pays_at_once() {
+        let (qty, volume) = (9_000_000_000_000_000_000, 7);
+        assert_eq!(mean_root(0, qty, volume), (i128::from(qty) * 10_i128.pow(19) / 7).isqrt());
+        let whole = mul(i128::from(qty), mean_root(0, qty, volume));
+        for first in [1, 3_000_000_000, qty / 2, qty - 1] {
+            let second = qty - first;
+            let paid = times(first, narrow(mean_root(0, first, volume)))
+                + mul(second.into(), mean_root(first, second, volume));
+            assert!((paid - whole).abs() <= 2 * i128::from(qty));
+        }
+        let (last, root) = (mean_root(qty - 1, 1, volume), mean_root(0, qty, volume));
+        assert!((2 * last - 3 * root).abs() <= 4, "the last unit pays the slope of C, 3/2 of the root");
     }
 
     #[test]

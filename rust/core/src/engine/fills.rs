@@ -52,6 +52,7 @@ impl Simulator {
         let taking = Taking {
             side: order.side(),
             qty: order.qty,
+            before: order.before,
             volume: bars.volume(p),
             late,
             sigma,

@@ -40,6 +40,8 @@ pub struct Request {
     pub tag: i64,
     /// The parent order that it is a child of.
     pub parent: Option<u32>,
+    /// What that parent has filled or working already.
+    pub before: i64,
 }
 
 /// Prices of a reduce-only group, 0 means not set.
@@ -92,6 +94,8 @@ pub struct Order {
     pub qty: i64,
     /// Quantity that funds cover; the rest is cancelled.
     pub allowed: i64,
+    /// What its parent had filled or working when it was sent.
+    pub before: i64,
     /// Quantity filled.
     pub filled: i64,
     /// Limit price on the tick.
@@ -153,6 +157,7 @@ impl Order {
             bracket: Bracket::of(&request),
             qty,
             allowed: qty,
+            before: request.before,
             filled: 0,
             limit: request.limit_price,
             stop: request.stop_price,

@@ -32,7 +32,7 @@ pub const PARENT_FIELDS: [&str; 16] = [
     "bars",
 ];
 /// Fields of the table that says which order is whose child.
-pub const CHILD_FIELDS: [&str; 2] = ["order", "parent"];
+pub const CHILD_FIELDS: [&str; 3] = ["order", "parent", "before"];
 const MEMORY_NS: i64 = 28 * 86_400_000_000_000;
 const ICEBERG_LEAST: i128 = 15;
 
@@ -101,7 +101,7 @@ pub(super) struct Parent {
 pub struct Parents {
     pub(super) all: Vec<Parent>,
     pub(super) alive: Vec<usize>,
-    links: Vec<[i64; 2]>,
+    links: Vec<[i64; 3]>,
     /// Orders of users since the strategy last acted on their pairs.
     pub(super) manual: Vec<usize>,
     /// Per pair, what counts as ordered by users besides these, signed.
@@ -255,7 +255,7 @@ impl Parents {
     /// Says which order a request became.
     pub fn adopt(&mut self, sim: &Simulator, request: &Request, id: usize) {
         if let Some(number) = request.parent {
-            self.links.push([id as i64, i64::from(number)]);
+            self.links.push([id as i64, i64::from(number), request.before]);
             let parent = &mut self.all[number as usize];
             parent.children.push(id);
             parent.last = Some(id);
@@ -271,7 +271,7 @@ impl Parents {
     }
 
     /// Rows of [`CHILD_FIELDS`].
-    pub fn links(&self) -> &[[i64; 2]] {
+    pub fn links(&self) -> &[[i64; 3]] {
         &self.links
     }
 }
@@ -344,7 +344,7 @@ impl Parent {
         (qty > 0).then(|| {
             self.crossed = over;
             self.shown += 1;
-            self.child(sim, now, qty, over)
+            Request { before: self.task.qty - left, ..self.child(sim, now, qty, over) }
         })
     }
 
