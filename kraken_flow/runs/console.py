@@ -20,7 +20,7 @@ from kraken_flow.runs.options import Report as Options
 from kraken_flow.runs.summary import Words, duration, summary
 from kraken_flow.runs.tables import SAMPLE
 
-_PLAIN: dict[str, Any] = {
+PLAIN: dict[str, Any] = {
     "box": box.SIMPLE_HEAD,
     "title_justify": "left",
     "padding": (0, 1, 0, 0),
@@ -138,7 +138,7 @@ class Report:
     def _table(self, title: str) -> Table:
         """Return an empty table, as wide as its title at least, so that this stays on one line."""
         words = self._title(title)
-        return Table(title=words, min_width=len(words), **_PLAIN)
+        return Table(title=words, min_width=len(words), **PLAIN)
 
     def _title(self, words: str) -> str:
         return f"{words} ({SAMPLE})" if self.run.market.synthetic_sample else words

@@ -13,6 +13,8 @@ from kraken_flow.analysis.unfilled import unfilled
 from kraken_flow.core.orders import Reason, State
 from kraken_flow.core.times import DAY, SECOND, iso, timeframe_name
 from kraken_flow.core.units import CASH_UNIT, FloatArray
+from kraken_flow.runs import figures
+from kraken_flow.runs.figures import Figure, written
 
 Facts = Iterator[tuple[str, str]]
 """Lines of a table of names and values."""
@@ -50,6 +52,10 @@ class Words:
         """Say why a number of `metrics.json` is not defined."""
         return f"undefined ({self.metrics['null_reasons'][name].replace('_', ' ')})"
 
+    def line(self, figure: Figure, flag: str = "") -> tuple[str, str]:
+        """Return the line of a number: its label, and how it is written."""
+        return figure.label, self.number(figure.name, figure.pattern, flag)
+
     def number(self, name: str, pattern: str, flag: str = "") -> str:
         """Write one number of `metrics.json`, `group.name` for one inside another, with its interval if it has one."""
         group, _, inner = name.rpartition(".")
@@ -57,8 +63,8 @@ class Words:
         if value is None:
             return self.undefined(name)
         interval = None if group else self.metrics["intervals"].get(name)
-        around = f"  [{pattern.format(interval[0])} to {pattern.format(interval[1])}]" if interval else ""
-        return pattern.format(float(value)) + around + flag
+        around = f"  [{written(interval[0], pattern)} to {written(interval[1], pattern)}]" if interval else ""
+        return written(value, pattern) + around + flag
 
 
 def summary(words: Words, audit: str, verb: str = "Backtesting") -> Facts:
@@ -73,13 +79,13 @@ def summary(words: Words, audit: str, verb: str = "Backtesting") -> Facts:
     yield "Final balance", words.exact(run.final_equity)
     yield "Absolute profit", words.exact(run.final_equity - run.start_cash)
     flag = "  (short sample, under 90 days)" if metrics["short_sample"] else ""
-    yield "Total profit %", words.number("total_return", "{:+.2%}")
-    yield "CAGR %", words.number("cagr", "{:+.2%}", flag)
-    yield "Sortino (daily, 365)", words.number("sortino", "{:.3f}")
-    yield "Sharpe (daily, 365)", words.number("sharpe", "{:.3f}")
-    yield "Calmar", words.number("calmar", "{:.3f}", flag)
-    yield "SQN", words.number("sqn", "{:.3f}")
-    yield "Profit factor", words.number("profit_factor", "{:.3f}")
+    yield words.line(figures.TOTAL_RETURN)
+    yield words.line(figures.CAGR, flag)
+    yield words.line(figures.SORTINO)
+    yield words.line(figures.SHARPE)
+    yield words.line(figures.CALMAR, flag)
+    yield words.line(figures.SQN)
+    yield words.line(figures.PROFIT_FACTOR)
     ratio = "" if metrics["expectancy_ratio"] is None else f" ({metrics['expectancy_ratio']:.2f})"
     expectancy = metrics["expectancy"]
     yield (
@@ -90,7 +96,7 @@ def summary(words: Words, audit: str, verb: str = "Backtesting") -> Facts:
         yield "Avg. daily profit", words.money((run.final_equity - run.start_cash) / CASH_UNIT / days)
     yield from _trades(words)
     yield from _curve(words)
-    yield "Market change", words.number("benchmark.total_return", "{:+,.2%}")
+    yield words.line(figures.MARKET_CHANGE)
 
 
 def _span(run: FinishedRun, audit: str, verb: str) -> Facts:
@@ -132,7 +138,7 @@ def _trades(words: Words) -> Facts:
         "Max Consecutive Wins / Loss",
         " / ".join(str(words.metrics[f"max_consecutive_{kind}"]) for kind in ("wins", "losses")),
     )
-    yield "Win rate", words.number("win_rate", "{:.1%}")
+    yield words.line(figures.WIN_RATE)
 
 
 def _sides(words: Words, columns: TradeColumns) -> Facts:
@@ -172,7 +178,7 @@ def _curve(words: Words) -> Facts:
     yield from orders_that_came_to_nothing(run)
     yield "Min balance", words.money(min(float(equity.min()), run.start_equity))
     yield "Max balance", words.money(max(float(equity.max()), run.start_equity))
-    yield "Max % of account underwater", words.number("max_drawdown", "{:.2%}")
+    yield words.line(figures.MAX_DRAWDOWN)
     worst = words.metrics["drawdowns"]
     if not worst:
         return
