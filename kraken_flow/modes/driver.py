@@ -21,6 +21,7 @@ from kraken_flow.core.pin import Pin
 from kraken_flow.core.redact import revealed
 from kraken_flow.core.run import Outcome
 from kraken_flow.core.signal import required_lookback
+from kraken_flow.core.spec import Spec
 from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import iso
 from kraken_flow.modes import Call
@@ -81,6 +82,8 @@ class Done:
     notes: tuple[str, ...]
     callbacks: tuple[str, ...] = ()
     """Account nodes that the Rust engine asked in Python."""
+    spec: Spec | None = None
+    """What the engine was told: the venue's terms, the account's, the limits of risk."""
 
 
 def warn_of_fallback(engine: str) -> None:
@@ -101,7 +104,7 @@ def show(call: Call, done: Done, metrics: dict[str, Any], record: Run) -> None:
         print_json(metrics)
         return
     why, mode = record.manifest["audit"]["why"], record.manifest["mode"]
-    report = Report(done.finished, metrics, done.notes, why, report_of(call.cfg), mode)
+    report = Report(done.finished, metrics, done.notes, why, report_of(call.cfg), mode, done.spec)
     report.show()
     if (checked := record.manifest.get("crosscheck")) is not None:
         show_crosscheck(report.console, checked)
@@ -212,7 +215,7 @@ def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> D
     """Put together what a run made. `elapsed_s` is the time of signals and engine."""
     spread = ran.spec.slippage is Slippage.HALF_SPREAD
     finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s, spread)
-    return Done(finished, (*ran.notes, *notes_on(graph, finished)), ran.callbacks)
+    return Done(finished, (*ran.notes, *notes_on(graph, finished)), ran.callbacks, ran.spec)
 
 
 def write(record: Run, job: Job, done: Done) -> dict[str, Any]:

@@ -162,13 +162,13 @@ class Comparison:
             before, now = moved["a"], moved["b"]
             pattern = pattern_of(name, now if before is None else before)
             if pattern is None:
-                cells = tuple("-" if value is None else str(value) for value in (before, now)) + ("",)
+                told = ["-" if value is None else str(value) for value in (before, now)] + [""]
             else:
-                both = (written(value, pattern, self.currency) for value in (before, now))
-                cells = (*both, change(before, now, pattern, self.currency))
+                told = [written(value, pattern, self.currency) for value in (before, now)]
+                told.append(change(before, now, pattern, self.currency))
             # The trades without a tag have an empty name.
             label = ".".join(part or "-" for part in rest.split(".")) if rest else head
-            groups.setdefault(head.replace("_", " ") if rest else "", []).append((label, *cells))
+            groups.setdefault(head.replace("_", " ") if rest else "", []).append((label, *told))
         for head, rows in groups.items():
             title = "METRICS THAT MOVED"
             self._table(f"{title}: {head.upper()}" if head else title, ("Metric", "a", "b", "b - a"), rows, "numbers")

@@ -79,8 +79,7 @@ HEADLINE = (
 )
 """What one looks at first where two runs are held against each other."""
 _PATTERNS = {
-    figure.name: figure.pattern
-    for figure in (*HEADLINE, SQN, MARKET_CHANGE, *RATIOS, *OF_TRADES, *HELD, *AGAINST)
+    figure.name: figure.pattern for figure in (*HEADLINE, SQN, MARKET_CHANGE, *RATIOS, *OF_TRADES, *HELD, *AGAINST)
 }
 _SHARES = ("rate", "share", "depth", "drawdown")
 _RETURNS = ("return", "best_trade", "worst_trade")

@@ -10,9 +10,11 @@ from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.money import places
 from kraken_flow.analysis.returns import daily_returns, day_ends
 from kraken_flow.analysis.unfilled import unfilled
+from kraken_flow.core.contract import MarginMode
 from kraken_flow.core.orders import Reason, State
+from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import DAY, SECOND, iso, timeframe_name
-from kraken_flow.core.units import CASH_UNIT, FloatArray
+from kraken_flow.core.units import CASH_UNIT, UNIT, FloatArray
 from kraken_flow.runs import figures
 from kraken_flow.runs.figures import Figure, written
 
@@ -67,10 +69,10 @@ class Words:
         return written(value, pattern) + around + flag
 
 
-def summary(words: Words, audit: str, verb: str = "Backtesting") -> Facts:
-    """Yield every line."""
+def summary(words: Words, audit: str, verb: str = "Backtesting", spec: Spec | None = None) -> Facts:
+    """Yield every line. Parameters: `spec` what the engine was told of venue and account."""
     run, metrics = words.run, words.metrics
-    yield from _span(run, audit, verb)
+    yield from _span(run, audit, verb, spec)
     days = metrics["span_days"]
     rate = f"{len(run.trades) / days:.2f}" if days else "-"
     yield "Total/Daily Avg Trades", f"{len(run.trades)} / {rate}"
@@ -99,16 +101,38 @@ def summary(words: Words, audit: str, verb: str = "Backtesting") -> Facts:
     yield words.line(figures.MARKET_CHANGE)
 
 
-def _span(run: FinishedRun, audit: str, verb: str) -> Facts:
+def _span(run: FinishedRun, audit: str, verb: str, spec: Spec | None) -> Facts:
     if len(run.closes):
         yield f"{verb} from", iso(run.first_close - run.market.timeframe_ns)
         yield f"{verb} to", iso(int(run.closes[-1]))
-    contracts = sum(bool(i.settle) for i in run.instruments)
-    both = "spot and perpetual" if contracts < len(run.instruments) else "perpetual"
-    yield "Trading Mode", both if contracts else "spot"
+    yield "Trading Mode", trading_mode(run, spec)
     yield "Timeframe, pairs", f"{timeframe_name(run.market.timeframe_ns)}, {len(run.market.pairs)}"
     if audit:
         yield "Look-ahead", audit
+
+
+def trading_mode(run: FinishedRun, spec: Spec | None) -> str:
+    """Say what was traded, and where coins of spot pairs were sold short, who lent them for what."""
+    spot = np.array([not i.settle for i in run.instruments], np.bool_)
+    if not spot.all():
+        said = "spot and perpetual" if spot.any() else "perpetual"
+        return said if spec is None else f"{said}, {spec.margin.mode.word} margin"
+    if spec is None:
+        return "spot"
+    said = "spot"
+    if spec.margin.mode is MarginMode.LEVEL:
+        said += f" on margin, liquidated at a level of {100 * spec.margin.maintenance / UNIT:g}%"
+    if spec.leverage != UNIT:
+        said += f", leverage {spec.leverage / UNIT:g}"
+    if not spec.short:
+        return f"{said}, no shorts"
+    if not (run.trips.side < 0).any():
+        return said
+    borrow = spec.borrow
+    if not borrow.every_ns:
+        return f"{said}, shorts of borrowed coins, lent for nothing"
+    opening, more = (100 * 100 * rate / UNIT for rate in (borrow.opening, borrow.rollover))
+    return f"{said}, shorts of borrowed coins at {opening:g} bps and {more:g} bps per {timeframe_name(borrow.every_ns)}"
 
 
 def _trades(words: Words) -> Facts:

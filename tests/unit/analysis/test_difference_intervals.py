@@ -1,5 +1,7 @@
 """Intervals of the difference of two runs: both drawn in the same blocks."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def test_each_resample_takes_the_same_days_of_both():
     draws = Draws.of(N, RESAMPLES)
     bounds = np.append(draws.firsts, len(draws.starts))
     differences = []
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in itertools.pairwise(bounds):
         blocks = zip(draws.starts[first:last], draws.lengths[first:last], strict=True)
         days = np.concatenate([(start + np.arange(length)) % N for start, length in blocks])
         sharpes = [x[days].mean() / x[days].std(ddof=1) * np.sqrt(365) for x in (a, b)]
