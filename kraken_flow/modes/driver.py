@@ -30,6 +30,7 @@ from kraken_flow.runs.certificate import standing
 from kraken_flow.runs.console import Report, print_json
 from kraken_flow.runs.crosscheck import crosscheck, show_crosscheck
 from kraken_flow.runs.options import report_of
+from kraken_flow.runs.progress import WRITING, Work
 from kraken_flow.runs.record import Declared, Run, redacted_paths
 from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.vectorbt_replay import require
@@ -218,11 +219,16 @@ def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> D
     return Done(finished, (*ran.notes, *notes_on(graph, finished)), ran.callbacks, ran.spec)
 
 
-def write(record: Run, job: Job, done: Done) -> dict[str, Any]:
-    """Write a run's files, and into its manifest what it was made of; return its metrics."""
+def write(record: Run, job: Job, done: Done, work: Work | None = None) -> dict[str, Any]:
+    """Write a run's files, and into its manifest what it was made of; return its metrics.
+
+    Parameters: `work` is told what is being done.
+    """
+    work = work or Work(quiet=True)
+    work.now(WRITING)
     record.manifest |= outputs(job.graph, done)
     tables, audit = Tables(done.finished, job.strategy), record.manifest["audit"]
-    metrics = write_run(record.folder, tables, "" if audit["audited"] else audit["why"])
+    metrics = write_run(record.folder, tables, "" if audit["audited"] else audit["why"], work)
     if job.crosscheck:
         record.manifest["crosscheck"] = crosscheck(record.folder, MadeRun(tables, metrics))
     return metrics
