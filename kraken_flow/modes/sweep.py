@@ -98,6 +98,7 @@ class Sweep:
         self.interrupted = False
         self._unsaid: list[str] = []
         self.console = wide_console()
+        self._work = Work()
         self.folder: Path | None = None
         self._asked: Any = None
         self._engine = "auto"
@@ -196,7 +197,7 @@ class Sweep:
         outcome = Outcome(number, _by_key([*map(redact, overrides)]))
         self.outcomes.append(outcome)
         try:
-            with Work() as work:
+            with self._work as work:
                 told = f"run {len(self.outcomes)} of {self.total}" if self.total else f"run {len(self.outcomes)}"
                 work.now(told, self.total)
                 work.done(len(self.outcomes) - 1)

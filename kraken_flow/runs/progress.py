@@ -30,8 +30,6 @@ SLOW = {READING: 4, SIGNALS: 20, ENGINE: 70, WRITING: 2, MEASURING: 1, PAGE: 3}
 REPLAYING = "replaying"
 STEPPED = {READING: 5, REPLAYING: 85, WRITING: 4, MEASURING: 2, PAGE: 4}
 """The same of a replay."""
-AGAIN = {READING: 45, SIGNALS: 5, ENGINE: 20, COMPARING: 30}
-"""The same where a run is made again."""
 _WHOLE = 1000
 """Steps of the bar."""
 _WIDTH = 20
@@ -43,6 +41,13 @@ logger = logging.getLogger(__name__)
 def stages_of(engine: str) -> Mapping[str, float]:
     """Return the stages of a run; `engine` is auto, rust or python."""
     return SLOW if engine == "python" or native is None else FAST
+
+
+def stages_again(engine: str) -> Mapping[str, float]:
+    """Return the stages of a run that is made again."""
+    shares = stages_of(engine)
+    made = {doing: shares[doing] for doing in (READING, SIGNALS, ENGINE)}
+    return made | {COMPARING: shares[WRITING] + shares[MEASURING]}
 
 
 class Work:
