@@ -11,6 +11,7 @@ from kraken_flow.core.instrument import currency_of
 from kraken_flow.runs.console import PLAIN
 from kraken_flow.runs.figures import HEADLINE, MONEY, change, pattern_of, value_at, written
 from kraken_flow.runs.past import PastRun
+from kraken_flow.runs.sources import of_program
 
 _FIRST = 5
 """Order lines that the details show of each kind."""
@@ -43,7 +44,10 @@ class Comparison:
             ("CODE THAT DIFFERS", "code"),
             ("VERSIONS THAT DIFFER", "versions"),
         ):
-            self._sentences(title, self.found[of])
+            told = self.found[of]
+            if of == "code" and not self.details:
+                told = _gathered(told)
+            self._sentences(title, told)
         self._results()
         counts = [(name, str(n["a"]), str(n["b"])) for name, n in self.found["counts"].items()]
         self._table("COUNTS THAT DIFFER", ("Count", "a", "b"), counts, "counts")
@@ -211,3 +215,10 @@ class Comparison:
 
     def _empty(self, title: str) -> Table:
         return Table(title=title, min_width=len(title), **PLAIN)
+
+
+def _gathered(code: Sequence[str]) -> list[str]:
+    """Return the sentences about code, those about files of the program as one."""
+    own = [line for line in code if not of_program(line.partition(":")[0])]
+    count = len(code) - len(own)
+    return [*own, *([f"{count} file{'s' * (count > 1)} of the program (mode.details=true)"] if count else [])]

@@ -103,8 +103,8 @@ def test_headline_numbers_stand_side_by_side_as_the_summary_writes_them(mine):
 
 
 def test_intervals_are_of_the_daily_returns_of_both_runs(mine):
-    for run, slow in (("a", 12), ("b", 16)):
-        words = ("timeframe=1d", "pairs=[BTC/USD,ETH/USD]", "risk=research", f"strategy.slow={slow}")
+    for run, slow, bars in (("a", 12, "12h"), ("b", 16, "1d")):
+        words = (f"timeframe={bars}", "pairs=[BTC/USD,ETH/USD]", "risk=research", f"strategy.slow={slow}")
         assert mine(*words, f"run_dir={run}", "report=none") == 0
     old, new = (load_run(mine.folder / run).returns().to_numpy() for run in "ab")
     expected = difference_intervals(old, new, 365.0, len(old) * DAY)
@@ -120,9 +120,9 @@ def test_intervals_are_of_the_daily_returns_of_both_runs(mine):
 def test_days_that_differ_have_no_interval_of_the_difference(mine):
     assert mine(*SHIPPED, "run_dir=a") == 0
     assert mine(*SHIPPED, "end=2024-01-10", "run_dir=b") == 0
-    assert compared(mine)["paired"]["why"] == "the runs cover different bars"
+    assert compared(mine)["paired"]["why"] == "the runs cover different days"
     assert mine("mode=compare", "mode.a=a", "mode.b=b") == 0
-    assert "Nothing says how much of it is luck: the runs cover different bars." in mine.out
+    assert "Nothing says how much of it is luck: the runs cover different days." in mine.out
 
 
 def test_source_files_that_are_others_are_named(mine):
@@ -130,12 +130,16 @@ def test_source_files_that_are_others_are_named(mine):
         assert mine(*SHIPPED, f"run_dir={run}") == 0
     path = mine.folder / "b/manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["sources"] |= {"strategies.sma_cross": "0" * 64, "mine": "1" * 64}
+    manifest["sources"] |= {"strategies.sma_cross": "0" * 64, "mine": "1" * 64, "kraken_flow.core.run": "2" * 64}
     path.write_text(json.dumps(manifest))
-    assert compared(mine)["code"] == ["mine: loaded by b alone", "strategies.sma_cross: the file is another one"]
+    assert compared(mine)["code"] == [
+        "kraken_flow.core.run: the file is another one",
+        "mine: loaded by b alone",
+        "strategies.sma_cross: the file is another one",
+    ]
     assert mine("mode=compare", "mode.a=a", "mode.b=b") == 0
     assert "different: code\n" in mine.out
-    assert "- strategies.sma_cross: the file is another one\n" in mine.out
+    assert "- strategies.sma_cross: the file is another one\n- 1 file of the program (mode.details=true)\n" in mine.out
 
 
 def test_data_that_differs_is_named(mine):
