@@ -10,6 +10,7 @@ from kraken_flow.core.redact import redact
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Done
 from kraken_flow.runs.past import PastRun
+from kraken_flow.runs.progress import PAGE, Work
 from kraken_flow.runs.record import Run
 from kraken_flow.runs.report.content import Seen
 from kraken_flow.runs.report.indicators import indicators
@@ -27,8 +28,8 @@ def wanted(call: Call) -> bool:
     return not call.member or any(word.lstrip("+") == f"report={OPTION}" for word in call.overrides)
 
 
-def leave_page(call: Call, graph: Graph, done: Done, record: Run) -> None:
-    """Write `report.html` into a run's folder where that is wanted, and say where it is.
+def leave_page(call: Call, graph: Graph, done: Done, record: Run, work: Work | None = None) -> None:
+    """Write `report.html` into a run's folder where that is wanted, and say where it is; `work` goes on with it.
 
     The run is done and written: whatever goes wrong here is told in one line, and the run stands.
     """
@@ -38,7 +39,9 @@ def leave_page(call: Call, graph: Graph, done: Done, record: Run) -> None:
     try:
         market = done.finished.market
         engine = "python" if done.finished.result.engine == "python" else "auto"
-        write_page(past, Seen(market, indicators(graph, market, engine)))
+        with work or Work(quiet=call.member) as work:
+            work.now(PAGE)
+            write_page(past, Seen(market, indicators(graph, market, engine)))
     except Exception as error:
         # A run may take days, and its page can be made again.
         told = str(error) if isinstance(error, UserError | CheckFailed) else f"{type(error).__name__}: {error}"

@@ -10,6 +10,7 @@ from kraken_flow.analysis.metrics import Hashes, complete, measure
 from kraken_flow.runs.directory import explained, write_json
 from kraken_flow.runs.logs import data_hash, ledger_log, order_log, text_hash
 from kraken_flow.runs.past import LOGS, TABLES
+from kraken_flow.runs.progress import MEASURING, Work
 from kraken_flow.runs.tables import PARENTS, SAMPLE, Tables
 
 
@@ -23,10 +24,11 @@ def full_metrics(
     return complete(tables.run, measure(tables.run), hashes, unaudited)
 
 
-def write_run(folder: Path, tables: Tables, unaudited: str = "") -> dict[str, Any]:
+def write_run(folder: Path, tables: Tables, unaudited: str = "", work: Work | None = None) -> dict[str, Any]:
     """Write a run's tables, logs and metrics into its folder; return the metrics.
 
-    Parameters: `unaudited` why the system is not known to be free of look-ahead; nothing where it is.
+    Parameters: `unaudited` why the system is not known to be free of look-ahead, nothing where it is; `work` is told
+    when it comes to measuring.
     """
     with explained(folder):
         texts = {"orders.log": order_log(tables), "ledger.log": ledger_log(tables)}
@@ -37,6 +39,8 @@ def write_run(folder: Path, tables: Tables, unaudited: str = "") -> dict[str, An
             if tables.run.market.synthetic_sample:
                 table = table.replace_schema_metadata({"market": SAMPLE})
             _write_parquet(table, folder / f"{name}.parquet")
+        if work is not None:
+            work.now(MEASURING)
         metrics = full_metrics(tables, texts["orders.log"], texts["ledger.log"], unaudited)
         write_json(folder / "metrics.json", metrics)
     return metrics
