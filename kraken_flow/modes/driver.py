@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from kraken_flow import native
+from kraken_flow.analysis.data_summary import data_notes
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.safety import first_kill
 from kraken_flow.config.composition import Composition, read_yaml
@@ -136,7 +137,7 @@ def outputs(graph: Graph, done: Done) -> dict[str, Any]:
         "span": span,
         READ: Pin.of(market).plain(),
         "synthetic_sample": market.synthetic_sample,
-        "data_notes": list(market.notes),
+        "data_notes": list(data_notes(market)),
         "notes": list(done.notes),
         "callbacks": list(done.callbacks),
         "counts": dict(sorted(result.counts.items())),
