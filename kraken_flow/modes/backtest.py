@@ -53,5 +53,4 @@ def run(call: Call) -> int:
             work.now("measuring and writing")
             metrics = write(record, job, done)
     show(call, done, metrics, record)
-    leave_page(call, job.graph, done, record)
-    return 0
+    return leave_page(call, job.graph, done, record)

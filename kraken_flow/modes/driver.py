@@ -220,7 +220,7 @@ def write(record: Run, job: Job, done: Done) -> dict[str, Any]:
     """Write a run's files, and into its manifest what it was made of; return its metrics."""
     record.manifest |= outputs(job.graph, done)
     tables, audit = Tables(done.finished, job.strategy), record.manifest["audit"]
-    metrics = write_run(record.folder, tables, "" if audit["audited"] else audit["why"])
+    metrics = write_run(record.folder, tables, "" if audit["audited"] else audit["why"], record.then)
     if job.crosscheck:
         record.manifest["crosscheck"] = crosscheck(record.folder, MadeRun(tables, metrics))
     return metrics

@@ -125,8 +125,7 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
                 raise _interrupted(session, record, quiet)
     # Here a reader that has gone, as of `| head`, is no failure of a session that is finished and written.
     show(call, done, metrics, record)
-    leave_page(call, job.graph, done, record)
-    return 0
+    return leave_page(call, job.graph, done, record)
 
 
 def _interrupted(session: Session, record: Run, quiet: bool) -> KeyboardInterrupt:

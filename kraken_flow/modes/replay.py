@@ -37,10 +37,10 @@ def drive(call: Call, run: str | None) -> int:
         metrics = write(record, job, done)
         same = None if session is None else _compare(metrics, session)
     show(call, done, metrics, record)
-    leave_page(call, job.graph, done, record)
+    code = leave_page(call, job.graph, done, record)
     if same is not None and call.choices.get("report") != "json":
         Console(highlight=False).print(redact(same), markup=False, soft_wrap=True)
-    return 0
+    return code
 
 
 def _history(job: Job) -> Done:

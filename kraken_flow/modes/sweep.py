@@ -17,6 +17,7 @@ from kraken_flow.config.composition import Composition
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
 from kraken_flow.core.times import SECOND
+from kraken_flow.core.whole import whole
 from kraken_flow.modes.driver import warn_of_fallback
 from kraken_flow.runs.console import wide_console
 from kraken_flow.runs.directory import (
@@ -238,7 +239,7 @@ class Sweep:
     def write(self, folder: Path) -> None:
         """Write `leaderboard.csv`: rank, member, swept keys, metrics, market, note, error; undefined is empty."""
         keys = self.swept()
-        with (folder / "leaderboard.csv").open("w", encoding="utf-8", newline="") as file:
+        with whole(folder / "leaderboard.csv") as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(["rank", "member", *keys, *METRICS, "market", "note", "error"])
             for rank, outcome in enumerate(self.ranked(), 1):

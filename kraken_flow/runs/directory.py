@@ -24,7 +24,7 @@ MAGIC = b"KFJRNL1\n"
 MADE_BY = "kraken-flow"
 FILES = (
     *("config.yaml", "overrides.yaml", "metrics.json", "orders.parquet", "fills.parquet", "trades.parquet"),
-    *("equity.parquet", "risk.parquet", "orders.log", "ledger.log", JOURNAL, "report.html"),
+    *("equity.parquet", "risk.parquet", "parents.parquet", "orders.log", "ledger.log", JOURNAL, "report.html"),
     *("leaderboard.csv", "leaderboard.json", "stress.json", "crosscheck.json"),
     *("frontier.csv", "frontier.json", "frontier.html"),
     *("audit.json", MANIFEST),
@@ -38,6 +38,8 @@ LOST = "manifest_lost"
 """Key of the manifest under which stands when it was written anew, because the one before was lost or damaged."""
 STREAMED = "stream"
 """Key of the manifest under which a session on live data says what it met."""
+AGAIN = "the run is not complete: make room there and repeat the command"
+"""What a full disk means for a run that is made anew."""
 _LEFT_OVER = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+")
 """Files whose writer was killed before it could give them their name."""
 _OURS = re.compile(rf"run\.log(\.\d+)?|{_LEFT_OVER.pattern}")
@@ -135,14 +137,18 @@ def overwrite_json(path: Path, content: Any) -> None:
 
 
 @contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """Turn what a file system refuses into a sentence: the input is wrong (exit 2), or the disk is full (exit 1)."""
+def explained(folder: Path, then: str = AGAIN, key: str = "run_dir") -> Iterator[None]:
+    """Turn what a file system refuses into a sentence: the input is wrong (exit 2), or the disk is full (exit 1).
+
+    Parameters: `then` what a full disk leaves and what to do; `key` of the configuration by which another place is
+    chosen.
+    """
     try:
         yield
     except OSError as error:
         place = error.filename or folder
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise CheckFailed(f"{place}: the disk is full; the run is not complete") from error
+            raise CheckFailed(f"{place}: the disk is full; {then}") from error
         if error.errno in {
             errno.EACCES,
             errno.EPERM,
@@ -152,9 +158,7 @@ def explained(folder: Path) -> Iterator[None]:
             errno.EEXIST,
             errno.ENOENT,
         }:
-            raise UserError(
-                f"{place}: cannot be written ({os.strerror(error.errno)}); choose another run_dir"
-            ) from error
+            raise UserError(f"{place}: cannot be written ({os.strerror(error.errno)}); choose another {key}") from error
         raise
 
 

@@ -19,6 +19,7 @@ from kraken_flow.runs.directory import explained
 _HERE = Path(__file__).parent
 _MARK = '<meta name="generator" content="kraken-flow runs">'
 """By this a page of ours is known: no other file is replaced."""
+_ELSEWHERE = "the page is not written: make room there and repeat the command, or name another file by mode.page"
 _SHOWN = (
     *("path", "kind", "members", "mode", "strategy", "pairs", "timeframe", "first", "last", "started", "status"),
     *("error", "engine", "synthetic", "verdict", "killed_at", "would_have_been_killed_at", "total_return", "sharpe"),
@@ -36,7 +37,7 @@ def write_page(path: Path, root: Path, runs: Sequence[Mapping[str, Any]]) -> Non
         raise UserError(f"mode.page={path}: is a folder; name a file, as in mode.page={path / 'index.html'}")
     if path.exists() and _MARK not in path.read_text("utf-8", errors="replace")[:2000]:
         raise UserError(f"mode.page={path}: a file is there that is no page of runs; choose another one")
-    with explained(path.parent):
+    with explained(path.parent, _ELSEWHERE, "mode.page"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, page(path.parent, root, runs).encode())
 
