@@ -24,6 +24,7 @@ from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
     Claim,
+    check_no_latest,
     claim,
     drop_empty,
     explained,
@@ -127,12 +128,12 @@ class Sweep:
         """
         if self._claim is not None or self.folder is None:
             return
+        check_no_latest(ROOT, self.folder)
         self._claim = claim(self.folder)
         with explained(self.folder):
             self._manifest(self.folder, "running")
         warn_of_fallback(self._engine)
-        if self._asked is None:
-            point_latest(ROOT, self.folder)
+        point_latest(ROOT, self.folder)
         for outcome in self.outcomes:
             self._record_failure(outcome)
 

@@ -25,6 +25,7 @@ from kraken_flow.runs.directory import (
     MANIFEST,
     TRADES,
     Claim,
+    check_no_latest,
     claim,
     explained,
     new_folder,
@@ -140,9 +141,11 @@ def _described(run: Run, declared: Declared) -> logging.Handler:
 def _take(declared: Declared) -> tuple[Path, Claim]:
     if declared.run_dir is not None:
         folder = Path(declared.run_dir)
-        return folder, claim(folder, declared.resume)
-    folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
-    held = claim(folder)
+        check_no_latest(declared.root, folder)
+        held = claim(folder, declared.resume)
+    else:
+        folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
+        held = claim(folder)
     if declared.mode in TRADES:
         point_latest(declared.root, folder)
     return folder, held
