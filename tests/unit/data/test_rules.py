@@ -114,15 +114,18 @@ def test_identical_duplicates_and_missing_bars_are_counted_not_errors(tmp_path: 
     later = "2024-01-01T06:00:00Z,13,15,12,14,0"
     market = load(tmp_path, HEADER + "\n".join([GOOD[0], GOOD[1], GOOD[1], GOOD[2], GOOD[3], later]))
     [row] = data_summary(market)
-    assert row.items() >= {
-        "bars": 5,
-        "missing": 2,
-        "longest_gap": 2,
-        "duplicates": 1,
-        "dropped": 0,
-        "zero_volume": 1,
-        "outliers": 0,
-    }.items()
+    assert (
+        row.items()
+        >= {
+            "bars": 5,
+            "missing": 2,
+            "longest_gap": 2,
+            "duplicates": 1,
+            "dropped": 0,
+            "zero_volume": 1,
+            "outliers": 0,
+        }.items()
+    )
     pair = market.pairs[0]
     assert list(pair.state) == [1, 1, 1, 1, 2, 2, 1]
     for column in (pair.open, pair.high, pair.low, pair.close):
