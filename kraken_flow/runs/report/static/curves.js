@@ -1,4 +1,6 @@
 const DAY = 86400000;
+/** From this the chart library makes about four powers of ten of many decades, 1 2 5 of two, and even steps within one. */
+const LOG_TICKS = 4;
 let read = null;
 
 /** The curves of the run: times in ms and values, thinned. */
@@ -58,7 +60,7 @@ function equitySection() {
   const scale = h('button', { type: 'button', 'aria-pressed': 'false', onclick: async () => {
     logarithmic = !logarithmic;
     scale.setAttribute('aria-pressed', String(logarithmic));
-    (await charts()).relayout(plotted, { 'yaxis.type': logarithmic ? 'log' : 'linear', 'yaxis.dtick': logarithmic ? 'D2' : null, 'yaxis.autorange': true });
+    (await charts()).relayout(plotted, { 'yaxis.type': logarithmic ? 'log' : 'linear', 'yaxis.nticks': logarithmic ? LOG_TICKS : 0, 'yaxis.autorange': true });
   } }, 'Log');
   const hold = facts.curves.columns.hold ? h('button', { type: 'button', 'aria-pressed': 'true', onclick: () => {
     held = !held;
@@ -91,7 +93,7 @@ function equitySection() {
     traces.push(line('Drawdown', found.time, found.drawdown, colour('loss'), { line: { width: 1 }, rest: { yaxis: 'y2', fill: 'tozeroy', fillcolor: shade('loss', 0.22), hovertemplate: '%{y:.2%}' } }));
     return { traces, layout: {
       xaxis: { type: 'date', anchor: 'y2', hoverformat: '%Y-%m-%d %H:%M' },
-      yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', dtick: logarithmic ? 'D2' : null, tickformat: ',' },
+      yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', nticks: logarithmic ? LOG_TICKS : 0, tickformat: ',' },
       yaxis2: { domain: [0, 0.26], tickformat: '.1~%', rangemode: 'tozero' },
       ...ending(),
     } };
