@@ -119,6 +119,26 @@ def test_the_page_of_a_run_draws_itself_without_a_complaint_or_a_request(browser
     ) == [True, 0, True]
 
 
+LABELS = (
+    "[...document.querySelectorAll('#equity .yaxislayer-above .ytick text')]"
+    ".map((label) => label.getBoundingClientRect()).map(({ top, bottom }) => [top, bottom]).sort((a, b) => a[0] - b[0])"
+)
+
+
+@pytest.mark.parametrize("decades", [0.2, 0.9, 1.1, 2, 2.2, 5, 11, 40])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_labels_of_a_log_axis_lie_apart(browser, pages, size, decades):
+    page = Page(browser, pages / "a/report.html", size)
+    page.to("#equity")
+    page.browser.execute_script("[...document.querySelectorAll('.tools button')].find((b) => b.innerText === 'Log').click()")
+    page.wait("document.querySelector('#equity')._fullLayout.yaxis.type === 'log'")
+    page.browser.execute_script("Plotly.relayout('equity', {'yaxis.range': [4 - arguments[0], 4]})", decades)
+    boxes = page.js(LABELS)
+    assert 2 <= len(boxes) <= 14
+    assert all(above[1] <= below[0] + 2 for above, below in zip(boxes, boxes[1:], strict=False)), boxes
+    assert page.js("document.querySelector('#equity svg').getBoundingClientRect().right") <= size[0]
+
+
 def test_a_trade_of_the_table_is_shown_among_its_candles(browser, pages):
     page = Page(browser, pages / "a/report.html")
     row = page.wait("[...document.querySelectorAll('#trades tbody tr')].at(2)?.innerText.split('\\t')")

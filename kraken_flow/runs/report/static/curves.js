@@ -1,6 +1,6 @@
 const DAY = 86400000;
-/** From this the chart library makes about four powers of ten of many decades, 1 2 5 of two, and even steps within one. */
-const LOG_TICKS = 4;
+/** From this the chart library makes powers of ten over more than two decades, 1 2 5 over one or two, even steps within one. */
+const LOG_TICKS = 3;
 let read = null;
 
 /** The curves of the run: times in ms and values, thinned. */
