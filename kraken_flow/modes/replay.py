@@ -31,7 +31,12 @@ def drive(call: Call, run: str | None) -> int:
     session = None if run is None else Path(run)
     job = Job.of(call, "replay") if session is None else _of_session(call, session)
     warn_of_fallback(job.engine)
-    done = _history(job) if session is None else _journalled(job, session / JOURNAL)
+    try:
+        done = _history(job) if session is None else _journalled(job, session / JOURNAL)
+    except KeyboardInterrupt:
+        if call.choices.get("report") == "json":
+            raise
+        raise KeyboardInterrupt("interrupted: of this replay nothing is kept; the same command makes it anew") from None
     with recorded(job.declared) as record:
         record.add(inputs(job.graph, job.engine) | ({} if session is None else {"replays": redact(str(session))}))
         metrics = write(record, job, done)

@@ -40,7 +40,7 @@ class ReportPage(Mode):
             raise UserError(f"mode.run=[{','.join(folders)}]: the same run stands there twice")
         runs = [PastRun.at("mode.run", folder) for folder in folders]
         path = self._one(call, runs[0]) if len(runs) == 1 else self._several(runs, usual)
-        Console(highlight=False).print(f"report: {path}", markup=False, soft_wrap=True)
+        Console(highlight=False).print(f"report: {_named(path)}", markup=False, soft_wrap=True)
         return 0
 
     def _best(self, sweep: Path) -> tuple[str, ...]:
@@ -79,3 +79,9 @@ class ReportPage(Mode):
         if not path.parent.is_dir():
             raise UserError(f"mode.out={self.out}: there is no folder {path.parent}; make it first")
         return path
+
+
+def _named(path: Path) -> Path:
+    """Return where a file really lies, for a link such as runs/latest says not of which run it is."""
+    real, here = path.resolve(), Path.cwd()
+    return real.relative_to(here) if real.is_relative_to(here) else real

@@ -190,11 +190,24 @@ def test_what_is_said_of_the_data_of_an_interrupted_session_ends_where_it_did(mi
     assert told("out") == first
     assert jumps_and_gaps() == [("2", "2", "0"), ("0", "0", "0")]
     assert f"note: {first[0]}\n" in mine.out
+    stopped = "The run was interrupted: it ends before its data does."
+    assert stopped in (mine.folder / "out/report.html").read_text()
     assert "closes that moved" not in mine.out + (mine.folder / "out/report.html").read_text()
     assert mine("mode=replay", "mode.run=out", "run_dir=again") == 0, mine.err
     assert told("again") == first
     assert mine("mode=paper", *SHIPPED, "run_dir=out") == 0, mine.err
     assert jumps_and_gaps() == [("7", "5", "0"), ("0", "0", "2")]
+    assert stopped not in (mine.folder / "out/report.html").read_text()
     assert mine(*SHIPPED, "run_dir=whole") == 0
     assert told("out") == told("whole")
     assert whole in told("whole")
+
+
+def test_an_interrupted_replay_says_that_nothing_of_it_is_kept(mine, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kraken_flow.modes.replay.instants", stop)
+    assert mine("mode=replay", *SHIPPED) == 130
+    assert mine.err == "interrupted: of this replay nothing is kept; the same command makes it anew\n"
+    assert not (mine.folder / "runs").exists()
