@@ -52,5 +52,4 @@ def run(call: Call) -> int:
             done = perform(job.graph, job.engine, loaded, work)
             metrics = write(record, job, done, work)
     show(call, done, metrics, record)
-    leave_page(call, job.graph, done, record, work)
-    return 0
+    return leave_page(call, job.graph, done, record, work)

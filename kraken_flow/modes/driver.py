@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from kraken_flow import native
+from kraken_flow.analysis.data_summary import data_notes
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.price_model import PriceModel
 from kraken_flow.analysis.safety import first_kill
@@ -144,7 +145,7 @@ def outputs(graph: Graph, done: Done) -> dict[str, Any]:
         "span": span,
         READ: Pin.of(market).plain(),
         "synthetic_sample": market.synthetic_sample,
-        "data_notes": list(market.notes),
+        "data_notes": list(data_notes(market)),
         "notes": list(done.notes),
         "callbacks": list(done.callbacks),
         "counts": dict(sorted(result.counts.items())),
@@ -243,7 +244,8 @@ def write(record: Run, job: Job, done: Done, work: Work | None = None) -> dict[s
     work.now(WRITING)
     record.manifest |= outputs(job.graph, done)
     tables, audit = Tables(done.finished, job.strategy), record.manifest["audit"]
-    metrics = write_run(record.folder, tables, "" if audit["audited"] else audit["why"], work)
+    unaudited = "" if audit["audited"] else audit["why"]
+    metrics = write_run(record.folder, tables, unaudited, record.then, work)
     if job.crosscheck:
         record.manifest["crosscheck"] = crosscheck(record.folder, MadeRun(tables, metrics))
     return metrics

@@ -32,17 +32,22 @@ def drive(call: Call, run: str | None) -> int:
     job = Job.of(call, "replay") if session is None else _of_session(call, session)
     warn_of_fallback(job.engine)
     work = Work(quiet=call.member, stages=STEPPED)
-    with work:
-        done = _history(job, work) if session is None else _journalled(job, session / JOURNAL, work)
-        with recorded(job.declared) as record:
-            record.add(inputs(job.graph, job.engine) | ({} if session is None else {"replays": redact(str(session))}))
-            metrics = write(record, job, done, work)
-            same = None if session is None else _compare(metrics, session)
+    try:
+        with work:
+            done = _history(job, work) if session is None else _journalled(job, session / JOURNAL, work)
+    except KeyboardInterrupt:
+        if call.choices.get("report") == "json":
+            raise
+        raise KeyboardInterrupt("interrupted: of this replay nothing is kept; the same command makes it anew") from None
+    with work, recorded(job.declared) as record:
+        record.add(inputs(job.graph, job.engine) | ({} if session is None else {"replays": redact(str(session))}))
+        metrics = write(record, job, done, work)
+        same = None if session is None else _compare(metrics, session)
     show(call, done, metrics, record)
-    leave_page(call, job.graph, done, record, work)
+    code = leave_page(call, job.graph, done, record, work)
     if same is not None and call.choices.get("report") != "json":
         Console(highlight=False).print(redact(same), markup=False, soft_wrap=True)
-    return 0
+    return code
 
 
 def _history(job: Job, work: Work) -> Done:

@@ -17,12 +17,14 @@ from kraken_flow.config.composition import Composition
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
 from kraken_flow.core.times import SECOND
+from kraken_flow.core.whole import whole
 from kraken_flow.modes.driver import warn_of_fallback
 from kraken_flow.runs.console import wide_console
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
     Claim,
+    check_no_latest,
     claim,
     drop_empty,
     explained,
@@ -135,12 +137,12 @@ class Sweep:
         """
         if self._claim is not None or self.folder is None:
             return
+        check_no_latest(ROOT, self.folder)
         self._claim = claim(self.folder)
         with explained(self.folder):
             self._manifest(self.folder, "running")
         warn_of_fallback(self._engine)
-        if self._asked is None:
-            point_latest(ROOT, self.folder)
+        point_latest(ROOT, self.folder)
         for outcome in self.outcomes:
             self._record_failure(outcome)
 
@@ -254,7 +256,7 @@ class Sweep:
     def write(self, folder: Path) -> None:
         """Write `leaderboard.csv`: rank, member, swept keys, metrics, market, note, error; undefined is empty."""
         keys = self.swept()
-        with (folder / "leaderboard.csv").open("w", encoding="utf-8", newline="") as file:
+        with whole(folder / "leaderboard.csv") as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(["rank", "member", *keys, *METRICS, "market", "note", "error"])
             for rank, outcome in enumerate(self.ranked(), 1):

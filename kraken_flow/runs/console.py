@@ -12,7 +12,7 @@ from rich.table import Table
 
 from kraken_flow.analysis import breakdown
 from kraken_flow.analysis.breakdown import Line
-from kraken_flow.analysis.data_summary import data_summary
+from kraken_flow.analysis.data_summary import data_notes, data_summary
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.safety import lines
 from kraken_flow.core.account import Risk
@@ -122,7 +122,7 @@ class Report:
         if len(run.result.risk["time"]):
             out.print(self._risk(), "")
         self._warn()
-        for note in [*run.market.notes, *self.notes]:
+        for note in [*data_notes(run.market), *self.notes]:
             out.print(f"note: {note}", markup=False)
         speed = self.metrics["bars_per_s"]
         took = f"{run.elapsed_s:.3f} s, {speed:,.0f} bars/s" if speed else "not measured"
