@@ -246,7 +246,5 @@ class Held:
         for pair, (value, there) in enumerate(zip(new, live, strict=True)):
             if there and value == value:
                 if not low <= value <= 1.0:
-                    raise UserError(
-                        out_of_range(self.strategy, self.stream.pairs[pair], self.stream.time, value, low)
-                    )
+                    raise UserError(out_of_range(self.strategy, self.stream.pairs[pair], self.stream.time, value, low))
                 held[pair] = value
