@@ -140,7 +140,7 @@ def feature_classes() -> list[type[Feature]]:
 def feature_page() -> str:
     """Return the page of every feature: fields, outputs, first valid row, what it says about itself."""
     lines = [
-        "# Features",
+        "# Every feature",
         "",
         "Write one as `Name(field=value)` in a strategy's `features()`; see [Features](../features.md).",
     ]
