@@ -24,6 +24,8 @@ from kraken_flow.core.feature import Feature
 ROOT = Path(__file__).parents[1]
 ABOVE = ("CHANGELOG.md", "CONTRIBUTING.md")
 """Pages that stand beside the README and belong to the site too."""
+PICKED = dict(re.findall(r"^  - (\w+): (\w+)", (ROOT / "conf/config.yaml").read_text("utf-8"), re.M))
+"""The option of each group that is taken where none is named."""
 TABLE = re.compile(r"<table>(.*?)</table>", re.S)
 CELL = re.compile(r"<td(.*?)>(?=(.*?)</td>)", re.S)
 CODE = re.compile(r'<div class="highlight">(?=<pre>(?:<span></span>)?<code>(.*?)</code>)', re.S)
@@ -89,20 +91,23 @@ def row(key: str, field: Field, default: Any) -> str:
 
 def group_page(group: str) -> str:
     """Return the page of one config group: its options, each with its keys and its file."""
-    known = options(group)
+    found, picked = options(group), PICKED.get(group)
+    known = {name: found[name] for name in sorted(found, key=lambda name: (name != picked, name))}
     lines = [f"# {group}", "", f"{GROUPS[group][0].upper()}{GROUPS[group][1:]}.", ""]
     lines += ["| option | what it is |", "|---|---|"]
-    lines += [f"| [`{group}={name}`](#{name}) | {cell(summary(path))} |" for name, path in known.items()]
+    lines += [f"| [`{group}={name}`](#{name}) | {cell(summary(path))}{' The default.' if name == picked else ''} |" for name, path in known.items()]
+    shown: dict[str, tuple[str, list[str]]] = {}
     for name, path in known.items():
         lines += ["", f"## {name} {{ #{name} }}", "", summary(path), ""]
-        lines += _keys_of(group, name, path)
+        lines += _keys_of(group, name, path, shown)
         lines += ['??? note "the file"', "", "    ```yaml"]
         lines += [f"    {line}" for line in path.read_text("utf-8").rstrip().splitlines()]
         lines += ["    ```"]
     return "\n".join(lines) + "\n"
 
 
-def _keys_of(group: str, name: str, path: Path) -> list[str]:
+def _keys_of(group: str, name: str, path: Path, shown: dict[str, tuple[str, list[str]]]) -> list[str]:
+    """Return the table of an option's keys; of a class that is on the page already, the rows that are others."""
     target = target_of(path)
     if target is None:
         return []
@@ -113,6 +118,12 @@ def _keys_of(group: str, name: str, path: Path) -> list[str]:
     said = compose([f"{group}={name}"])[group] or {}
     rows = list(keys(group, cls, said))
     head = [f"`{target}`", ""]
+    if not rows:
+        return head
+    first, known = shown.setdefault(target, (name, rows))
+    if first != name:
+        rows = [row for row in rows if row not in known]
+        head += [f"The keys of [`{group}={first}`](#{first}), " + ("with other defaults:" if rows else "as they are."), ""]
     return [*head, "| key | allowed | default | meaning |", "|---|---|---|---|", *rows, ""] if rows else head
 
 
