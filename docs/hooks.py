@@ -95,7 +95,10 @@ def group_page(group: str) -> str:
     known = {name: found[name] for name in sorted(found, key=lambda name: (name != picked, name))}
     lines = [f"# {group}", "", f"{GROUPS[group][0].upper()}{GROUPS[group][1:]}.", ""]
     lines += ["| option | what it is |", "|---|---|"]
-    lines += [f"| [`{group}={name}`](#{name}) | {cell(summary(path))}{' The default.' if name == picked else ''} |" for name, path in known.items()]
+    lines += [
+        f"| [`{group}={name}`](#{name}) | {cell(summary(path))}{' The default.' if name == picked else ''} |"
+        for name, path in known.items()
+    ]
     shown: dict[str, tuple[str, list[str]]] = {}
     for name, path in known.items():
         lines += ["", f"## {name} {{ #{name} }}", "", summary(path), ""]
@@ -123,7 +126,10 @@ def _keys_of(group: str, name: str, path: Path, shown: dict[str, tuple[str, list
     first, known = shown.setdefault(target, (name, rows))
     if first != name:
         rows = [row for row in rows if row not in known]
-        head += [f"The keys of [`{group}={first}`](#{first}), " + ("with other defaults:" if rows else "as they are."), ""]
+        head += [
+            f"The keys of [`{group}={first}`](#{first}), " + ("with other defaults:" if rows else "as they are."),
+            "",
+        ]
     return [*head, "| key | allowed | default | meaning |", "|---|---|---|---|", *rows, ""] if rows else head
 
 
@@ -219,7 +225,7 @@ def stacked(table: re.Match[str]) -> str:
         names = iter(heads)
         return CELL.sub(lambda cell: f'<td{cell[1]} role="cell" data-label="{next(names, "")}">', row[0])
 
-    rows = re.sub(r"<tr>.*?</tr>", labelled, table[1], flags=re.S)
+    rows = re.sub(r"<tr(?=[ >]).*?</tr>", labelled, table[1], flags=re.S)
     for tag, role in (("tr", "row"), ("th", "columnheader"), ("thead", "rowgroup"), ("tbody", "rowgroup")):
         rows = re.sub(rf"<{tag}(?=[ >])", f'<{tag} role="{role}"', rows)
     return f'<table role="table" data-columns="{len(heads)}">{rows}</table>'

@@ -14,7 +14,10 @@ PAGE = """<!DOCTYPE html>
 <style>
 html, body {{ height: 100%; margin: 0; background: #fff }}
 main {{ height: 100% }}
-@media (prefers-color-scheme: dark) {{ html, body {{ background: #000 }} main {{ filter: invert(1) hue-rotate(180deg) }} }}
+@media (prefers-color-scheme: dark) {{
+  html, body {{ background: #000 }}
+  main {{ filter: invert(1) hue-rotate(180deg) }}
+}}
 </style>
 </head>
 <body>
@@ -59,8 +62,10 @@ def page(title: str, frontier: Sequence[Portfolio], others: Sequence[Portfolio])
     }
     figure: Any = go.Figure(layout=layout)
     figure.add_scatter(mode="lines+markers", name="frontier", **_points(frontier))
+    beside = ["top center", "middle left", "middle right"]  # those without means lie close together
+    places = [beside[k % 3] for k in range(len(others))]
     figure.add_scatter(
-        mode="markers+text", name="without means", textposition="top center", **_points(others), text=_names(others)
+        mode="markers+text", name="without means", textposition=places, **_points(others), text=_names(others)
     )
     figure.update_xaxes(title="volatility of a year", tickformat=".0%")
     figure.update_yaxes(title="return of a year", tickformat=".0%")

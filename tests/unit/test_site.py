@@ -81,7 +81,9 @@ def test_tables_commands_and_code_can_be_read_on_a_phone():
     )
     assert '<td role="cell" data-label="is">b' in html
     assert html.count("kf-commands") == 1
-    assert hooks.PYTHON.sub("", "a\n\n    import x\n\n    y = 1\n\nb\n\n    make demo\n") == "a\n\n\nb\n\n    make demo\n"
+    assert (
+        hooks.PYTHON.sub("", "a\n\n    import x\n\n    y = 1\n\nb\n\n    make demo\n") == "a\n\n\nb\n\n    make demo\n"
+    )
 
 
 def test_every_feature_is_listed():
