@@ -1,11 +1,16 @@
 """Each warning at its bound: told on one side of it, silent on the other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from kraken_flow.analysis.cautions import cautions
+from kraken_flow.core.limits import Safety, Trigger
 from kraken_flow.core.market import SYNTHETIC
-from tests.hand_made import fill, finished, market, pair_columns, s01
+from kraken_flow.core.orders import Reason, State
+from kraken_flow.core.watch import columns_of
+from tests.hand_made import HOUR, T0, fill, finished, market, pair_columns, s01
 
 CALM = {
     "halted_share": 0.0,
@@ -159,3 +164,39 @@ def test_an_account_that_fell_to_nothing_is_ruined():
     assert float(np.min(exactly.result.equity)) == 0.0
     assert "ruined" in told(exactly)
     assert "ruined" not in told(finished(market(pair_columns("A/USD", bars)), [fill(0, -1, "99", "100")]))
+
+
+def test_a_made_up_market_is_told():
+    run = s01()
+    assert "made_up" in told(replace(run, market=replace(run.market, synthetic_sample=True)))
+
+
+@pytest.mark.parametrize(("orders", "said"), [(100, True), (101, False)])
+def test_one_order_of_a_hundred_that_lacked_volume_is_told(orders, said):
+    cut = {"state": int(State.CANCELLED), "end_reason": int(Reason.TARGET_CHANGED), "qty": 2, "filled": 1, "side": 1}
+    bars = [(100, 100, 100, 100)] * 3
+    text = told(finished(market(pair_columns("A/USD", bars)), [], [cut] + [{"qty": 2}] * (orders - 1)))
+    assert ("volume_short" in text) == said
+    assert not said or text["volume_short"].startswith("1 of 100 orders filled nothing or a part")
+
+
+def killed(shadow):
+    event = dict.fromkeys(columns_of(()), 0) | {
+        "time": T0 + 3 * HOUR,
+        "trigger": int(Trigger.MAX_LOSS),
+        "before": int(Safety.NORMAL),
+        "after": int(Safety.KILLED),
+        "shadow": int(shadow),
+    }
+    run = s01()
+    columns = {name: np.array([event[name]], column.dtype) for name, column in columns_of(()).items()}
+    return replace(run, result=replace(run.result, risk=columns))
+
+
+def test_a_kill_is_told_in_place_of_the_decisions_that_were_halted_and_a_recorded_one_is_not():
+    text = told(killed(shadow=False), halted_share=0.6)
+    assert "60% of the span went untraded" in text["killed"]
+    assert "halted" not in text
+    text = told(killed(shadow=True), halted_share=0.6)
+    assert "killed" not in text
+    assert "60% of decisions" in text["halted"]
