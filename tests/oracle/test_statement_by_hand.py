@@ -148,6 +148,19 @@ def test_a_ruined_run_has_a_benchmark_and_no_comparison_with_it():
     assert {found["null_reasons"][name] for name in ("volatility", "omega", "ulcer")} == {"ruined"}
 
 
+@pytest.mark.parametrize(("close", "reason"), [(50, "benchmark_ruined"), (49, "benchmark_ruined"), (51, None)])
+def test_a_coin_margined_benchmark_is_ruined_where_its_coin_halves(close, reason):
+    bars = [(100,) * 4, (close,) * 4, (100,) * 4]
+    run = finished(market(pair_columns("BTC/USD", bars)), [])
+    coin = replace(run, instruments=[replace(run.instruments[0], pair="BTC/USD:BTC", settle="BTC")])
+    assert coin.inverse.tolist() == [True]
+    found = benchmark.against_hold(coin, np.array([0.01]), 365.0)
+    if reason:
+        assert found == dict.fromkeys(benchmark.NUMBERS, reason)
+    else:
+        assert found["total_return"] == 0.0
+
+
 @settings(max_examples=25)
 @given(st.lists(st.integers(60, 140), min_size=2, max_size=40))
 def test_drawdowns_have_the_times_and_the_equity_of_a_walk_along_the_closes(levels):
@@ -210,6 +223,12 @@ def test_trade_ratios_are_their_definitions(values):
         # What a mean loss at risk brings: the mean win in its units, times how often; draws bring nothing and count.
         expected = (1 + payoff) * len(won) / len(values) - 1
         assert trade_ratios.expectancy_ratio(profit) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "counted"), [(99, 99), (100, 100), (101, 100), (400, 100)])
+def test_no_more_than_a_hundred_trades_make_a_system_better(n, counted):
+    profit = np.where(np.arange(n) % 3, 2.0, -1.0)
+    assert trade_ratios.sqn(profit) == pytest.approx(math.sqrt(counted) * profit.mean() / profit.std(ddof=1))
 
 
 def test_the_edge_ratio_is_that_of_trades_with_a_known_range():

@@ -215,3 +215,34 @@ def test_a_line_without_trades_or_losses_says_what_is_not_defined():
     won = finished(run.market, [fill(0, 1, "1", "100"), fill(1, -1, "1", "101")], [{}])
     assert breakdown.total(won, won.trades).profit_factor == "no_losing_trades"
     assert breakdown.total(run, run.trades).profit_factor == "no_closed_trades"
+
+
+def test_pairs_without_trades_before_one_that_traded_take_nothing_from_it():
+    tape = market(*(pair_columns(name, BARS_A) for name in ("A/USD", "B/USD", "C/USD")))
+    run = finished(tape, [fill(0, 1, "1", "100", pair=1), fill(1, -1, "1", "103", pair=1)], [{}])
+    lines = {line.name: (line.trades, line.profit, line.wins) for line in breakdown.by_pair(run, run.trades)}
+    assert lines == {"B/USD": (1, 3 * 10**16, 1), "A/USD": (0, 0, 0), "C/USD": (0, 0, 0)}
+
+
+@pytest.mark.parametrize("days", [1, 31, 32, 60, 61, 400])
+@pytest.mark.parametrize("period", ["month", "year"])
+def test_months_and_years_are_those_in_which_the_bars_ended(days, period):
+    worth = 100 + 40 * np.sin(np.arange(days * 4) / 7)
+    bars = [(value,) * 4 for value in np.round(worth, 2).tolist()]
+    run = finished(market(pair_columns("A/USD", bars), timeframe_ns=6 * HOUR), [fill(0, 1, "50", "100")], [{}])
+    closes = pd.DatetimeIndex(run.closes) - pd.Timedelta(1, "ns")
+    ends = pd.Series(run.result.equity, index=closes.to_period(period[0].upper())).groupby(level=0).last()
+    expected = ends.to_numpy() / np.concatenate(([run.start_equity], ends.to_numpy()[:-1])) - 1
+    assert breakdown.account_returns(run, period) == pytest.approx(expected.tolist())
+    found = breakdown.breakdowns(run)[period]
+    assert [row["name"] for row in found] == [str(end) for end in ends.index]
+    assert [row["return"] for row in found] == pytest.approx(expected.tolist())
+
+
+def test_from_the_month_on_in_which_nothing_was_left_there_is_no_return():
+    levels = [100] * 20 + [200] * 31 + [100] * 40
+    run = finished(
+        market(pair_columns("A/USD", [(level,) * 4 for level in levels]), timeframe_ns=DAY),
+        [fill(1, -1, "100", "100")],
+    )
+    assert breakdown.account_returns(run, "month") == [pytest.approx(-1.0), None, None]

@@ -153,6 +153,8 @@ def test_kills_errors_and_the_sample_are_said():
     assert lines[1].startswith("-* ")
     assert lines[-1].startswith("*: on the ")
     assert len(told(row())[2].splitlines()) == 1
+    assert told(row(), row("two", synthetic=True))[-1].startswith("*: on the ")
+    assert not told(row())[-1].startswith("*")
 
 
 @pytest.mark.parametrize(
@@ -182,6 +184,7 @@ def test_a_report_is_named_where_there_is_one(tmp_path):
     found = index_list.plain(tmp_path, row())
     assert (found["folder"], found["report"]) == (str(folder), None)
     assert "fingerprint" not in found
+    assert (found["path"], found["status"]) == ("one", "finished")
     (folder / "report.html").write_text("x")
     assert index_list.plain(tmp_path, row())["report"] == str(folder / "report.html")
 
