@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kraken_flow.analysis import benchmark, bootstrap, ratios, returns, trade_ratios
 from kraken_flow.analysis.excursion import initial_risk, range_at_entry
 from kraken_flow.analysis.metrics import Hashes, complete, costs, measure
-from kraken_flow.analysis.statement import cost_block
+from kraken_flow.analysis.statement import cost_block, statement
 from kraken_flow.core.contract import FlowKind
 from kraken_flow.core.orders import Liquidity, OrderType
 from kraken_flow.core.result import split128
@@ -343,3 +343,35 @@ def test_an_interval_needs_thirty_observations_and_nine_draws_in_ten():
     assert bootstrap.between(values) == pytest.approx(np.percentile(values[10:], [5, 95]))
     values[10] = np.inf
     assert bootstrap.between(values) == "often_undefined"
+
+
+def test_what_is_told_of_trades_is_made_of_their_profits_and_only_what_is_missing_has_a_reason():
+    made = [(100, 7.0), (100, -3.0), (50, 4.0), (100, 0.0), (50, -6.0), (100, 1.0)]
+    fills = []
+    for number, (price, profit) in enumerate(made):
+        fills += [fill(3 * number, 1, "1", str(price)), fill(3 * number + 2, -1, "1", str(price + profit))]
+    bars = [(100, 104, 98, 100)] * 20
+    found = numbers(finished(market(pair_columns("A/USD", bars)), fills, [{}]))
+    profit = np.array([profit for _, profit in made])
+    gains = [profit / price for price, profit in made]
+    assert (found["best_trade"], found["worst_trade"]) == (pytest.approx(max(gains)), pytest.approx(min(gains)))
+    assert (found["average_win"], found["average_loss"]) == ("4", "-4.5")
+    assert found["mean_duration_s"] == 2 * 3600
+    for name in ("payoff", "kelly", "sqn", "expectancy_ratio"):
+        assert found[name] == pytest.approx(getattr(trade_ratios, name)(profit))
+    assert (found["max_consecutive_wins"], found["max_consecutive_losses"]) == trade_ratios.longest_streaks(profit)
+    assert found["edge_ratio"] is not None
+    for name, reason in found["null_reasons"].items():
+        value = found
+        for part in name.split("."):
+            value = value[part]
+        assert value is None, name
+        assert isinstance(reason, str), name
+
+
+def test_a_run_without_bars_says_so_of_every_number_of_its_curve():
+    run = finished(market(pair_columns("A/USD", [(100,) * 4] * 3), first_row=3), [])
+    values, reasons = statement(run)
+    for name in ("volatility", "sharpe_bar", "omega", "ulcer"):
+        assert (values[name], reasons[name]) == (None, "no_bars")
+    assert {reasons[f"benchmark.{name}"] for name in benchmark.NUMBERS} == {"no_bars"}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -224,12 +226,14 @@ def test_pairs_without_trades_before_one_that_traded_take_nothing_from_it():
     assert lines == {"B/USD": (1, 3 * 10**16, 1), "A/USD": (0, 0, 0), "C/USD": (0, 0, 0)}
 
 
-@pytest.mark.parametrize("days", [1, 31, 32, 60, 61, 400])
+@pytest.mark.parametrize(("days", "first_row"), [(1, 0), (31, 0), (32, 0), (61, 0), (400, 0), (60, 123), (60, 124)])
 @pytest.mark.parametrize("period", ["month", "year"])
-def test_months_and_years_are_those_in_which_the_bars_ended(days, period):
+def test_months_and_years_are_those_in_which_the_bars_ended(days, first_row, period):
+    """Row 123 is the last of January: a run that begins with it has a January of one bar."""
     worth = 100 + 40 * np.sin(np.arange(days * 4) / 7)
     bars = [(value,) * 4 for value in np.round(worth, 2).tolist()]
-    run = finished(market(pair_columns("A/USD", bars), timeframe_ns=6 * HOUR), [fill(0, 1, "50", "100")], [{}])
+    tape = market(pair_columns("A/USD", bars), timeframe_ns=6 * HOUR, first_row=first_row)
+    run = finished(tape, [fill(first_row, 1, "50", "100")], [{}])
     closes = pd.DatetimeIndex(run.closes) - pd.Timedelta(1, "ns")
     ends = pd.Series(run.result.equity, index=closes.to_period(period[0].upper())).groupby(level=0).last()
     expected = ends.to_numpy() / np.concatenate(([run.start_equity], ends.to_numpy()[:-1])) - 1
@@ -246,3 +250,12 @@ def test_from_the_month_on_in_which_nothing_was_left_there_is_no_return():
         [fill(1, -1, "100", "100")],
     )
     assert breakdown.account_returns(run, "month") == [pytest.approx(-1.0), None, None]
+
+
+def test_a_trade_that_was_entered_at_no_cost_has_no_return(told):
+    run, _ = told
+    free = replace(run.trades, entry_price=np.where(np.arange(len(run.trades)) == 3, 0, run.trades.entry_price))
+    gains = breakdown.TradeColumns.of(run, run.trades).gain
+    found = breakdown.TradeColumns.of(run, free).gain
+    assert found[3] == 0.0
+    assert np.delete(found, 3).tolist() == np.delete(gains, 3).tolist()
