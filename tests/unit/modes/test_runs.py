@@ -61,6 +61,7 @@ CASES = [
     (["mode.until=2999-01-01", "mode.limit=1"], ["sma_cross"]),
     (["mode.where=strategy=h*"], ["hold"]),
     (["mode.where=strategy!=hold and kind=run and mode=replay"], ["sma_cross"]),
+    (["mode.where=strategy!=ho* and kind=run and mode=replay"], ["sma_cross"]),
     (["mode.where=return>500%"], []),
     (["mode.where=synthetic=false and trades>=0", "mode.strategy=hold"], ["hold"]),
 ]

@@ -86,9 +86,12 @@ def test_what_is_found_and_its_order_are_those_of_a_loop_over_all_rows(facts, co
 def test_patterns_match_whole_words_and_take_what_is_escaped_as_it_stands(pattern, names):
     index = Index(None)
     try:
-        index.update([row(name, strategy=name) for name in ("hold", "Hold", "sma_cross", "smaXcross", "100%")], [])
+        strategies = ("hold", "Hold", "sma_cross", "smaXcross", "100%")
+        index.update([*(row(name, strategy=name) for name in strategies), row("none", strategy=None)], [])
         found, _ = index.find([("strategy", "like", pattern)], "path", None)
         assert {one["strategy"] for one in found} == set(names)
+        others, _ = index.find([("strategy", "unlike", pattern)], "path", None)
+        assert {one["path"] for one in others} == {*strategies, "none"} - set(names)
     finally:
         index.close()
 
