@@ -78,7 +78,7 @@ def codes(run, **more):
 
 def test_warnings_of_a_short_run():
     found = codes(s01(), unaudited="not audited; mode=audit does it")
-    assert found == ["few_trades", "unaudited", "short_history", "worse_than_hold"]
+    assert found == ["few_trades", "no_slippage", "unaudited", "short_history", "worse_than_hold"]
 
 
 def test_a_run_without_trades_says_that_there_is_nothing_to_judge():

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from kraken_flow.analysis.cautions import cautions
+from kraken_flow.analysis.price_model import PriceModel
 from kraken_flow.core.limits import Safety, Trigger
 from kraken_flow.core.market import SYNTHETIC
-from kraken_flow.core.orders import Reason, State
+from kraken_flow.core.orders import Liquidity, Reason, State
+from kraken_flow.core.terms import Slippage
 from kraken_flow.core.watch import columns_of
 from tests.hand_made import HOUR, T0, fill, finished, market, pair_columns, s01
 
@@ -43,8 +45,19 @@ def held(excess, trades=1):
     return {"benchmark": {"total_return": 0.25, "excess_return": excess}, "trades": trades}
 
 
-def test_a_calm_run_is_told_nothing_but_its_few_trades():
-    assert set(told(s01())) == {"few_trades"}
+def test_a_calm_run_is_told_nothing_but_its_few_trades_and_that_slippage_is_missing():
+    assert set(told(s01())) == {"few_trades", "no_slippage"}
+
+
+@pytest.mark.parametrize("model", [model for model in Slippage if model is not Slippage.NONE])
+def test_a_venue_that_lets_takers_pay_is_not_called_free_of_slippage(model):
+    assert set(told(replace(s01(), prices=PriceModel(model)))) == {"few_trades"}
+
+
+def test_a_run_of_makers_has_no_slippage_to_miss():
+    run = s01()
+    run.result.fills["liquidity"][:] = int(Liquidity.MAKER)
+    assert set(told(run)) == {"few_trades"}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +97,7 @@ def test_a_calm_run_is_told_nothing_but_its_few_trades():
     ],
 )
 def test_each_warning_of_the_metrics_has_its_bound(changed, code):
-    assert set(told(s01(), **changed)) - {"few_trades"} == ({code} if code else set())
+    assert set(told(s01(), **changed)) - {"few_trades", "no_slippage"} == ({code} if code else set())
 
 
 def test_texts_carry_the_numbers():
