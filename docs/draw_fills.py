@@ -14,7 +14,7 @@ STYLE = (
     "@media(prefers-color-scheme:dark){text{fill:#ddd}.faint{fill:#aaa}.card,.up{fill:#1e1e1e}"
     ".up,.down,.wick{stroke:#4db6ac}.down{fill:#4db6ac}.path{stroke:#ffb74d}.fill{fill:#ffb74d}}"
 )
-WIDTH, HEIGHT, LEFT, TOP, STEP = 300, 260, 34, 46, 58
+WIDTH, HEIGHT, LEFT, TOP, STEP = 320, 260, 34, 46, 58
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,14 @@ class Panel:
 
 
 PICTURES = {
-    "stop-and-target": (
-        Panel("S07", "pessimistic: the low comes first", 2, "OLHC", (("target 106", 106), ("stop 97", 97))),
-        Panel("S07-ohlc", "ohlc: the high comes first", 2, "OHLC", (("target 106", 106), ("stop 97", 97))),
-    ),
-    "gap": (
-        Panel("S05", "reached inside the bar: at the level", 2, "OLHC", (("stop 97", 97),)),
-        Panel("S06", "jumped over: at the open", 2, "O", (("stop 97", 97),)),
-    ),
-    "limit": (
-        Panel("S10a", "through: the low has to go below", 3, "OHL", (("limit 99", 99),)),
-        Panel("S10b", "touch: reaching it is enough", 1, "OL", (("limit 99", 99),)),
-    ),
+    "low-first": Panel("S07", "pessimistic: the low comes first", 2, "OLHC", (("target 106", 106), ("stop 97", 97))),
+    "high-first": Panel("S07-ohlc", "ohlc: the high comes first", 2, "OHLC", (("target 106", 106), ("stop 97", 97))),
+    "stop-reached": Panel("S05", "reached inside the bar: at the level", 2, "OLHC", (("stop 97", 97),)),
+    "stop-jumped": Panel("S06", "jumped over: at the open", 2, "O", (("stop 97", 97),)),
+    "limit-through": Panel("S10a", "through: the low has to go below", 3, "OHL", (("limit 99", 99),)),
+    "limit-touch": Panel("S10b", "touch: reaching it is enough", 1, "OL", (("limit 99", 99),)),
 }
-"""The pictures by file name: two panels each."""
+"""The pictures by file name; two of them fit beside each other on a desk and stand below each other on a phone."""
 
 
 def fill_of(panel: Panel) -> float:
@@ -58,8 +52,8 @@ def bars_of(panel: Panel) -> list[list[float]]:
     return [[float(x) for x in row[:4]] for row in rows_of(BARS[name])[: panel.last + 1]]
 
 
-def drawn(panel: Panel, shift: int) -> list[str]:
-    """Return the panel's elements, moved to the right."""
+def drawn(panel: Panel) -> list[str]:
+    """Return the panel's elements."""
     bars = bars_of(panel)
     prices = [p for bar in bars for p in bar] + [level for _, level in panel.levels]
     high, low = max(prices), min(prices)
@@ -67,7 +61,7 @@ def drawn(panel: Panel, shift: int) -> list[str]:
     def y(price: float) -> float:
         return TOP + (high - price) / (high - low) * (HEIGHT - TOP - 40)
 
-    out = [f'<g transform="translate({shift},0)">', f'<text x="{LEFT}" y="24">{panel.title}</text>']
+    out = [f'<text x="{LEFT - 18}" y="24">{panel.title}</text>']
     for name, level in panel.levels:
         out.append(f'<path class="level" d="M{LEFT - 18} {y(level):.1f}H{WIDTH - 16}"/>')
         out.append(f'<text class="faint" x="{LEFT - 18}" y="{y(level) - 5:.1f}">{name}</text>')
@@ -91,19 +85,17 @@ def drawn(panel: Panel, shift: int) -> list[str]:
     end_x, end_y = places[-1].split()
     out.append(f'<path class="path" d="M{" L".join(places)}"/><circle class="fill" cx="{end_x}" cy="{end_y}" r="5"/>')
     out.append(f'<text x="{float(end_x) + 10:.1f}" y="{float(end_y) + 14:.1f}">fills at {price:g}</text>')
-    return [*out, "</g>"]
+    return out
 
 
 def picture(name: str) -> str:
     """Return a picture as SVG."""
-    panels = PICTURES[name]
-    words = "; ".join(f"{panel.title}: fills at {fill_of(panel):g}" for panel in panels)
-    body = [line for k, panel in enumerate(panels) for line in drawn(panel, k * (WIDTH + 20))]
-    width = len(panels) * (WIDTH + 20)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="{words}">'
-    return "\n".join(
-        [head, f"<style>{STYLE}</style>", '<rect class="card" width="100%" height="100%"/>', *body, "</svg>", ""]
-    )
+    panel = PICTURES[name]
+    size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
+    words = f"{panel.title}: fills at {fill_of(panel):g}"
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{words}">'
+    card = '<rect class="card" width="100%" height="100%"/>'
+    return "\n".join([head, f"<style>{STYLE}</style>", card, *drawn(panel), "</svg>", ""])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -23,6 +24,17 @@ from kraken_flow.core.feature import Feature
 ROOT = Path(__file__).parents[1]
 ABOVE = ("CHANGELOG.md", "CONTRIBUTING.md")
 """Pages that stand beside the README and belong to the site too."""
+PICKED = dict(re.findall(r"^  - (\w+): (\w+)", (ROOT / "conf/config.yaml").read_text("utf-8"), re.M))
+"""The option of each group that is taken where none is named."""
+TABLE = re.compile(r"<table>(.*?)</table>", re.S)
+CELL = re.compile(r"<td(.*?)>(?=(.*?)</td>)", re.S)
+CODE = re.compile(r'<div class="highlight">(?=<pre>(?:<span></span>)?<code>(.*?)</code>)', re.S)
+COMMANDS = ("python ", ".venv/", "make ", "pip ", "kraken-flow ", "source ", "$ ", "error: ", " ")
+"""How the lines of a block begin that holds nothing but commands, their continuations and the errors they give."""
+PYTHON = re.compile(
+    r"(?<=\n\n)(?=    (?:from|import|@node|r = |frames = |returns = |portfolio = |check_))(?:    .*\n|\n(?=    ))+"
+)
+"""Indented Python, as a terminal shows it best; on the site it has colours."""
 API = {
     "Running": (
         "kraken_flow.api.backtest",
@@ -79,20 +91,26 @@ def row(key: str, field: Field, default: Any) -> str:
 
 def group_page(group: str) -> str:
     """Return the page of one config group: its options, each with its keys and its file."""
-    known = options(group)
+    found, picked = options(group), PICKED.get(group)
+    known = {name: found[name] for name in sorted(found, key=lambda name: (name != picked, name))}
     lines = [f"# {group}", "", f"{GROUPS[group][0].upper()}{GROUPS[group][1:]}.", ""]
     lines += ["| option | what it is |", "|---|---|"]
-    lines += [f"| [`{group}={name}`](#{name}) | {cell(summary(path))} |" for name, path in known.items()]
+    lines += [
+        f"| [`{group}={name}`](#{name}) | {cell(summary(path))}{' The default.' if name == picked else ''} |"
+        for name, path in known.items()
+    ]
+    shown: dict[str, tuple[str, list[str]]] = {}
     for name, path in known.items():
         lines += ["", f"## {name} {{ #{name} }}", "", summary(path), ""]
-        lines += _keys_of(group, name, path)
+        lines += _keys_of(group, name, path, shown)
         lines += ['??? note "the file"', "", "    ```yaml"]
         lines += [f"    {line}" for line in path.read_text("utf-8").rstrip().splitlines()]
         lines += ["    ```"]
     return "\n".join(lines) + "\n"
 
 
-def _keys_of(group: str, name: str, path: Path) -> list[str]:
+def _keys_of(group: str, name: str, path: Path, shown: dict[str, tuple[str, list[str]]]) -> list[str]:
+    """Return the table of an option's keys; of a class that is on the page already, the rows that are others."""
     target = target_of(path)
     if target is None:
         return []
@@ -103,6 +121,15 @@ def _keys_of(group: str, name: str, path: Path) -> list[str]:
     said = compose([f"{group}={name}"])[group] or {}
     rows = list(keys(group, cls, said))
     head = [f"`{target}`", ""]
+    if not rows:
+        return head
+    first, known = shown.setdefault(target, (name, rows))
+    if first != name:
+        rows = [row for row in rows if row not in known]
+        head += [
+            f"The keys of [`{group}={first}`](#{first}), " + ("with other defaults:" if rows else "as they are."),
+            "",
+        ]
     return [*head, "| key | allowed | default | meaning |", "|---|---|---|---|", *rows, ""] if rows else head
 
 
@@ -130,7 +157,7 @@ def feature_classes() -> list[type[Feature]]:
 def feature_page() -> str:
     """Return the page of every feature: fields, outputs, first valid row, what it says about itself."""
     lines = [
-        "# Features",
+        "# Every feature",
         "",
         "Write one as `Name(field=value)` in a strategy's `features()`; see [Features](../features.md).",
     ]
@@ -183,8 +210,41 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_post_build(config: MkDocsConfig) -> None:
+    """Write the search index as a script too: a page that was opened from a folder may not read JSON."""
+    folder = Path(config.site_dir) / "search"
+    index = (folder / "search_index.json").read_text("utf-8")
+    (folder / "search_index.js").write_text(f"var __index = {index};\n", "utf-8")
+
+
+def stacked(table: re.Match[str]) -> str:
+    """Name in each cell the column it stands in: on a phone a row is shown as a card, and its head is out of sight."""
+    heads = [re.sub(r"<.*?>", "", head).strip() for head in re.findall(r"<th.*?>(.*?)</th>", table[1], re.S)]
+
+    def labelled(row: re.Match[str]) -> str:
+        names = iter(heads)
+        return CELL.sub(lambda cell: f'<td{cell[1]} role="cell" data-label="{next(names, "")}">', row[0])
+
+    rows = re.sub(r"<tr(?=[ >]).*?</tr>", labelled, table[1], flags=re.S)
+    for tag, role in (("tr", "row"), ("th", "columnheader"), ("thead", "rowgroup"), ("tbody", "rowgroup")):
+        rows = re.sub(rf"<{tag}(?=[ >])", f'<{tag} role="{role}"', rows)
+    return f'<table role="table" data-columns="{len(heads)}">{rows}</table>'
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Let tables and commands be read on a phone: see `site.css`."""
+
+    def marked(block: re.Match[str]) -> str:
+        lines = [line for line in block[1].splitlines() if line.strip()]
+        commands = bool(lines) and all(line.startswith(COMMANDS) for line in lines) and not lines[0].startswith(" ")
+        return f'<div class="highlight{" kf-commands" if commands else ""}">'
+
+    return CODE.sub(marked, TABLE.sub(stacked, html))
+
+
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Let links that leave docs/ lead to the page's copy on the site; where there is none, leave the words alone."""
+    markdown = PYTHON.sub(lambda block: f"```python\n{dedent(block[0]).rstrip()}\n```\n", markdown)
     up = "../" * page.file.src_uri.count("/")
     for name in ABOVE:
         markdown = re.sub(rf"\]\((?:\.\./)+{name}", f"]({up}{name}", markdown)

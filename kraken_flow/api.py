@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kraken_flow.analysis.data_summary import data_notes
 from kraken_flow.config.arguments import rewrite
 from kraken_flow.config.composition import Composition, compose_arguments
 from kraken_flow.config.declarations import check_declarations
@@ -160,7 +161,7 @@ def backtest(
 
 
 def _notes(done: Done) -> tuple[str, ...]:
-    return (*done.finished.market.notes, *done.notes)
+    return (*data_notes(done.finished.market), *done.notes)
 
 
 def _composed(

@@ -4,6 +4,7 @@ Imports are late on purpose: `--help` answers before the libraries of a run are 
 """
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -71,6 +72,8 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _report(error: Exception) -> int:
+    import tempfile
+
     from kraken_flow.core.blame import users_line
     from kraken_flow.core.errors import CheckFailed, UserError
 
@@ -78,6 +81,9 @@ def _report(error: Exception) -> int:
         traceback.print_exc()
     if isinstance(error, UserError | CheckFailed):
         return _fail(WRONG_INPUT if isinstance(error, UserError) else FAILED, str(error))
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        where = error.filename or f"this folder's disk, or that of {tempfile.gettempdir()}"
+        return _fail(FAILED, f"{where}: the disk is full; make room there and repeat the command")
     places = [*getattr(error, "__notes__", ()), users_line(error)]
     where = "; ".join(filter(None, places)) or "LOG_LEVEL=DEBUG shows where"
     return _fail(FAILED, f"unexpected {type(error).__name__}: {' '.join(str(error).split())} ({where})")

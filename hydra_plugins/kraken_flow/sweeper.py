@@ -1,37 +1,17 @@
 """Hydra's own sweeper, which composes once what its members have in common.
 
 A member of a sweep takes Hydra about as long to compose as a short backtest takes to run. Members mostly differ in
-values, not in the files picked, and a value is set on a copy.
+values, not in the files picked, and `shared` sets a value on a copy.
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
 
-
-class SharedComposition(ConfigLoaderImpl):
-    """A loader that keeps each composition of files, and sets the values of a member on a copy of it."""
-
-    def __init__(self, loader: Any) -> None:
-        self.__dict__.update(loader.__dict__)
-        self._composed: dict[tuple[str, ...], Any] = {}
-
-    def load_sweep_config(self, master_config: Any, sweep_overrides: list[str]) -> Any:
-        """Return what Hydra's loader returns for these overrides."""
-        values = [word for word in sweep_overrides if word.startswith("++")]
-        files = tuple(word for word in sweep_overrides if not word.startswith("++"))
-        if files not in self._composed:
-            self._composed[files] = super().load_sweep_config(master_config, list(files))
-        config = deepcopy(self._composed[files])
-        self._apply_overrides_to_config(OverridesParser.create().parse_overrides(values), config)
-        config.hydra.overrides.task = list(sweep_overrides)
-        return config
+from hydra_plugins.kraken_flow.shared import SharedComposition
 
 
 class KrakenFlowSweeper(BasicSweeper):

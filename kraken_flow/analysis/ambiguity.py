@@ -15,7 +15,7 @@ import numpy as np
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.flows import fill_flow
 from kraken_flow.core.orders import LogKind, OrderType, Reason
-from kraken_flow.core.units import CASH_UNIT, Int64Array, cash_text
+from kraken_flow.core.units import Int64Array, cash_text
 
 _SIBLINGS = (int(Reason.OCO), int(Reason.POSITION_CLOSED))
 
@@ -150,8 +150,3 @@ def _change(run: FinishedRun, fill: int, price: int) -> int:
     other = fill_flow(np.array([price]), change, run.inverse[pair])
     made = fill_flow(fills["price"][fill : fill + 1], change, run.inverse[pair])
     return (other - made).total()
-
-
-def width(found: Band, run: FinishedRun) -> float:
-    """Return the width of the band over the starting equity."""
-    return (found.better - found.worse) / CASH_UNIT / run.start_equity

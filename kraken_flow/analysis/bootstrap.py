@@ -126,15 +126,35 @@ def return_intervals(
     n = len(returns)
     if n < LEAST:
         return dict.fromkeys(OF_RETURNS, "too_few_returns")
+    found = _drawn(Draws.of(n, resamples), returns, periods_per_year, span_ns)
+    return {name: between(values) for name, values in found.items()}
+
+
+def difference_intervals(
+    a: FloatArray, b: FloatArray, periods_per_year: float, span_ns: int, resamples: int = RESAMPLES
+) -> Mapping[str, Interval]:
+    """Return the intervals of b's ratios less a's, two series of returns of the same periods, all above -1.
+
+    Both are drawn in the same blocks, so that what moved both cancels out; without enough returns a reason each.
+    """
+    n = len(a)
+    if n < LEAST:
+        return dict.fromkeys(OF_RETURNS, "too_few_returns")
     draws = Draws.of(n, resamples)
-    logs = np.log1p(returns)
+    old, new = (_drawn(draws, returns, periods_per_year, span_ns) for returns in (a, b))
+    return {name: between(new[name] - old[name]) for name in OF_RETURNS}
+
+
+def _drawn(draws: Draws, returns: FloatArray, periods_per_year: float, span_ns: int) -> Mapping[str, FloatArray]:
+    """Return the ratios of each resample, NaN where one has none."""
+    n, logs = len(returns), np.log1p(returns)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = draws.sums(returns) / n
         deviation = np.sqrt(np.maximum(draws.sums(returns * returns) - n * mean * mean, 0.0) / (n - 1))
         downside = np.sqrt(np.maximum(draws.sums(np.square(np.minimum(returns, 0.0))), 0.0) / n)
         growth = draws.sums(logs)
         cagr, depth, root = np.expm1(growth * (YEAR / span_ns)), draws.deepest(logs), math.sqrt(periods_per_year)
-        found = {
+        return {
             "total_return": np.expm1(growth),
             "cagr": cagr,
             "sharpe": np.where(deviation > 1e-12, mean / deviation, np.nan) * root,
@@ -143,7 +163,6 @@ def return_intervals(
             "volatility": deviation * root,
             "max_drawdown": depth,
         }
-    return {name: between(values) for name, values in found.items()}
 
 
 def trade_intervals(profit: FloatArray, resamples: int = RESAMPLES) -> Mapping[str, Interval]:

@@ -9,6 +9,8 @@ from kraken_flow.analysis.data_summary import data_summary
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.safety import first_kill
 from kraken_flow.analysis.unfilled import short_of_volume
+from kraken_flow.core.orders import Liquidity
+from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import DAY
 from kraken_flow.core.units import CASH_UNIT
 
@@ -45,7 +47,8 @@ def cautions(run: FinishedRun, metrics: Mapping[str, Any], unaudited: str = "") 
     Parameters: `metrics` the numbers of `metrics.json`; `unaudited` why the system's nodes are not known to be free of
     look-ahead, nothing where they are.
     """
-    found = [*_of_the_account(run, metrics), *_of_trades(run, metrics), *_of_costs(metrics), *_of_fills(run, metrics)]
+    found = [*_of_the_account(run, metrics), *_of_trades(run, metrics)]
+    found += [*_of_costs(run, metrics), *_of_fills(run, metrics)]
     if unaudited:
         found.append(Caution("unaudited", f"Nothing shows that the system does not know the future: {unaudited}."))
     return [*found, *_of_the_sample(run, metrics), *_of_the_benchmark(metrics)]
@@ -92,7 +95,7 @@ def _of_trades(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Caution
         yield Caution("open_profit", f"{unrealised / gained:.0%} of the profit is in positions that are still open.")
 
 
-def _of_costs(metrics: Mapping[str, Any]) -> Iterator[Caution]:
+def _of_costs(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Caution]:
     costs, share = metrics["costs"], metrics["cost_share"]
     total, before = float(costs["total"]), float(costs["profit_before_costs"])
     if before > 0 and total >= before:
@@ -101,6 +104,12 @@ def _of_costs(metrics: Mapping[str, Any]) -> Iterator[Caution]:
         yield Caution("costs_heavy", f"Costs took {share:.0%} of the profit before them: a little more and it is gone.")
     if metrics["trades"] and total == 0:
         yield Caution("no_costs", "Trading cost nothing in this run; no venue is like that.")
+    elif run.prices.model is Slippage.NONE and bool((run.result.fills["liquidity"] == int(Liquidity.TAKER)).any()):
+        yield Caution(
+            "no_slippage",
+            "Orders that took liquidity paid no spread and moved no price, as in no market: exchange.slippage.model "
+            "says what they pay.",
+        )
 
 
 def _of_fills(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Caution]:

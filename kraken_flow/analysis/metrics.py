@@ -19,8 +19,6 @@ from kraken_flow.analysis.wide import Wide, mean
 from kraken_flow.core.times import DAY, YEAR
 from kraken_flow.core.units import cash_text, text
 
-_BLOCK = 1 << 14
-
 
 @dataclass(frozen=True)
 class Hashes:
@@ -85,11 +83,6 @@ def trade_statistics(pnl: Wide) -> dict[str, Value]:
         "profit_factor": won / lost if lost else "no_losing_trades",
         "expectancy": mean(won - lost, n),
     }
-
-
-def short_sample(run: FinishedRun) -> bool:
-    """Whether the run is too short for its annualised growth to mean much."""
-    return len(run.result.equity) * run.market.timeframe_ns < returns.SHORT_SAMPLE_NS
 
 
 def costs(run: FinishedRun) -> dict[str, int]:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]  # omegaconf brings it, without types
 
+from hydra_plugins.kraken_flow.shared import SharedComposition
 from kraken_flow.config.arguments import Arguments, rewrite
 from kraken_flow.config.paths import GROUPS, own_conf, user_folders
 from kraken_flow.core.errors import UserError
@@ -98,6 +99,9 @@ def hydra_ready(arguments: Arguments) -> Iterator[str]:
     with search_path(), hydra_errors(), own_hydra():
         name = primary(arguments)
         with initialize_config_dir(config_dir=str(own_conf()), job_name="kraken_flow", version_base="1.3"):
+            hydra = GlobalHydra.instance().hydra
+            if hydra is not None:
+                hydra.config_loader = SharedComposition(hydra.config_loader)
             yield name
 
 

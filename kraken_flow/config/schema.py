@@ -49,9 +49,15 @@ def _fields_of(cls: Any) -> dict[str, Field]:
             default = field.default_factory()
         else:
             default = REQUIRED if field.default is dataclasses.MISSING else field.default
-        doc = getattr(info, "description", None) or ""
+        doc = _said(cls, field.name)
         found[field.name] = Field(field.name, hints[field.name], default, " ".join(doc.split()))
     return found
+
+
+def _said(cls: Any, name: str) -> str:
+    """Return what stands below a field, in the class or in the nearest one above it that says something."""
+    known = (getattr(base, "__pydantic_fields__", {}).get(name) for base in cls.__mro__)
+    return next((info.description for info in known if info is not None and info.description), "")
 
 
 def allowed(hint: Any) -> str:

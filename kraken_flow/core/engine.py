@@ -1,7 +1,7 @@
 """The reference engine: the executable specification of what one instant does. No I/O, no clock, no randomness."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -156,11 +156,17 @@ class Engine:
         )
 
 
-def run(spec: Spec, market: Market, forecast: Int64Array, aux: Mapping[str, Int64Array]) -> Result:
+def run(
+    spec: Spec,
+    market: Market,
+    forecast: Int64Array,
+    aux: Mapping[str, Int64Array],
+    tell: Callable[[int], object] | None = None,
+) -> Result:
     """Run the reference engine over whole columns.
 
     Parameters: `forecast` int64 (n_pairs, n_rows), 10^-9, held; `aux` the same shape by name. Row t is decided with
-    what is known at its close and filled from row t+1 on.
+    what is known at its close and filled from row t+1 on. `tell` is told how many rows are done, every so often.
     """
     engine = Engine(spec)
     if spec.plan and spec.plan.lookback:
@@ -169,6 +175,8 @@ def run(spec: Spec, market: Market, forecast: Int64Array, aux: Mapping[str, Int6
     news = by_row(market.funding, int(market.times[0]), spec.timeframe_ns, market.n_rows, spec.first_row).T.tolist()
     for lo in range(spec.first_row, market.n_rows, _CHUNK):
         hi = min(lo + _CHUNK, market.n_rows)
+        if tell is not None:
+            tell(lo)
         rows = _rows(market.pairs, lo, hi)
         if market.marks:
             for bars, mark in zip(rows, _rows(market.marks, lo, hi), strict=True):

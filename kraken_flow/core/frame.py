@@ -26,6 +26,7 @@ from kraken_flow.core.units import FloatArray, Int64Array
 
 Times = TypeVar("Times", int, Int64Array)
 """A time or an array of times, ns UTC."""
+_BESIDE_BARS = frozenset[Source](CONTRACT_COLUMNS)
 WINDOW_BLOCK = 4096
 """Windows of a user's feature that are laid out in memory at a time."""
 
@@ -129,7 +130,7 @@ class Frame:
 
     def _run_kernel(self, native: ModuleType, kernel: str, feature: Feature, table: FloatArray) -> None:
         name, parameters, sources = feature.fused() or (kernel, feature.parameters(), feature.inputs())
-        columns = [source for source in sources if not isinstance(source, Feature)]
+        columns = [source for source in sources if isinstance(source, str)]
         clean = len(columns) == len(sources) and in_bar(columns)
         if self.units is not None and clean and feature.reads_units:
             units = [np.ascontiguousarray(self.units(column)) for column in columns]
@@ -175,7 +176,7 @@ class Frame:
 
 def in_bar(columns: "Sequence[Source]") -> bool:
     """Return whether all columns are those of a bar, in units of 10^-8 and never NaN."""
-    return not any(column in CONTRACT_COLUMNS for column in columns)
+    return _BESIDE_BARS.isdisjoint(columns)
 
 
 def _sums_in_order(values: FloatArray, starts: Int64Array, ends: Int64Array) -> FloatArray:

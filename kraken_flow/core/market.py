@@ -98,9 +98,9 @@ class Market:
     files: tuple[Mapping[str, object], ...] = ()
     """One record per file read: pair, path, sha256, first, last, rows."""
     notes: tuple[str, ...] = ()
-    """Plain sentences for the data summary: resampling, missing bars, dropped rows, detected time unit."""
+    """Plain sentences about what was read: resampling, dropped rows, detected time unit."""
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Per pair: rows, missing, longest_gap, duplicates, dropped, zero_volume, outliers."""
+    """Per pair, of data that was read as a whole: duplicates and dropped, those of its file."""
     terms: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """What the venue that a live tape comes from says of each pair: tick, lot, qty_min, cost_min, units of 10^-8."""
 

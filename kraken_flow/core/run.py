@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Protocol
 
 from kraken_flow.core import engine as reference
 from kraken_flow.core import twin
@@ -18,6 +19,21 @@ from kraken_flow.core.spec import Spec
 from kraken_flow.core.units import UNIT
 
 
+class Told(Protocol):
+    """Who is told how far a run is."""
+
+    def now(self, doing: str, total: int | None = None) -> None:
+        """Hear what is done from here on, and how many steps it has."""
+
+    def done(self, steps: int) -> None:
+        """Hear how many steps are done."""
+
+
+SIGNALS = "computing signals"
+ENGINE = "running the engine"
+"""What a run does, as it is told."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a run produced: the engine's result with the instruments and the specification that it ran on."""
@@ -32,21 +48,26 @@ class Outcome:
     """The forecasts as whole columns, where the run had them."""
 
 
-def execute(graph: Graph, market: Market, engine: str = "auto") -> Outcome:
+def execute(graph: Graph, market: Market, engine: str = "auto", told: Told | None = None) -> Outcome:
     """Run a graph over a market.
 
-    Parameters: `engine` auto (Rust where the extension is there), rust or python. Raises `UserError` when `rust` is
-    asked for and cannot run.
+    Parameters: `engine` auto (Rust where the extension is there), rust or python; `told` hears how far it is. Raises
+    `UserError` when `rust` is asked for and cannot run.
     """
     instruments = graph.exchange.instruments(market)
     spec = compile_graph(graph, market, instruments)
     native = pick_native(engine)
+    if told is not None:
+        told.now(SIGNALS)
     signals = compute(graph, market, engine, twin.scheduled_rows(spec, market.n_rows))
+    if told is not None:
+        told.now(ENGINE, market.n_rows)
+    tell = None if told is None else told.done
     if native is None:
-        result = reference.run(spec, market, signals.forecast_fix, signals.aux_fix)
+        result = reference.run(spec, market, signals.forecast_fix, signals.aux_fix, tell)
         asked: tuple[str, ...] = ()
     else:
-        result = twin.run(native, spec, market, signals.forecast, signals.aux, rows=signals.rows)
+        result = twin.run(native, spec, market, signals.forecast, signals.aux, rows=signals.rows, tell=tell)
         asked = twin.callbacks(spec)
     logging.getLogger(__name__).debug("ran %d rows", market.n_rows)
     return Outcome(result, instruments, spec, notes_of(spec, result, graph), asked, signals)

@@ -313,8 +313,8 @@ class RustAccount:
         values: NDArray[np.int64] = np.array([*bars, forecast, *aux.values()], np.int64)
         finer = np.ascontiguousarray(np.array(fine, np.int64).transpose(1, 2, 0)) if fine else None
         mark = None if marks is None else np.array(marks, np.int64)
-        events = np.array([(row, *event) for event in funding], np.int64).reshape(len(funding), 4).T.copy()
-        waiting = self._stepper.step(row, time, values, finer, mark, events if len(funding) else None)
+        events = np.array([(row, *event) for event in funding], np.int64).T.copy() if funding else None
+        waiting = self._stepper.step(row, time, values, finer, mark, events)
         return News(*self._stepper.drain()) if any(waiting) else None
 
     def warm(self, bars: Row) -> None:

@@ -240,10 +240,11 @@ class Held:
             yield np.ascontiguousarray(certain.T)
 
     def _hold(self, held: FloatArray, said: FloatArray, live: Sequence[bool], low: float) -> None:
-        new = np.broadcast_to(as_rows(self.strategy, said, len(held)), held.shape)
-        for pair in range(len(held)):
-            if live[pair] and new[pair] == new[pair]:
-                if not low <= new[pair] <= 1.0:
-                    name, value = self.stream.pairs[pair], float(new[pair])
-                    raise UserError(out_of_range(self.strategy, name, self.stream.time, value, low))
-                held[pair] = new[pair]
+        answer = as_rows(self.strategy, said, len(held)).tolist()
+        # A few pairs a row: numbers of Python's own are faster here than an array's.
+        new: list[float] = answer if isinstance(answer, list) else [answer] * len(held)
+        for pair, (value, there) in enumerate(zip(new, live, strict=True)):
+            if there and value == value:
+                if not low <= value <= 1.0:
+                    raise UserError(out_of_range(self.strategy, self.stream.pairs[pair], self.stream.time, value, low))
+                held[pair] = value

@@ -42,13 +42,15 @@ def run(
     aux: Mapping[str, FloatArray | Int64Array],
     quick: bool = True,
     rows: Mapping[str, range] | None = None,
+    tell: Callable[[int], object] | None = None,
 ) -> Result:
     """Run the Rust engine over whole columns.
 
     Parameters: `forecast` of shape (n_pairs, n_rows), float64 or already int64 of 10^-9, held; `aux` the same shape by
     name, or a column for each of `rows` where that names some. Floats are rounded by the rule of `units.fix` where they
-    are read. `quick=False` takes every row step by step; the result is the same. Raises `UserError` where an amount
-    leaves the integers that the engine computes with.
+    are read. `quick=False` takes every row step by step; the result is the same. `tell` is told
+    how many rows are done, where nodes are asked in Python. Raises `UserError` where an amount leaves the integers that
+    the engine computes with.
     """
     detail = market.detail
     fine = None if detail is None else (detail.timeframe_ns, detail.per_bar, [_arrays(p) for p in detail.pairs])
@@ -63,7 +65,7 @@ def run(
             [_column(aux[name], (rows or {}).get(name)) for name in spec.aux],
             equity,
             fine,
-            Nodes(spec) if callbacks(spec) else None,
+            Nodes(spec, tell) if callbacks(spec) else None,
             quick,
             [_arrays(pair) for pair in market.marks] or None,
             by_row(market.funding, int(market.times[0]), spec.timeframe_ns, market.n_rows, spec.first_row),
@@ -236,10 +238,16 @@ def _books(spec: Spec) -> tuple[list[bool], list[bool], int] | None:
     return [i.inverse for i in spec.instruments], contracts, spec.leverage if isolated else 0
 
 
+_TOLD = 1024
+"""Rows between two looks at how far the engine is."""
+
+
 class Nodes:
     """Answers the Rust engine for account nodes without a twin, with the same `View` that the reference shows them."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, tell: Callable[[int], object] | None = None) -> None:
+        self.tell = tell
+        self.told = 0
         root = isqrt(10**18 * YEAR // spec.timeframe_ns)
         self.spec = spec
         self.closes: list[int] = []
@@ -259,6 +267,9 @@ class Nodes:
         """Show the account at one decision."""
         view = self.view
         view.row, view.time, view.equity = row, time, equity
+        if self.tell is not None and row - self.told >= _TOLD:
+            self.told = row
+            self.tell(row)
         self.closes = price
         self.units = [unit_price(i.inverse, close) for i, close in zip(self.spec.instruments, price, strict=True)]
         view.price, view.position, view.forecast = price, position, forecast

@@ -34,6 +34,8 @@ LARGEST_AMOUNT = 10**10
 """Price steps and quantities up to this fit 64 bits in units of 10^-8."""
 FIX_NAN = -(2**63)
 """The integer that stands for "no value" in a column of fixed weights."""
+_SHORT = 12
+"""Numbers below which calls of NumPy cost more than Python's own arithmetic."""
 
 Int64Array: TypeAlias = NDArray[np.int64]
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -80,6 +82,8 @@ def fix(value: float) -> int:
 
 def fix_column(values: FloatArray) -> Int64Array:
     """`fix` for a whole column, the same to the bit; values beyond the int64 range are clipped to it."""
+    if values.ndim == 1 and len(values) < _SHORT:
+        return np.array([fix(value) for value in values.tolist()], np.int64)
     scaled = np.clip(np.rint(values * 1e9), -9.2e18, 9.2e18)
     result: Int64Array = np.where(np.isnan(scaled), 0, scaled).astype(np.int64)
     result[np.isnan(scaled)] = FIX_NAN

@@ -2,26 +2,39 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def whole(path: Path, sync: bool = False) -> Iterator[Path]:
+    """Give the path at which to write what becomes the file `path` when the block is through; else nothing stays of it.
+
+    Parameters: `sync` holds that also where the machine stops, not only the program. An `OSError` names `path`.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield fresh
+        if sync:
+            with fresh.open("rb") as file:
+                os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)
+        raise
 
 
 def write_whole(path: Path, data: bytes, sync: bool = False) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of one.
 
-    Parameters: `sync` holds that also where the machine stops, not only the program.
+    Parameters: `sync` as in `whole`.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole(path, sync) as fresh:
         fresh.write_bytes(data)
-        if sync:
-            with fresh.open("rb") as file:
-                os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        error.filename = str(path)
-        raise
 
 
 def sync_folder(folder: Path) -> None:

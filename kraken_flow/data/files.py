@@ -9,12 +9,13 @@ from kraken_flow.core.errors import UserError
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.core.market import Market
 from kraken_flow.core.node import NonNegative, node
+from kraken_flow.core.notes import Notes, sentences
 from kraken_flow.core.times import iso, parse_timeframe, timeframe_name
 from kraken_flow.data.candles import CandleSource
 from kraken_flow.data.check import check
 from kraken_flow.data.find import find, find_detail, names_pair, stated_timeframe
-from kraken_flow.data.funding import note_on, read_funding, within
-from kraken_flow.data.grid import Notes, Series, assemble, sentences, tell
+from kraken_flow.data.funding import read_funding, within
+from kraken_flow.data.grid import Series, assemble
 from kraken_flow.data.marks import laid_marks
 from kraken_flow.data.read import read, stem
 from kraken_flow.nearest import several
@@ -119,8 +120,6 @@ class Files(CandleSource):
             paths = self._paths(names, step, self.funding, "data.funding")
             found = {pair: read_funding(paths[pair], pair) for pair in names}
             columns = tuple(within(market, found[pair].columns) for pair in names)
-            for events in columns:
-                tell(notes, events.pair, note_on(events))
             market = replace(market, funding=columns)
             files += [one.record for one in found.values()]
         return replace(market, files=tuple(files), notes=(*market.notes, *sentences(notes, len(names))))

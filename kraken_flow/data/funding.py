@@ -120,15 +120,3 @@ def within(market: Market, columns: FundingColumns) -> FundingColumns:
     first, after = int(market.times[0]), int(market.times[-1]) + market.timeframe_ns
     inside = (columns.time >= first) & (columns.known <= after)
     return FundingColumns(columns.pair, columns.time[inside], columns.known[inside], columns.rate[inside])
-
-
-def note_on(columns: FundingColumns) -> str:
-    """Say how many events a run has, and how far apart they are."""
-    n = len(columns.time)
-    if n < 2:
-        return f"funding events: {n}"
-    gaps = np.diff(np.sort(columns.time))
-    common = int(np.median(gaps))
-    longer = int(np.count_nonzero(gaps > common))
-    hours = f"{common / (60 * MINUTE):g} h"
-    return f"funding events: {n}, every {hours}" + (f"; later than that: {longer}" if longer else "")

@@ -3,34 +3,16 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Detail, Market, PairColumns
+from kraken_flow.core.notes import Notes, sentences, tell
 from kraken_flow.core.resample import Bars, bar_open, last_is_partial, resample
 from kraken_flow.core.times import iso, timeframe_name
 from kraken_flow.core.units import Int64Array
 from kraken_flow.data.check import Checked
-
-OUTLIER_MADS = 20.0
-Notes: TypeAlias = dict[str, list[str]]
-"""Sentences for the data summary, each with the pairs it is true of; none for a sentence about the whole market."""
-
-
-def tell(notes: Notes, pair: str, note: str) -> None:
-    """Add a sentence about a pair."""
-    notes.setdefault(note, []).append(pair)
-
-
-def sentences(notes: Notes, n_pairs: int) -> tuple[str, ...]:
-    """Write the notes, one line for all pairs that share one."""
-
-    def head(pairs: list[str]) -> str:
-        return "all pairs" if len(pairs) == n_pairs > 1 else ", ".join(pairs)
-
-    return tuple(f"{head(pairs)}: {note}" if pairs else note for note, pairs in notes.items())
 
 
 @dataclass(frozen=True)
@@ -130,43 +112,13 @@ def columns(pair: str, bars: Bars, first: int, timeframe_ns: int, n_rows: int) -
     )
 
 
-def _counts(pair: PairColumns, first_row: int, checked: Checked, notes: Notes, times: Int64Array) -> dict[str, int]:
-    """Count what the data summary shows; rows from `start` on, duplicates and dropped rows of the whole file."""
-    state = pair.state[first_row:]
-    missing = state == SYNTHETIC
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], missing.astype(np.int8), [0]))))
-    real = pair.real[pair.real >= first_row]
-    moves = np.diff(np.log(pair.floats("close")[real]))
-    outliers = 0
-    if len(moves) > 1:
-        away = np.abs(moves - np.median(moves))
-        mad = float(np.median(away))
-        far = np.abs(moves) > OUTLIER_MADS * mad if mad > 0 else np.zeros(len(moves), np.bool_)
-        outliers = int(far.sum())
-        if outliers:
-            worst = int(np.abs(moves).argmax())
-            tell(
-                notes,
-                pair.pair,
-                f"closes that moved by more than {OUTLIER_MADS:.0f} median deviations, kept: {outliers}, the largest "
-                f"by {np.expm1(moves[worst]):+.1%} at {iso(int(times[real[worst + 1]]))}",
-            )
-    longest = int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
-    if longest:
-        tell(notes, pair.pair, f"missing bars: {int(missing.sum())}, longest gap {longest}")
+def _counts(pair: str, checked: Checked, notes: Notes) -> dict[str, int]:
+    """Count what was left out while a pair was read: a fact about its whole file, whatever span a run takes of it."""
     if checked.duplicates:
-        tell(notes, pair.pair, f"rows that repeat the row above, read once: {checked.duplicates}")
+        tell(notes, pair, f"rows that repeat the row above, read once: {checked.duplicates}")
     if checked.dropped:
-        tell(notes, pair.pair, f"bad rows left out (data.on_bad=drop): {checked.dropped}")
-    return {
-        "rows": len(real),
-        "missing": int(missing.sum()),
-        "longest_gap": longest,
-        "duplicates": checked.duplicates,
-        "dropped": checked.dropped,
-        "zero_volume": int((pair.volume[real] == 0).sum()),
-        "outliers": outliers,
-    }
+        tell(notes, pair, f"bad rows left out (data.on_bad=drop): {checked.dropped}")
+    return {"duplicates": checked.duplicates, "dropped": checked.dropped}
 
 
 def _span(
@@ -237,7 +189,7 @@ def assemble(
     times = np.arange(grid_first, after, timeframe_ns, dtype=np.int64)
     first_row = (first - grid_first) // timeframe_ns
     laid = tuple(columns(s.pair, cut[s.pair], grid_first, timeframe_ns, len(times)) for s in series)
-    counts = {s.pair: _counts(pair, first_row, s.checked, notes, times) for s, pair in zip(series, laid, strict=True)}
+    counts = {s.pair: _counts(s.pair, s.checked, notes) for s in series}
     finer = _detail(series, detail, timeframe_ns, times, notes) if detail else None
     read = [*series, *(detail[1].values() if detail else ())]
     records = [record for s in read for record in (s.records or (s.record,))]

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from kraken_flow.core.market import ABSENT, REAL, Market, PairColumns
-from kraken_flow.data.grid import Notes, Series, columns, tell, to_timeframe
+from kraken_flow.core.notes import Notes, tell
+from kraken_flow.data.grid import Series, columns, to_timeframe
 
 
 def laid_marks(market: Market, series: Mapping[str, Series], notes: Notes) -> tuple[PairColumns, ...]:

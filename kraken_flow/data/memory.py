@@ -107,8 +107,11 @@ def table_of(candles: Any, where: str) -> Table:
     names = {str(name).strip().lower() for name in frame.columns}
     if names.isdisjoint(NAMES) and (isinstance(frame.index, pd.DatetimeIndex) or frame.index.name in NAMES):
         frame = frame.rename_axis(frame.index.name if frame.index.name in NAMES else "time").reset_index()
+    if not all(isinstance(name, str) for name in frame.columns):
+        frame = frame.rename(columns=str)
     try:
-        table = pa.Table.from_pandas(frame.rename(columns=str), preserve_index=False)
+        # A handful of columns of numbers is shared rather than copied: handing them to threads takes longer.
+        table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
     except (pa.ArrowException, ValueError) as problem:
         raise UserError(f"{where}: not a table of numbers and times: {problem.args[0]}") from None
     return from_arrow(table, where)

@@ -10,7 +10,7 @@ from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Done, Job, concluded, inputs, load, load_checked, show, warn_of_fallback, write
 from kraken_flow.modes.page import leave_page
 from kraken_flow.runs.directory import holds_run
-from kraken_flow.runs.progress import Work
+from kraken_flow.runs.progress import READING, Work, stages_of
 from kraken_flow.runs.record import recorded
 
 logger = logging.getLogger(__name__)
@@ -25,12 +25,11 @@ def perform(graph: Graph, engine: str = "auto", loaded: Market | None = None, wo
     """
     work = work or Work(quiet=True)
     if loaded is None:
-        work.now("reading candles")
+        work.now(READING)
     market = load(graph) if loaded is None else loaded
-    work.now(f"running {market.n_rows:,} bars of {len(market.pairs)} pairs")
     logger.info("%d pairs, %d rows loaded", len(market.pairs), market.n_rows)
     began = time.perf_counter()
-    ran = execute(graph, market, engine)
+    ran = execute(graph, market, engine, work)
     elapsed = time.perf_counter() - began
     logger.info("%d orders, %d fills", len(ran.result.orders["pair"]), len(ran.result.fills["pair"]))
     return concluded(graph, ran, market, elapsed)
@@ -42,16 +41,15 @@ def run(call: Call) -> int:
     if call.begin is None:
         warn_of_fallback(job.engine)
     # Wrong input costs nobody an earlier run: its folder is cleared for one whose data and orders could be read.
-    with Work(quiet=call.member) as work:
-        work.now("reading candles")
+    work = Work(quiet=call.member, stages=stages_of(job.engine))
+    with work:
+        work.now(READING)
         loaded = load_checked(job.graph) if call.member or holds_run(job.declared.run_dir) else None
         if call.begin is not None:
             call.begin()
         with recorded(job.declared) as record:
             record.add(inputs(job.graph, job.engine))
             done = perform(job.graph, job.engine, loaded, work)
-            work.now("measuring and writing")
-            metrics = write(record, job, done)
+            metrics = write(record, job, done, work)
     show(call, done, metrics, record)
-    leave_page(call, job.graph, done, record)
-    return 0
+    return leave_page(call, job.graph, done, record, work)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from kraken_flow import native
+from kraken_flow.analysis.data_summary import data_notes
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.price_model import PriceModel
 from kraken_flow.analysis.safety import first_kill
@@ -24,6 +25,7 @@ from kraken_flow.core.pin import Pin
 from kraken_flow.core.redact import revealed
 from kraken_flow.core.run import Outcome
 from kraken_flow.core.signal import required_lookback
+from kraken_flow.core.spec import Spec
 from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import iso
 from kraken_flow.core.units import FloatArray
@@ -33,6 +35,7 @@ from kraken_flow.runs.certificate import standing
 from kraken_flow.runs.console import Report, print_json
 from kraken_flow.runs.crosscheck import crosscheck, show_crosscheck
 from kraken_flow.runs.options import report_of
+from kraken_flow.runs.progress import WRITING, Work
 from kraken_flow.runs.record import Declared, Run, redacted_paths
 from kraken_flow.runs.tables import SAMPLE, Tables
 from kraken_flow.runs.vectorbt_replay import require
@@ -85,6 +88,8 @@ class Done:
     notes: tuple[str, ...]
     callbacks: tuple[str, ...] = ()
     """Account nodes that the Rust engine asked in Python."""
+    spec: Spec | None = None
+    """What the engine was told: the venue's terms, the account's, the limits of risk."""
 
 
 def warn_of_fallback(engine: str) -> None:
@@ -105,7 +110,7 @@ def show(call: Call, done: Done, metrics: dict[str, Any], record: Run) -> None:
         print_json(metrics)
         return
     why, mode = record.manifest["audit"]["why"], record.manifest["mode"]
-    report = Report(done.finished, metrics, done.notes, why, report_of(call.cfg), mode)
+    report = Report(done.finished, metrics, done.notes, why, report_of(call.cfg), mode, done.spec)
     report.show()
     if (checked := record.manifest.get("crosscheck")) is not None:
         show_crosscheck(report.console, checked)
@@ -140,7 +145,7 @@ def outputs(graph: Graph, done: Done) -> dict[str, Any]:
         "span": span,
         READ: Pin.of(market).plain(),
         "synthetic_sample": market.synthetic_sample,
-        "data_notes": list(market.notes),
+        "data_notes": list(data_notes(market)),
         "notes": list(done.notes),
         "callbacks": list(done.callbacks),
         "counts": dict(sorted(result.counts.items())),
@@ -216,7 +221,7 @@ def concluded(graph: Graph, ran: Outcome, market: Market, elapsed_s: float) -> D
     """Put together what a run made. `elapsed_s` is the time of signals and engine."""
     prices = PriceModel.of(ran.spec, ran.result.fills, _read_by_impact(graph, ran, market))
     finished = FinishedRun(ran.result, market, ran.instruments, ran.spec.cash, elapsed_s, prices)
-    return Done(finished, (*ran.notes, *notes_on(graph, finished)), ran.callbacks)
+    return Done(finished, (*ran.notes, *notes_on(graph, finished)), ran.callbacks, ran.spec)
 
 
 def _read_by_impact(graph: Graph, ran: Outcome, market: Market) -> Mapping[str, FloatArray]:
@@ -230,11 +235,17 @@ def _read_by_impact(graph: Graph, ran: Outcome, market: Market) -> Mapping[str, 
     return {name: features.table(name, source) for name, source in declared.items()}
 
 
-def write(record: Run, job: Job, done: Done) -> dict[str, Any]:
-    """Write a run's files, and into its manifest what it was made of; return its metrics."""
+def write(record: Run, job: Job, done: Done, work: Work | None = None) -> dict[str, Any]:
+    """Write a run's files, and into its manifest what it was made of; return its metrics.
+
+    Parameters: `work` is told what is being done.
+    """
+    work = work or Work(quiet=True)
+    work.now(WRITING)
     record.manifest |= outputs(job.graph, done)
     tables, audit = Tables(done.finished, job.strategy), record.manifest["audit"]
-    metrics = write_run(record.folder, tables, "" if audit["audited"] else audit["why"])
+    unaudited = "" if audit["audited"] else audit["why"]
+    metrics = write_run(record.folder, tables, unaudited, record.then, work)
     if job.crosscheck:
         record.manifest["crosscheck"] = crosscheck(record.folder, MadeRun(tables, metrics))
     return metrics

@@ -118,6 +118,7 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
         done = replace(done, notes=(*done.notes, *stream.notes(journalled.happened), told))
         metrics = write(record, job, done)
         if not whole:
+            record.manifest["status"] = "interrupted"  # so that the page of now says it
             try:
                 show(call, done, metrics, record)
                 leave_page(call, job.graph, done, record)
@@ -125,8 +126,7 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
                 raise _interrupted(session, record, quiet)
     # Here a reader that has gone, as of `| head`, is no failure of a session that is finished and written.
     show(call, done, metrics, record)
-    leave_page(call, job.graph, done, record)
-    return 0
+    return leave_page(call, job.graph, done, record)
 
 
 def _interrupted(session: Session, record: Run, quiet: bool) -> KeyboardInterrupt:

@@ -19,7 +19,7 @@ from kraken_flow.modes.driver import Done, Job, concluded, configuration_of, inp
 from kraken_flow.modes.page import leave_page
 from kraken_flow.runs.directory import damage, kind_of, read_manifest
 from kraken_flow.runs.journal import JOURNAL
-from kraken_flow.runs.progress import Work
+from kraken_flow.runs.progress import READING, REPLAYING, STEPPED, Work
 from kraken_flow.runs.record import recorded
 from kraken_flow.runs.session_journal import begin, fold
 
@@ -31,31 +31,37 @@ def drive(call: Call, run: str | None) -> int:
     session = None if run is None else Path(run)
     job = Job.of(call, "replay") if session is None else _of_session(call, session)
     warn_of_fallback(job.engine)
-    done = _history(job) if session is None else _journalled(job, session / JOURNAL)
-    with recorded(job.declared) as record:
+    work = Work(quiet=call.member, stages=STEPPED)
+    try:
+        with work:
+            done = _history(job, work) if session is None else _journalled(job, session / JOURNAL, work)
+    except KeyboardInterrupt:
+        if call.choices.get("report") == "json":
+            raise
+        raise KeyboardInterrupt("interrupted: of this replay nothing is kept; the same command makes it anew") from None
+    with work, recorded(job.declared) as record:
         record.add(inputs(job.graph, job.engine) | ({} if session is None else {"replays": redact(str(session))}))
-        metrics = write(record, job, done)
+        metrics = write(record, job, done, work)
         same = None if session is None else _compare(metrics, session)
     show(call, done, metrics, record)
-    leave_page(call, job.graph, done, record)
+    code = leave_page(call, job.graph, done, record, work)
     if same is not None and call.choices.get("report") != "json":
         Console(highlight=False).print(redact(same), markup=False, soft_wrap=True)
-    return 0
+    return code
 
 
-def _history(job: Job) -> Done:
+def _history(job: Job, work: Work) -> Done:
     """Take the graph through its data, row by row."""
+    work.now(READING)
     market = load(job.graph)
     session = Session(job.graph, tape_of(market), job.engine)
     began = time.perf_counter()
-    with Work() as work:
-        work.now("replaying", market.n_rows)
-        for row, instant in enumerate(instants(market)):
-            session.take(instant)
-            if row % _TOLD == 0:
-                work.done(row)
-        outcome = session.outcome()
-    return concluded(job.graph, outcome, market, time.perf_counter() - began)
+    work.now(REPLAYING, market.n_rows)
+    for row, instant in enumerate(instants(market)):
+        session.take(instant)
+        if row % _TOLD == 0:
+            work.done(row)
+    return concluded(job.graph, session.outcome(), market, time.perf_counter() - began)
 
 
 _TOLD = 256
@@ -88,8 +94,9 @@ def _of_session(call: Call, run: Path) -> Job:
     return Job.of(replace(call, cfg=cfg, choices=choices, graph=build(cfg)), "replay")
 
 
-def _journalled(job: Job, path: Path) -> Done:
+def _journalled(job: Job, path: Path, work: Work) -> Done:
     """Take the graph through a journal, as far as that goes."""
+    work.now(REPLAYING)
     tape, frames, reader = begin(path)
     if tape is None:
         raise UserError(f"{path}: the session stopped before its first instant; there is nothing to replay")

@@ -7,7 +7,12 @@ from rich.console import Console
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import node
 from kraken_flow.modes import Call, Mode
+from kraken_flow.runs.directory import COMPARISON, read_manifest
+from kraken_flow.runs.members import ranked
 from kraken_flow.runs.past import LATEST, PastRun
+
+MOST = 8
+"""Runs of a sweep that are laid side by side: as many as a table holds and colours tell apart."""
 
 
 @node
@@ -16,9 +21,9 @@ class ReportPage(Mode):
 
     needs_graph = False
     run: str | tuple[str, ...] = LATEST
-    """Folder of a run, wherever it lies now; or a list of folders, to compare them."""
+    """Folder of a run, wherever it lies now; or of a sweep, or a list of folders, to compare runs."""
     out: str | None = None
-    """File to write; null: report.html in the run's folder, runs/comparison.html for several."""
+    """File to write; null: report.html in the run's folder, comparison.html in the sweep's, or in runs for a list."""
 
     def drive(self, call: Call) -> int:
         """Write the page and say where it is. Raises `UserError` where a folder holds no finished run."""
@@ -26,14 +31,27 @@ class ReportPage(Mode):
 
         refuse_other(call, ("mode.run", "mode.out", "engine"))
         folders = (self.run,) if isinstance(self.run, str) else self.run
+        usual = Path("runs") / COMPARISON
+        if len(folders) == 1 and (read_manifest(sweep := Path(folders[0]).expanduser()) or {}).get("kind") == "sweep":
+            folders, usual = self._best(sweep), sweep / COMPARISON
         if not folders:
             raise UserError("mode.run=[]: name a run, or several to compare them, as in mode.run=[runs/a,runs/b]")
         if len(folders) != len({Path(folder).resolve() for folder in folders}):
             raise UserError(f"mode.run=[{','.join(folders)}]: the same run stands there twice")
         runs = [PastRun.at("mode.run", folder) for folder in folders]
-        path = self._one(call, runs[0]) if len(runs) == 1 else self._several(runs)
-        Console(highlight=False).print(f"report: {path}", markup=False, soft_wrap=True)
+        path = self._one(call, runs[0]) if len(runs) == 1 else self._several(runs, usual)
+        Console(highlight=False).print(f"report: {_named(path)}", markup=False, soft_wrap=True)
         return 0
+
+    def _best(self, sweep: Path) -> tuple[str, ...]:
+        """Return the members of a sweep that its page lays side by side."""
+        members = ranked(sweep)
+        if not members:
+            raise UserError(f"mode.run={sweep}: no run of this sweep is finished; its leaderboard.csv says why")
+        if len(members) > MOST:
+            told = f"{sweep} has {len(members):,} finished runs: the best {MOST} of its leaderboard are compared"
+            Console(stderr=True, highlight=False).print(told, markup=False, soft_wrap=True)
+        return tuple(map(str, members[:MOST]))
 
     def _one(self, call: Call, past: PastRun) -> Path:
         from kraken_flow.modes.seen import seen_again
@@ -46,11 +64,11 @@ class ReportPage(Mode):
             Console(stderr=True, highlight=False).print(told, markup=False, soft_wrap=True)
         return write_page(past, seen, place)
 
-    def _several(self, runs: list[PastRun]) -> Path:
+    def _several(self, runs: list[PastRun], usual: Path) -> Path:
         from kraken_flow.modes.seen import differing_keys
-        from kraken_flow.runs.report.comparison import NAME, write_comparison
+        from kraken_flow.runs.report.comparison import write_comparison
 
-        return write_comparison(runs, differing_keys(runs), self._place(Path("runs") / NAME))
+        return write_comparison(runs, differing_keys(runs), self._place(usual))
 
     def _place(self, usual: Path) -> Path:
         if self.out is None:
@@ -61,3 +79,9 @@ class ReportPage(Mode):
         if not path.parent.is_dir():
             raise UserError(f"mode.out={self.out}: there is no folder {path.parent}; make it first")
         return path
+
+
+def _named(path: Path) -> Path:
+    """Return where a file really lies, for a link such as runs/latest says not of which run it is."""
+    real, here = path.resolve(), Path.cwd()
+    return real.relative_to(here) if real.is_relative_to(here) else real

@@ -24,6 +24,7 @@ from kraken_flow.modes.driver import READ, Done, concluded, configuration_from, 
 from kraken_flow.nearest import hint
 from kraken_flow.runs.journal import JOURNAL
 from kraken_flow.runs.past import IN_MEMORY, PastRun
+from kraken_flow.runs.progress import READING, Work
 from kraken_flow.runs.session_journal import begin, fold, instant_of
 
 MODES = ("backtest", "replay", "paper")
@@ -79,12 +80,13 @@ def graph_of(past: PastRun) -> Graph:
     return build(configuration_from(past.config, past.name))
 
 
-def again(past: PastRun, graph: Graph, engine: str) -> Again:
-    """Make a run again, its data read anew, a session's from its journal too.
+def again(past: PastRun, graph: Graph, engine: str, work: Work | None = None) -> Again:
+    """Make a run again, its data read anew, a session's from its journal too; `work` is told what is being done.
 
     Raises `UserError` where that cannot be, `CheckFailed` where all there is of it is a journal that does not come out
     again.
     """
+    work = work or Work(quiet=True)
     if past.mode not in MODES:
         raise UserError(f"{past.name}: a run of mode={past.mode} cannot be made again; those of {', '.join(MODES)} can")
     if past.session is not None:
@@ -92,8 +94,9 @@ def again(past: PastRun, graph: Graph, engine: str) -> Again:
     if past.journal is not None:
         return _paper_again(past, graph, engine, past.journal)
     pin = pin_from(past.manifest.get(READ))
+    work.now(READING)
     market = load(graph, pin)
-    return Again(perform(graph, engine, market), other=() if pin is None else tuple(pin.changes(market)))
+    return Again(perform(graph, engine, market, work), other=() if pin is None else tuple(pin.changes(market)))
 
 
 def pin_from(content: Any) -> Pin | None:

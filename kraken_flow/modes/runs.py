@@ -136,7 +136,8 @@ def _condition(part: str) -> "Condition":
         raise UserError(f"{part!r} is no condition; write column, comparison and value, as in sharpe>1")
     name, how, value = _column(found[1]), found[2], found[3]
     if name in TEXT:
-        return (name, "like", _pattern(value)) if how == "=" else (name, how, value)
+        pattern = {"=": "like", "!=": "unlike"}.get(how)
+        return (name, how, value) if pattern is None else (name, pattern, _pattern(value))
     if value in {"true", "false"}:
         return (name, how, value == "true")
     try:

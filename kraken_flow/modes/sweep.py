@@ -17,12 +17,14 @@ from kraken_flow.config.composition import Composition
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
 from kraken_flow.core.times import SECOND
+from kraken_flow.core.whole import whole
 from kraken_flow.modes.driver import warn_of_fallback
 from kraken_flow.runs.console import wide_console
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
     Claim,
+    check_no_latest,
     claim,
     drop_empty,
     explained,
@@ -31,6 +33,7 @@ from kraken_flow.runs.directory import (
     read_manifest,
     write_json,
 )
+from kraken_flow.runs.progress import Work
 from kraken_flow.runs.record import ROOT, command_line
 from kraken_flow.runs.summary import duration
 from kraken_flow.runs.tables import SAMPLE
@@ -46,7 +49,10 @@ METRICS = {
 """What the leaderboard shows of each member, with the words of the console; sorted by the first, then the second."""
 MARKS = {
     "!": ("killed", "a limit ended its trading"),
-    "*": ("few trades", f"fewer than {FEW_TRADES} trades, of which luck can make any ratio"),
+    "*": (
+        "few trades",
+        f"fewer than {FEW_TRADES} trades, of which luck can make any ratio: ranked after those with more",
+    ),
 }
 """Signs behind a member's number: their words in `leaderboard.csv` and under the table."""
 _DISPENSABLE = ("fees", "final_equity", "trades", "max_drawdown", "total_return")
@@ -67,12 +73,16 @@ class Outcome:
     synthetic: bool = False
 
     @property
+    def few(self) -> bool:
+        """Whether it closed fewer trades than its statistics need."""
+        return int(self.metrics.get("trades") or 0) < FEW_TRADES
+
+    @property
     def marks(self) -> str:
         """What to mind before believing its metrics, a sign of `MARKS` each."""
         if self.error:
             return ""
-        few = int(self.metrics.get("trades") or 0) < FEW_TRADES
-        return "!" * bool(self.metrics.get("killed_at")) + "*" * few
+        return "!" * bool(self.metrics.get("killed_at")) + "*" * self.few
 
 
 class Sweep:
@@ -90,6 +100,7 @@ class Sweep:
         self.interrupted = False
         self._unsaid: list[str] = []
         self.console = wide_console()
+        self._work = Work()
         self.folder: Path | None = None
         self._asked: Any = None
         self._engine = "auto"
@@ -126,12 +137,12 @@ class Sweep:
         """
         if self._claim is not None or self.folder is None:
             return
+        check_no_latest(ROOT, self.folder)
         self._claim = claim(self.folder)
         with explained(self.folder):
             self._manifest(self.folder, "running")
         warn_of_fallback(self._engine)
-        if self._asked is None:
-            point_latest(ROOT, self.folder)
+        point_latest(ROOT, self.folder)
         for outcome in self.outcomes:
             self._record_failure(outcome)
 
@@ -188,7 +199,11 @@ class Sweep:
         outcome = Outcome(number, _by_key([*map(redact, overrides)]))
         self.outcomes.append(outcome)
         try:
-            code = run()
+            with self._work as work:
+                told = f"run {len(self.outcomes)} of {self.total}" if self.total else f"run {len(self.outcomes)}"
+                work.now(told, self.total)
+                work.done(len(self.outcomes) - 1)
+                code = run()
             outcome.error = "" if code == 0 else f"exit code {code}"
         except UserError as error:
             outcome.error, outcome.wrong_input = str(error), True
@@ -227,18 +242,21 @@ class Sweep:
         return [key for key in keys if len({outcome.overrides.get(key) for outcome in self.outcomes}) > 1]
 
     def ranked(self) -> list[Outcome]:
-        """Return the members, best first; those without a ratio after those with one, failed ones last."""
+        """Return the members, best first; those of few trades after all others, failed ones last.
 
-        def rank(outcome: Outcome) -> tuple[bool, float, float, int]:
+        Those without a ratio come after those with one.
+        """
+
+        def rank(outcome: Outcome) -> tuple[bool, bool, float, float, int]:
             first, second = (_number(outcome.metrics.get(name)) for name in ("sharpe", "total_return"))
-            return bool(outcome.error), -first, -second, outcome.number
+            return bool(outcome.error), outcome.few, -first, -second, outcome.number
 
         return sorted(self.outcomes, key=rank)
 
     def write(self, folder: Path) -> None:
         """Write `leaderboard.csv`: rank, member, swept keys, metrics, market, note, error; undefined is empty."""
         keys = self.swept()
-        with (folder / "leaderboard.csv").open("w", encoding="utf-8", newline="") as file:
+        with whole(folder / "leaderboard.csv") as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(["rank", "member", *keys, *METRICS, "market", "note", "error"])
             for rank, outcome in enumerate(self.ranked(), 1):

@@ -20,6 +20,7 @@ from kraken_flow.modes.rerun import Again, again, graph_of
 from kraken_flow.runs.differences import beyond_rounding, by_source, first_difference, metric_changes, version_changes
 from kraken_flow.runs.logs import ledger_log, order_log, text_hash
 from kraken_flow.runs.past import LOGS, PastRun
+from kraken_flow.runs.progress import COMPARING, Work
 from kraken_flow.runs.sources import changed_sources, of_program, source_file, versions
 from kraken_flow.runs.tables import Tables
 from kraken_flow.runs.write import full_metrics
@@ -42,10 +43,13 @@ class Verification:
         The run.
     engine
         Which engine makes it again.
+    work
+        Is told what is being done.
     """
 
     past: PastRun
     engine: str
+    work: Work = field(default_factory=lambda: Work(quiet=True))
     changed: list[str] = field(default_factory=list)
     """What is not as it was, a sentence each: the run is not verified."""
     notes: list[str] = field(default_factory=list)
@@ -158,13 +162,14 @@ class Verification:
         """Make the run again and compare what comes out."""
         past = self.past
         try:
-            made = again(past, graph_of(past), self.engine)
+            made = again(past, graph_of(past), self.engine, self.work)
         except UserError as error:
             self.stopped = str(error)
             return
         except CheckFailed as error:
             self.changed.append(f"journal: {error}")
             return
+        self.work.now(COMPARING)
         self.journal = made.journal
         tables = Tables(made.done.finished, past.strategy)
         texts = {"orders.log": order_log(tables), "ledger.log": ledger_log(tables)}

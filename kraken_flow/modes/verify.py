@@ -10,7 +10,7 @@ from kraken_flow.core.redact import redact
 from kraken_flow.modes import Call, Mode
 from kraken_flow.runs.console import print_json
 from kraken_flow.runs.past import LATEST, PastRun
-from kraken_flow.runs.progress import Work
+from kraken_flow.runs.progress import Work, stages_again
 
 if TYPE_CHECKING:
     from kraken_flow.modes.verification import Verification
@@ -35,11 +35,11 @@ class Verify(Mode):
         refuse_other(call, ("mode.run", "engine"))
         past = PastRun.at("mode.run", self.run)
         engine, warning = engine_for(call, past)
-        found = Verification(past, engine)
+        work = Work(stages=stages_again(engine))
+        found = Verification(past, engine, work)
         if warning:
             found.notes.append(warning)
-        with Work() as work:
-            work.now("making the run again")
+        with work:
             found.look()
         if found.stopped and not found.changed:
             raise UserError(found.stopped)

@@ -12,15 +12,18 @@ from rich.table import Table
 
 from kraken_flow.analysis import breakdown
 from kraken_flow.analysis.breakdown import Line
-from kraken_flow.analysis.data_summary import data_summary
+from kraken_flow.analysis.data_summary import data_notes, data_summary
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.safety import lines
+from kraken_flow.core.account import Risk
+from kraken_flow.core.spec import Spec
 from kraken_flow.runs import facts
+from kraken_flow.runs.limit_facts import limit_facts
 from kraken_flow.runs.options import Report as Options
 from kraken_flow.runs.summary import Words, duration, summary
 from kraken_flow.runs.tables import SAMPLE
 
-_PLAIN: dict[str, Any] = {
+PLAIN: dict[str, Any] = {
     "box": box.SIMPLE_HEAD,
     "title_justify": "left",
     "padding": (0, 1, 0, 0),
@@ -67,7 +70,7 @@ class Report:
 
     Parameters: `metrics` the numbers of `metrics.json`; `notes` sentences about the run's terms; `audit` whether its
     nodes were audited for look-ahead, in words; `options` what the group `report` sets; `mode` that of the run, which
-    heads it.
+    heads it; `spec` what the engine was told.
     """
 
     def __init__(
@@ -78,10 +81,12 @@ class Report:
         audit: str = "",
         options: Options | None = None,
         mode: str = "backtest",
+        spec: Spec | None = None,
     ) -> None:
         self.run = run
         self.metrics = metrics
         self.notes = notes
+        self.spec = spec
         self.audit = audit
         self.options = options or Options()
         self.head, self.verb = _HEADS.get(mode, _HEADS["backtest"])
@@ -98,11 +103,13 @@ class Report:
             self.say("")
         for table in (*self._trade_tables(), *self._periods()):
             out.print(table, "")
-        lines_of = list(summary(words, self.audit, self.verb))
+        lines_of = list(summary(words, self.audit, self.verb, self.spec))
         out.print(self._facts("SUMMARY METRICS", [*([killed] if killed else []), *lines_of]), "")
         if self.metrics["intervals"]["sharpe"]:
             self.say("[a to b]: where 90 % of the results lie when these returns are drawn again.")
             self.say("")
+        if self.spec is not None:
+            out.print(self._limits(self.spec.risk), "")
         out.print(self._facts("MORE METRICS", facts.more_metrics(words)), "")
         out.print(self._facts("BENCHMARK: HOLD", facts.benchmark_facts(words)), "")
         if self.metrics["drawdowns"]:
@@ -115,7 +122,7 @@ class Report:
         if len(run.result.risk["time"]):
             out.print(self._risk(), "")
         self._warn()
-        for note in [*run.market.notes, *self.notes]:
+        for note in [*data_notes(run.market), *self.notes]:
             out.print(f"note: {note}", markup=False)
         speed = self.metrics["bars_per_s"]
         took = f"{run.elapsed_s:.3f} s, {speed:,.0f} bars/s" if speed else "not measured"
@@ -138,7 +145,7 @@ class Report:
     def _table(self, title: str) -> Table:
         """Return an empty table, as wide as its title at least, so that this stays on one line."""
         words = self._title(title)
-        return Table(title=words, min_width=len(words), **_PLAIN)
+        return Table(title=words, min_width=len(words), **PLAIN)
 
     def _title(self, words: str) -> str:
         return f"{words} ({SAMPLE})" if self.run.market.synthetic_sample else words
@@ -219,6 +226,18 @@ class Report:
         table.add_column("Value", overflow="fold")
         for name, value in found:
             table.add_row(name, value)
+        return table
+
+    def _limits(self, risk: Risk) -> Table | str:
+        """Return which limits shaped the run; a sentence where none was on."""
+        found = list(limit_facts(self.run, risk))
+        if not found:
+            return "RISK LIMITS: none is on; no stop, no target, no bound on positions or losses."
+        table = self._table("RISK LIMITS")
+        for head in ("Limit", "Set to", "In this run"):
+            table.add_column(head, overflow="fold")
+        for line in found:
+            table.add_row(*line)
         return table
 
     def _drawdowns(self) -> Table:

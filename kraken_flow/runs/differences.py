@@ -7,6 +7,8 @@ from decimal import Decimal, InvalidOperation
 from itertools import zip_longest
 from typing import Any
 
+from kraken_flow.runs.sources import of_program
+
 NO_LINE = "(no line)"
 _UNTIMED = frozenset({"elapsed_s", "bars_per_s", "engine", "null_reasons", "warnings"})
 """Metrics that say how a run was made, or in words what others say; two runs of one system may differ in them."""
@@ -171,3 +173,19 @@ def version_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
         for name in dict.fromkeys([*before, *now])
         if before.get(name) != now.get(name)
     ]
+
+
+def code_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each source file that is another one in the second run.
+
+    Parameters: the hashes by module that the manifests have. Modules that only one run loaded are told where they are
+    the user's: which of its own the program loads hangs on the mode.
+    """
+    found = []
+    for name in sorted({*before, *now} - {"__main__"}):
+        if name in before and name in now:
+            if before[name] != now[name]:
+                found.append(f"{name}: the file is another one")
+        elif not of_program(name) and not name.startswith("strategies"):
+            found.append(f"{name}: loaded by {'a' if name in before else 'b'} alone")
+    return found

@@ -22,10 +22,12 @@ JOURNAL = "journal"
 MAGIC = b"KFJRNL1\n"
 """The first bytes of a journal."""
 MADE_BY = "kraken-flow"
+COMPARISON = "comparison.html"
+"""Name of the page that lays runs side by side."""
 FILES = (
     *("config.yaml", "overrides.yaml", "metrics.json", "orders.parquet", "fills.parquet", "trades.parquet"),
-    *("equity.parquet", "risk.parquet", "orders.log", "ledger.log", JOURNAL, "report.html"),
-    *("leaderboard.csv", "leaderboard.json", "stress.json", "crosscheck.json"),
+    *("equity.parquet", "risk.parquet", "parents.parquet", "orders.log", "ledger.log", JOURNAL, "report.html"),
+    *("leaderboard.csv", "leaderboard.json", COMPARISON, "stress.json", "crosscheck.json"),
     *("frontier.csv", "frontier.json", "frontier.html"),
     *("audit.json", MANIFEST),
 )
@@ -34,10 +36,14 @@ SESSIONS = ("paper",)
 """Modes whose runs are continued where they stopped."""
 TRADES = ("backtest", "replay", *SESSIONS)
 """Modes whose runs trade: the newest of theirs, or a sweep of them, is the latest run."""
+LATEST = "latest"
+"""Name of the link to the newest run below a root."""
 LOST = "manifest_lost"
 """Key of the manifest under which stands when it was written anew, because the one before was lost or damaged."""
 STREAMED = "stream"
 """Key of the manifest under which a session on live data says what it met."""
+AGAIN = "the run is not complete: make room there and repeat the command"
+"""What a full disk means for a run that is made anew."""
 _LEFT_OVER = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+")
 """Files whose writer was killed before it could give them their name."""
 _OURS = re.compile(rf"run\.log(\.\d+)?|{_LEFT_OVER.pattern}")
@@ -135,14 +141,18 @@ def overwrite_json(path: Path, content: Any) -> None:
 
 
 @contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """Turn what a file system refuses into a sentence: the input is wrong (exit 2), or the disk is full (exit 1)."""
+def explained(folder: Path, then: str = AGAIN, key: str = "run_dir") -> Iterator[None]:
+    """Turn what a file system refuses into a sentence: the input is wrong (exit 2), or the disk is full (exit 1).
+
+    Parameters: `then` what a full disk leaves and what to do; `key` of the configuration by which another place is
+    chosen.
+    """
     try:
         yield
     except OSError as error:
         place = error.filename or folder
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise CheckFailed(f"{place}: the disk is full; the run is not complete") from error
+            raise CheckFailed(f"{place}: the disk is full; {then}") from error
         if error.errno in {
             errno.EACCES,
             errno.EPERM,
@@ -152,9 +162,7 @@ def explained(folder: Path) -> Iterator[None]:
             errno.EEXIST,
             errno.ENOENT,
         }:
-            raise UserError(
-                f"{place}: cannot be written ({os.strerror(error.errno)}); choose another run_dir"
-            ) from error
+            raise UserError(f"{place}: cannot be written ({os.strerror(error.errno)}); choose another {key}") from error
         raise
 
 
@@ -173,12 +181,24 @@ def new_folder(root: Path, mode: str, strategy: str, config_hash: str) -> Path:
 
 
 def point_latest(root: Path, folder: Path) -> None:
-    """Let `root/latest` name the folder; a file system without symbolic links goes without."""
-    fresh = root / f".latest.{os.getpid()}"
+    """Let `root/latest` name a folder below the root; a file system without symbolic links goes without.
+
+    A folder elsewhere, and a member of a sweep, which the link names as a whole, leave it where it is.
+    """
+    real, top = folder.resolve(), root.resolve()
+    if top not in real.parents or (read_manifest(real.parent) or {}).get("kind") == "sweep":
+        return
+    fresh = top / f".latest.{os.getpid()}"
     with contextlib.suppress(OSError):
         fresh.unlink(missing_ok=True)
-        fresh.symlink_to(os.path.relpath(folder, root), target_is_directory=True)
-        fresh.replace(root / "latest")
+        fresh.symlink_to(os.path.relpath(real, top), target_is_directory=True)
+        fresh.replace(top / LATEST)
+
+
+def check_no_latest(root: Path, folder: Path) -> None:
+    """Refuse to make a folder where the link to the newest run is to be. Raises `UserError`."""
+    if folder.name == LATEST and folder.parent.resolve() == root.resolve() and not folder.exists():
+        raise UserError(f"run_dir={folder}: that is the link to the newest run, and there is none; choose another name")
 
 
 class Claim:

@@ -4,57 +4,20 @@ from kraken_flow.analysis.flows import spent
 from kraken_flow.analysis.safety import first_kill
 from kraken_flow.analysis.tail_report import tail_facts
 from kraken_flow.analysis.tca import parent_costs, totals
+from kraken_flow.runs.figures import AGAINST, HELD, OF_TRADES, RATIOS
 from kraken_flow.runs.summary import Facts, Words
-
-_RATIOS = (
-    ("Sharpe of the bars", "sharpe_bar", "{:.3f}"),
-    ("Sharpe (Lo, autocorrelated)", "sharpe_lo", "{:.3f}"),
-    ("Volatility, a year", "volatility", "{:.1%}"),
-    ("Omega", "omega", "{:.3f}"),
-    ("Gain to pain", "gain_to_pain", "{:.3f}"),
-    ("Tail ratio", "tail_ratio", "{:.3f}"),
-    ("Skewness", "skew", "{:.3f}"),
-    ("Kurtosis (normal 3)", "kurtosis", "{:.3f}"),
-    ("Ulcer index", "ulcer", "{:.2%}"),
-    ("Pain index", "pain", "{:.2%}"),
-    ("Recovery factor", "recovery_factor", "{:.3f}"),
-)
-_TRADES = (
-    ("Payoff (mean win / loss)", "payoff", "{:.3f}"),
-    ("Kelly fraction", "kelly", "{:.3f}"),
-    ("Edge ratio (MFE / MAE)", "edge_ratio", "{:.3f}"),
-)
-_HELD = (
-    ("Exposure (mean gross)", "exposure", "{:.1%}"),
-    ("Exposure (mean net)", "net_exposure", "{:+.1%}"),
-    ("Time in the market", "time_in_market", "{:.1%}"),
-    ("Turnover (two-sided, per year)", "turnover", "{:,.1f}"),
-)
-_AGAINST = (
-    ("Return", "total_return", "{:+,.2%}"),
-    ("CAGR %", "cagr", "{:+.2%}"),
-    ("Sharpe (daily, 365)", "sharpe", "{:.3f}"),
-    ("Max drawdown", "max_drawdown", "{:.2%}"),
-    ("Our return less its", "excess_return", "{:+,.2%}"),
-    ("Beta", "beta", "{:.3f}"),
-    ("Alpha, a year", "alpha", "{:+.2%}"),
-    ("Correlation", "correlation", "{:.3f}"),
-    ("Information ratio", "information_ratio", "{:.3f}"),
-    ("Capture when it rises", "up_capture", "{:.1%}"),
-    ("Capture when it falls", "down_capture", "{:.1%}"),
-)
 
 
 def more_metrics(words: Words) -> Facts:
     """Yield what freqtrade has no line for."""
     metrics, run = words.metrics, words.run
-    for label, name, pattern in _RATIOS:
-        yield label, words.number(name, pattern)
+    for figure in RATIOS:
+        yield words.line(figure)
     still = "  (still open)" if metrics["underwater_open"] else ""
     yield "Longest under water", f"{metrics['longest_underwater_days']:,.1f} days{still}"
     yield from tail_facts(metrics, run.market.timeframe_ns)
-    for label, name, pattern in (*_TRADES, *_HELD):
-        yield label, words.number(name, pattern)
+    for figure in (*OF_TRADES, *HELD):
+        yield words.line(figure)
     for word, n in sorted(run.result.counts.items()):
         yield word.replace("_", " ").capitalize(), str(n)
     yield "Share of the span halted", f"{metrics['halted_share']:.1%}"
@@ -111,8 +74,8 @@ def ambiguity_facts(words: Words) -> Facts:
 
 def benchmark_facts(words: Words) -> Facts:
     """Yield what holding the pairs made, and how the run lies to it."""
-    for label, name, pattern in _AGAINST:
-        yield label, words.number(f"benchmark.{name}", pattern)
+    for figure in AGAINST:
+        yield words.line(figure)
 
 
 def execution_facts(words: Words) -> Facts:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, event, exc, func
 from sqlalchemy.dialects.sqlite import insert
-from sqlmodel import Field, Session, SQLModel, and_, create_engine, delete, select, text
+from sqlmodel import Field, Session, SQLModel, and_, create_engine, delete, or_, select, text
 
 VERSION = 2
 """Of the columns below; an index of another version is made anew."""
@@ -183,5 +183,6 @@ def _met(name: str, how: str, value: Any) -> ColumnElement[bool]:
         ">": column.__gt__,
         ">=": column.__ge__,
         "like": lambda pattern: column.like(pattern, escape="\\"),
+        "unlike": lambda pattern: or_(column.is_(None), column.not_like(pattern, escape="\\")),
     }[how](value)
     return found

@@ -7,6 +7,7 @@ damaged later: the first is a torn tail, which a crash leaves and which is cut; 
 
 import contextlib
 import os
+import shlex
 import struct
 import time
 from collections.abc import Iterator, Mapping
@@ -141,15 +142,14 @@ def opened(path: Path) -> FileIO:
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     """Say in a sentence what the disk refuses, and that nothing before it is lost."""
+    goes_on = f"the same command with {shlex.quote(f'run_dir={path.parent}')} goes on"
     try:
-        with explained(path):
+        with explained(path, f"nothing before is lost: make room, and {goes_on}"):
             yield
-    except CheckFailed as error:
-        raise CheckFailed(f"{error}. Nothing before is lost: make room, and the same command goes on") from error
     except OSError as error:
         raise CheckFailed(
             f"{path}: the disk fails ({os.strerror(error.errno or 0)}). Nothing before is lost: once the disk works, "
-            "the same command goes on"
+            f"{goes_on}"
         ) from error
 
 

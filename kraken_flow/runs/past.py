@@ -16,6 +16,7 @@ from kraken_flow.core.redact import revealed
 from kraken_flow.nearest import nearest
 from kraken_flow.runs.directory import MANIFEST, SESSIONS, TRADES, damage, kind_of, read_manifest
 from kraken_flow.runs.journal import JOURNAL
+from kraken_flow.runs.members import ranked
 from kraken_flow.runs.sources import of_program, source_file
 
 LATEST = "runs/latest"
@@ -68,7 +69,9 @@ class PastRun:
             near = f"; did you mean {key}={inside}?" if inside else ""
             raise UserError(f"{name}: the folder holds no run of ours, which has a {MANIFEST}{near}")
         if manifest.get("kind") == "sweep":
-            raise UserError(f"{name}: this is a sweep; name one of its runs, as in {key}={folder / '0'}")
+            best = next(iter(ranked(folder)), None)
+            near = "none of them is finished" if best is None else f"name one, as in {key}={best}, its best"
+            raise UserError(f"{name}: this is a sweep of runs; {near}")
         if manifest.get("mode") not in TRADES:
             raise UserError(f"{name}: this is {kind_of(manifest)}, which trades nothing; name a run that does")
         status = manifest.get("status")

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,11 +19,13 @@ from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
 from kraken_flow.core.whole import write_whole
 from kraken_flow.runs.directory import (
+    AGAIN,
     LOST,
     MADE_BY,
     MANIFEST,
     TRADES,
     Claim,
+    check_no_latest,
     claim,
     explained,
     new_folder,
@@ -84,9 +87,17 @@ class Run:
     session: bool = False
     """Whether a restart continues it, so that what it needs has to be on the disk."""
 
+    @property
+    def then(self) -> str:
+        """What a full disk leaves of the run, and what to do."""
+        if not self.session:
+            return AGAIN
+        where = shlex.quote(f"run_dir={self.folder}")
+        return f"nothing that was traded is lost: make room there, and the same command with {where} goes on"
+
     def save(self) -> None:
         """Write the manifest."""
-        with explained(self.folder):
+        with explained(self.folder, self.then):
             write_json(self.folder / MANIFEST, self.manifest, self.session)
 
     def add(self, facts: Mapping[str, Any]) -> None:
@@ -115,23 +126,26 @@ def recorded(declared: Declared) -> Iterator[Run]:
 def _described(run: Run, declared: Declared) -> logging.Handler:
     """Write what the run was asked to do; return the handler of its log."""
     try:
-        with explained(run.folder):
+        with explained(run.folder, run.then):
             # A restart compares itself with it: a kill here may not leave half of it.
             write_whole(run.folder / "config.yaml", declared.config.encode(), run.session)
             lines = [f"- {orjson.dumps(redact(word)).decode()}\n" for word in declared.overrides]
-            (run.folder / "overrides.yaml").write_text("".join(lines) or "[]\n", "utf-8")
+            write_whole(run.folder / "overrides.yaml", ("".join(lines) or "[]\n").encode())
             return run_log(run.folder / "run.log")
     except BaseException as error:
-        _end(run, "failed", error)
+        with attached(logging.NullHandler()):  # there is no log yet, and the terminal is told in a sentence
+            _end(run, "failed", error)
         raise
 
 
 def _take(declared: Declared) -> tuple[Path, Claim]:
     if declared.run_dir is not None:
         folder = Path(declared.run_dir)
-        return folder, claim(folder, declared.resume)
-    folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
-    held = claim(folder)
+        check_no_latest(declared.root, folder)
+        held = claim(folder, declared.resume)
+    else:
+        folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
+        held = claim(folder)
     if declared.mode in TRADES:
         point_latest(declared.root, folder)
     return folder, held
@@ -185,13 +199,13 @@ def _ending(run: Run) -> Iterator[None]:
     try:
         with exits_refused():
             yield
+        run.add({"status": "finished", "finished": _now(), "sources": loaded_sources()})
     except KeyboardInterrupt:
         _end(run, "interrupted", None)
         raise
     except BaseException as error:
         _end(run, "failed", error)
         raise
-    run.add({"status": "finished", "finished": _now(), "sources": loaded_sources()})
 
 
 def _end(run: Run, status: str, error: BaseException | None) -> None:

@@ -10,9 +10,13 @@ from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.money import places
 from kraken_flow.analysis.returns import daily_returns, day_ends
 from kraken_flow.analysis.unfilled import unfilled
+from kraken_flow.core.contract import MarginMode
 from kraken_flow.core.orders import Reason, State
+from kraken_flow.core.spec import Spec
 from kraken_flow.core.times import DAY, SECOND, iso, timeframe_name
-from kraken_flow.core.units import CASH_UNIT, FloatArray
+from kraken_flow.core.units import CASH_UNIT, UNIT, FloatArray
+from kraken_flow.runs import figures
+from kraken_flow.runs.figures import Figure, written
 
 Facts = Iterator[tuple[str, str]]
 """Lines of a table of names and values."""
@@ -50,6 +54,10 @@ class Words:
         """Say why a number of `metrics.json` is not defined."""
         return f"undefined ({self.metrics['null_reasons'][name].replace('_', ' ')})"
 
+    def line(self, figure: Figure, flag: str = "") -> tuple[str, str]:
+        """Return the line of a number: its label, and how it is written."""
+        return figure.label, self.number(figure.name, figure.pattern, flag)
+
     def number(self, name: str, pattern: str, flag: str = "") -> str:
         """Write one number of `metrics.json`, `group.name` for one inside another, with its interval if it has one."""
         group, _, inner = name.rpartition(".")
@@ -57,14 +65,14 @@ class Words:
         if value is None:
             return self.undefined(name)
         interval = None if group else self.metrics["intervals"].get(name)
-        around = f"  [{pattern.format(interval[0])} to {pattern.format(interval[1])}]" if interval else ""
-        return pattern.format(float(value)) + around + flag
+        around = f"  [{written(interval[0], pattern)} to {written(interval[1], pattern)}]" if interval else ""
+        return written(value, pattern) + around + flag
 
 
-def summary(words: Words, audit: str, verb: str = "Backtesting") -> Facts:
-    """Yield every line."""
+def summary(words: Words, audit: str, verb: str = "Backtesting", spec: Spec | None = None) -> Facts:
+    """Yield every line. Parameters: `spec` what the engine was told of venue and account."""
     run, metrics = words.run, words.metrics
-    yield from _span(run, audit, verb)
+    yield from _span(run, audit, verb, spec)
     days = metrics["span_days"]
     rate = f"{len(run.trades) / days:.2f}" if days else "-"
     yield "Total/Daily Avg Trades", f"{len(run.trades)} / {rate}"
@@ -73,13 +81,13 @@ def summary(words: Words, audit: str, verb: str = "Backtesting") -> Facts:
     yield "Final balance", words.exact(run.final_equity)
     yield "Absolute profit", words.exact(run.final_equity - run.start_cash)
     flag = "  (short sample, under 90 days)" if metrics["short_sample"] else ""
-    yield "Total profit %", words.number("total_return", "{:+.2%}")
-    yield "CAGR %", words.number("cagr", "{:+.2%}", flag)
-    yield "Sortino (daily, 365)", words.number("sortino", "{:.3f}")
-    yield "Sharpe (daily, 365)", words.number("sharpe", "{:.3f}")
-    yield "Calmar", words.number("calmar", "{:.3f}", flag)
-    yield "SQN", words.number("sqn", "{:.3f}")
-    yield "Profit factor", words.number("profit_factor", "{:.3f}")
+    yield words.line(figures.TOTAL_RETURN)
+    yield words.line(figures.CAGR, flag)
+    yield words.line(figures.SORTINO)
+    yield words.line(figures.SHARPE)
+    yield words.line(figures.CALMAR, flag)
+    yield words.line(figures.SQN)
+    yield words.line(figures.PROFIT_FACTOR)
     ratio = "" if metrics["expectancy_ratio"] is None else f" ({metrics['expectancy_ratio']:.2f})"
     expectancy = metrics["expectancy"]
     yield (
@@ -90,19 +98,41 @@ def summary(words: Words, audit: str, verb: str = "Backtesting") -> Facts:
         yield "Avg. daily profit", words.money((run.final_equity - run.start_cash) / CASH_UNIT / days)
     yield from _trades(words)
     yield from _curve(words)
-    yield "Market change", words.number("benchmark.total_return", "{:+,.2%}")
+    yield words.line(figures.MARKET_CHANGE)
 
 
-def _span(run: FinishedRun, audit: str, verb: str) -> Facts:
+def _span(run: FinishedRun, audit: str, verb: str, spec: Spec | None) -> Facts:
     if len(run.closes):
         yield f"{verb} from", iso(run.first_close - run.market.timeframe_ns)
         yield f"{verb} to", iso(int(run.closes[-1]))
-    contracts = sum(bool(i.settle) for i in run.instruments)
-    both = "spot and perpetual" if contracts < len(run.instruments) else "perpetual"
-    yield "Trading Mode", both if contracts else "spot"
+    yield "Trading Mode", trading_mode(run, spec)
     yield "Timeframe, pairs", f"{timeframe_name(run.market.timeframe_ns)}, {len(run.market.pairs)}"
     if audit:
         yield "Look-ahead", audit
+
+
+def trading_mode(run: FinishedRun, spec: Spec | None) -> str:
+    """Say what was traded, and where coins of spot pairs were sold short, who lent them for what."""
+    spot = np.array([not i.settle for i in run.instruments], np.bool_)
+    if not spot.all():
+        said = "spot and perpetual" if spot.any() else "perpetual"
+        return said if spec is None else f"{said}, {spec.margin.mode.word} margin"
+    if spec is None:
+        return "spot"
+    said = "spot"
+    if spec.margin.mode is MarginMode.LEVEL:
+        said += f" on margin, liquidated at a level of {100 * spec.margin.maintenance / UNIT:g}%"
+    if spec.leverage != UNIT:
+        said += f", leverage {spec.leverage / UNIT:g}"
+    if not spec.short:
+        return f"{said}, no shorts"
+    if not (run.trips.side < 0).any():
+        return said
+    borrow = spec.borrow
+    if not borrow.every_ns:
+        return f"{said}, shorts of borrowed coins, lent for nothing"
+    opening, more = (100 * 100 * rate / UNIT for rate in (borrow.opening, borrow.rollover))
+    return f"{said}, shorts of borrowed coins at {opening:g} bps and {more:g} bps per {timeframe_name(borrow.every_ns)}"
 
 
 def _trades(words: Words) -> Facts:
@@ -132,7 +162,7 @@ def _trades(words: Words) -> Facts:
         "Max Consecutive Wins / Loss",
         " / ".join(str(words.metrics[f"max_consecutive_{kind}"]) for kind in ("wins", "losses")),
     )
-    yield "Win rate", words.number("win_rate", "{:.1%}")
+    yield words.line(figures.WIN_RATE)
 
 
 def _sides(words: Words, columns: TradeColumns) -> Facts:
@@ -172,7 +202,7 @@ def _curve(words: Words) -> Facts:
     yield from orders_that_came_to_nothing(run)
     yield "Min balance", words.money(min(float(equity.min()), run.start_equity))
     yield "Max balance", words.money(max(float(equity.max()), run.start_equity))
-    yield "Max % of account underwater", words.number("max_drawdown", "{:.2%}")
+    yield words.line(figures.MAX_DRAWDOWN)
     worst = words.metrics["drawdowns"]
     if not worst:
         return

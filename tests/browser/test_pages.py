@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -117,6 +118,29 @@ def test_the_page_of_a_run_draws_itself_without_a_complaint_or_a_request(browser
     assert page.js(
         "[window.evil === undefined, document.images.length, document.querySelectorAll('pre')[0].textContent.includes('onerror')]"
     ) == [True, 0, True]
+
+
+LABELS = (
+    "[...document.querySelectorAll('#equity .yaxislayer-above .ytick text')]"
+    ".map((label) => label.getBoundingClientRect()).map(({ top, bottom }) => [top, bottom]).sort((a, b) => a[0] - b[0])"
+)
+
+
+@pytest.mark.parametrize("decades", [0.2, 0.9, 1.1, 2, 2.2, 4.1, 5, 9.6, 40])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_labels_of_a_log_axis_lie_apart(browser, pages, size, decades):
+    page = Page(browser, pages / "a/report.html", size)
+    page.to("#equity")
+    page.browser.execute_script(
+        "[...document.querySelectorAll('.tools button')].find((b) => b.innerText === 'Log').click()"
+    )
+    page.wait("document.querySelector('#equity')._fullLayout.yaxis.type === 'log'")
+    page.browser.execute_script("Plotly.relayout('equity', {'yaxis.range': [4 - arguments[0], 4]})", decades)
+    page.wait(f"document.querySelector('#equity')._fullLayout.yaxis.nticks === {6 if decades > 2 else 3}")
+    boxes = page.js(LABELS)
+    assert (3 if decades > 2 else 2) <= len(boxes) <= 14
+    assert all(above[1] <= below[0] + 2 for above, below in pairwise(boxes)), boxes
+    assert page.js("document.querySelector('#equity svg').getBoundingClientRect().right") <= size[0]
 
 
 def test_a_trade_of_the_table_is_shown_among_its_candles(browser, pages):

@@ -127,8 +127,8 @@ def test_a_disk_that_fails_at_any_moment_costs_nothing_that_was_written(
         said = capsys.readouterr().err
         assert ended == 1
         assert said.startswith(f"error: out/journal: {told}")
-        assert "Nothing before is lost" in said
-        assert "the same command goes on" in said
+        assert "othing before is lost" in said
+        assert "the same command with run_dir=out goes on" in said
         assert "Traceback" not in said
         now = (here / "journal").read_bytes()
         assert whole.startswith(now)

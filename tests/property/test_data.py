@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kraken_flow.analysis.data_summary import data_summary
 from kraken_flow.core.market import ABSENT, REAL, SYNTHETIC, Market
 from kraken_flow.core.resample import Bars, resample
 from kraken_flow.core.times import SECOND, parse_timeframe
@@ -144,8 +145,9 @@ def test_real_files_load_with_the_counts_their_list_gives(
     longest: list[int],
 ) -> None:
     market = Files(path=str(shared / "data" / "ohlcv" / path)).load(pairs, timeframe, None, None, 0)
-    counts = [market.counts[pair] for pair in pairs]
-    assert [c["rows"] for c in counts] == rows
+    counts = data_summary(market)
+    assert [c["pair"] for c in counts] == list(pairs)
+    assert [c["bars"] for c in counts] == rows
     assert [c["missing"] for c in counts] == missing
     assert [c["longest_gap"] for c in counts] == longest
 

@@ -57,6 +57,35 @@ def test_the_reference_shows_what_an_option_sets_and_not_what_its_class_would():
     assert "| `risk.position.stop_loss` | a number above 0 and at most 1 or null | `0.02` |" in conservative
 
 
+def test_every_key_says_what_it_means():
+    """Fields that a class has from another one too."""
+    rows = [line for group in ("exchange", "execution") for line in hooks.group_page(group).splitlines()]
+    rows += hooks.feature_page().splitlines()
+    assert len(rows) > 100
+    assert [row for row in rows if row.startswith("| `") and row.endswith("|  |")] == []
+
+
+def test_an_option_shows_what_it_sets_and_the_page_shows_each_class_once():
+    page = hooks.group_page("risk")
+    assert page.count("`risk.position.trailing`") == 1
+    assert "The keys of [`risk=default`](#default), with other defaults:" in page.split("## research")[1]
+    assert "(#default) | Three tiers" in page
+    assert "The default. |" in page
+
+
+def test_tables_commands_and_code_can_be_read_on_a_phone():
+    html = hooks.on_page_content(
+        "<table><thead><tr><th>key</th><th>is</th></tr></thead><tbody><tr><td>a</td><td>b</td></tr></tbody></table>"
+        '<div class="highlight"><pre><span></span><code>python -m kraken_flow mode=list\n</code></pre></div>'
+        '<div class="highlight"><pre><span></span><code>python -m kraken_flow mode=list\nA TABLE\n</code></pre></div>'
+    )
+    assert '<td role="cell" data-label="is">b' in html
+    assert html.count("kf-commands") == 1
+    assert (
+        hooks.PYTHON.sub("", "a\n\n    import x\n\n    y = 1\n\nb\n\n    make demo\n") == "a\n\n\nb\n\n    make demo\n"
+    )
+
+
 def test_every_feature_is_listed():
     page = hooks.feature_page()
     assert len(hooks.feature_classes()) > 15

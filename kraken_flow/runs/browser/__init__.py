@@ -1,6 +1,7 @@
 """One page over many runs: sortable, filterable, in one file that needs nothing from elsewhere."""
 
 import base64
+import contextlib
 import html
 import os
 import re
@@ -14,11 +15,13 @@ import orjson
 
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.whole import write_whole
+from kraken_flow.nearest import nearest
 from kraken_flow.runs.directory import explained
 
 _HERE = Path(__file__).parent
 _MARK = '<meta name="generator" content="kraken-flow runs">'
 """By this a page of ours is known: no other file is replaced."""
+_ELSEWHERE = "the page is not written: make room there and repeat the command, or name another file by mode.page"
 _SHOWN = (
     *("path", "kind", "members", "mode", "strategy", "pairs", "timeframe", "first", "last", "started", "status"),
     *("error", "engine", "synthetic", "verdict", "killed_at", "would_have_been_killed_at", "total_return", "sharpe"),
@@ -30,15 +33,26 @@ def write_page(path: Path, root: Path, runs: Sequence[Mapping[str, Any]]) -> Non
     """Write the page.
 
     Parameters: `root` the folder of the runs; `runs` as JSON shows them. Raises `UserError` where a file is there that
-    is no page of ours.
+    is no page of ours, or where its folder is not.
     """
     if path.is_dir():
         raise UserError(f"mode.page={path}: is a folder; name a file, as in mode.page={path / 'index.html'}")
+    if not path.parent.is_dir():
+        near = nearest(path.parent.name, _folders(path.parent.parent))
+        meant = f"; did you mean mode.page={path.parent.parent / near / path.name}?" if near else ""
+        raise UserError(f"mode.page={path}: there is no folder {path.parent}; make it first{meant}")
     if path.exists() and _MARK not in path.read_text("utf-8", errors="replace")[:2000]:
         raise UserError(f"mode.page={path}: a file is there that is no page of runs; choose another one")
-    with explained(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"mode.page={path}: name a file that ends in .html, or true for index.html among the runs")
+    with explained(path.parent, _ELSEWHERE, "mode.page"):
         write_whole(path, page(path.parent, root, runs).encode())
+
+
+def _folders(folder: Path) -> list[str]:
+    with contextlib.suppress(OSError):
+        return [path.name for path in folder.iterdir() if path.is_dir()]
+    return []
 
 
 def page(folder: Path, root: Path, runs: Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,6 @@ from kraken_flow.runs.report.content import MOST_POINTS, Content
 from kraken_flow.runs.report.packing import Pack
 from kraken_flow.runs.report.page import rendered, write_html
 
-NAME = "comparison.html"
 BETTER = {
     **dict.fromkeys(("total_return", "cagr", "max_drawdown", "sharpe", "sortino", "calmar"), 1),
     **dict.fromkeys(("win_rate", "profit_factor", "expectancy"), 1),

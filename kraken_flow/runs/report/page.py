@@ -19,6 +19,8 @@ from kraken_flow.runs.report.content import Content, Seen, folder_facts
 from kraken_flow.runs.report.packing import packed
 
 NAME = "report.html"
+ELSEWHERE = "the page is not written: make room there and repeat the command, or name another file by mode.out"
+"""What to do where the disk is full."""
 SCRIPTS = ("format", "unpack", "theme", "table", "charts", "curves", "market", "trades", "sections", "compare", "start")
 """The page's scripts, in the order in which they are put together."""
 _STATIC = Path(__file__).with_name("static")
@@ -26,18 +28,19 @@ _CHARTS = ("plotly", "package_data/plotly.min.js")
 """Package and path of the library that draws."""
 
 
-def write_page(past: PastRun, seen: Seen, path: Path | None = None) -> Path:
+def write_page(past: PastRun, seen: Seen, path: Path | None = None, then: str = ELSEWHERE) -> Path:
     """Write a run's page, `report.html` in its folder unless `path` says otherwise; return its path.
 
-    Raises `UserError` where a table of the run is damaged, or the page cannot be written.
+    Parameters: `then` what to do where the disk is full. Raises `UserError` where a table of the run is damaged, or the
+    page cannot be written, `CheckFailed` where the disk is full.
     """
     facts, blobs = Content(past, seen).facts()
-    return write_html(path or past.folder / NAME, rendered(folder_facts(facts), facts, blobs))
+    return write_html(path or past.folder / NAME, rendered(folder_facts(facts), facts, blobs), then)
 
 
-def write_html(path: Path, text: str) -> Path:
+def write_html(path: Path, text: str, then: str = ELSEWHERE) -> Path:
     """Write a page as a whole or not at all."""
-    with explained(path.parent):
+    with explained(path.parent, then, "mode.out"):
         path.parent.mkdir(exist_ok=True)
         write_whole(path, text.encode())
     return path

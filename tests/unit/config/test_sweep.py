@@ -29,6 +29,8 @@ def quick(monkeypatch):
         metrics = dict.fromkeys(METRICS, strategy.fast) | {"sharpe": None if strategy.fast == 12 else strategy.fast}
         metrics["killed_at"] = "2021-03-27T14:00:00Z" if strategy.fast in {6, 29} else None
         metrics["trades"] = strategy.fast + 2
+        if strategy.fast == 4:
+            metrics["sharpe"] = 50
         write_json(folder / "metrics.json", metrics)
         held.release()
         if strategy.fast == 14:
@@ -279,7 +281,16 @@ def test_members_that_were_killed_or_hardly_traded_are_marked(program, quick):
     lines = [line.split()[:3] for line in program.out[program.out.index("4 runs") :].splitlines()]
     for marked in (["3", "!", "29"], ["2", "28", "28.000"], ["1", "!*", "6"], ["0", "*", "5"]):
         assert marked in lines
-    assert "\n! a limit ended its trading\n* fewer than 30 trades, of which luck can make any ratio\n" in program.out
+    assert "\n! a limit ended its trading\n* fewer than 30 trades, of which luck can make any ratio" in program.out
+
+
+def test_a_member_of_few_trades_is_ranked_after_those_with_more_whatever_its_ratio(program, quick):
+    assert program("-m", "strategy.fast=4,28,13,29", *FAST) == 1
+    rows = board(program)
+    assert [row["strategy.fast"] for row in rows] == ["29", "28", "4", "13"]
+    assert [float(row["sharpe"]) for row in rows[:3]] == [29, 28, 50]
+    assert [row["note"] for row in rows] == ["killed", "", "few trades", ""]
+    assert "ranked after those with more\n" in " ".join(program.out.split(" "))
 
 
 def test_what_is_wrong_for_all_members_is_not_told_twice(program, quick):

@@ -56,6 +56,15 @@ def test_fix_rounds_half_to_even_like_decimal(value: float) -> None:
     assert fix_column(np.array([value, np.nan])).tolist() == [expected, FIX_NAN]
 
 
+@given(st.lists(st.floats(), max_size=40))
+def test_short_and_long_columns_are_fixed_alike(values: list[float]) -> None:
+    """Whatever the length, a column is rounded as its single values are."""
+    column = np.array(values, np.float64)
+    with np.errstate(over="ignore"):
+        assert fix_column(column).tolist() == [fix(value) for value in values]
+        assert fix_column(np.tile(column, 20)).tolist() == [fix(value) for value in values] * 20
+
+
 @given(st.decimals(-10_000, 10_000, places=4))
 def test_basis_points_are_exact(bps: Decimal) -> None:
     """A rate is the very decimal fraction that the user wrote."""

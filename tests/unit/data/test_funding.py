@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kraken_flow.analysis.data_summary import data_notes
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.times import parse_time
 from kraken_flow.data.files import Files
@@ -84,7 +85,7 @@ def test_files_bring_marks_and_funding_on_the_grid(tmp_path):
     assert close.tolist() == [99, 99, 99, 100, 100, *[99] * 19]
     assert [record["role"] for record in market.files] == ["bars", "mark", "funding"]
     assert "bars without a mark price, judged at their own: 2" in " ".join(market.notes)
-    assert "funding events: 4, every 8 h" in " ".join(market.notes)
+    assert "funding events: 4, every 8 h" in " ".join(data_notes(market))
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,10 @@ def test_a_run_without_a_folder_is_the_latest(folder):
     assert json.loads((folder / "runs" / "latest" / "manifest.json").read_text())["status"] == "finished"
     (made,) = (folder / "runs" / "backtest" / "scripted").iterdir()
     assert made.samefile(folder / "runs" / "latest")
+    assert main([*S01, "report=json", "run_dir=elsewhere"]) == 0
+    assert made.samefile(folder / "runs" / "latest")
+    assert main([*S01, "report=json", "run_dir=runs/mine"]) == 0
+    assert (folder / "runs" / "latest").resolve() == folder.resolve() / "runs" / "mine"
 
 
 def test_a_folder_of_somebody_else_is_refused(folder, capsys):

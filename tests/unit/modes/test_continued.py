@@ -165,3 +165,49 @@ def test_another_option_is_named_before_the_keys_that_follow_from_it(mine, monke
     assert len(told) == 7
     assert all(line.startswith("exchange.") for line in told[2:6])
     assert re.fullmatch(r"and \d+ more", told[6])
+
+
+def test_what_is_said_of_the_data_of_an_interrupted_session_ends_where_it_did(mine, monkeypatch):
+    """A gap after 20 bars; a jump and a second gap after 100, which a session of 40 cannot have seen."""
+    bitcoin, ether = (mine.folder / f"candles/{name}usd_1h.csv" for name in ("btc", "eth"))
+    lines = bitcoin.read_text().splitlines()
+    bitcoin.write_text("\n".join([*lines[:20], *lines[22:100], *lines[105:]]))
+    lines = ether.read_text().splitlines()
+    time, opened, *_ = lines[150].split(",")
+    lines[150] = f"{time},{opened},900,{opened},900,1"
+    ether.write_text("\n".join(lines))
+
+    def told(folder):
+        return json.loads((mine.folder / folder / "manifest.json").read_text())["data_notes"]
+
+    def jumps_and_gaps():
+        table = mine.out.partition("\nDATA")[2].splitlines()
+        rows = [line.split() for line in table if line.startswith(("BTC/USD", "ETH/USD"))]
+        return [(row[3], row[4], row[-1]) for row in rows]
+
+    first, whole = ["BTC/USD: missing bars: 2, longest gap 2"], "BTC/USD: missing bars: 7, longest gap 5"
+    interrupted(mine, monkeypatch, *SHIPPED, "run_dir=out")
+    assert told("out") == first
+    assert jumps_and_gaps() == [("2", "2", "0"), ("0", "0", "0")]
+    assert f"note: {first[0]}\n" in mine.out
+    stopped = "The run was interrupted: it ends before its data does."
+    assert stopped in (mine.folder / "out/report.html").read_text()
+    assert "closes that moved" not in mine.out + (mine.folder / "out/report.html").read_text()
+    assert mine("mode=replay", "mode.run=out", "run_dir=again") == 0, mine.err
+    assert told("again") == first
+    assert mine("mode=paper", *SHIPPED, "run_dir=out") == 0, mine.err
+    assert jumps_and_gaps() == [("7", "5", "0"), ("0", "0", "2")]
+    assert stopped not in (mine.folder / "out/report.html").read_text()
+    assert mine(*SHIPPED, "run_dir=whole") == 0
+    assert told("out") == told("whole")
+    assert whole in told("whole")
+
+
+def test_an_interrupted_replay_says_that_nothing_of_it_is_kept(mine, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kraken_flow.modes.replay.instants", stop)
+    assert mine("mode=replay", *SHIPPED) == 130
+    assert mine.err == "interrupted: of this replay nothing is kept; the same command makes it anew\n"
+    assert not (mine.folder / "runs").exists()

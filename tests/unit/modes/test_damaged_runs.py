@@ -3,7 +3,7 @@
 import pytest
 
 from kraken_flow.core.errors import CheckFailed, UserError
-from kraken_flow.runs.directory import claim, explained, write_json
+from kraken_flow.runs.directory import AGAIN, claim, explained, write_json
 from tests.unit.modes.past_runs import SHIPPED
 
 READERS = {
@@ -55,7 +55,7 @@ def test_what_cannot_be_written_is_named_as_the_user_knows_it(tmp_path, monkeypa
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(CheckFailed) as caught, explained(folder):
         write_json(folder / "metrics.json", {})
-    assert str(caught.value) == f"{folder / 'metrics.json'}: the disk is full; the run is not complete"
+    assert str(caught.value) == f"{folder / 'metrics.json'}: the disk is full; {AGAIN}"
 
 
 def test_a_folder_below_a_file_is_refused(tmp_path):

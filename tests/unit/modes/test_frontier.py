@@ -42,6 +42,8 @@ def test_table_csv_json_and_plot_agree(tmp_path, monkeypatch, capsys):
     page = (tmp_path / "out" / "frontier.html").read_text("utf-8")
     assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
     assert "inverse volatility" in page
+    assert 'name="viewport"' in page  # without it a phone shows the page of a desk
+    assert "<title>Efficient frontier" in page
     assert main(["mode=frontier", "mode.points=6", *SHORT, "report=json"]) == 0
     assert orjson.loads(capsys.readouterr().out) == found
 

@@ -3,10 +3,12 @@
 import gzip
 import json
 import re
+import shutil
 from base64 import b64decode
 
 import pytest
 
+from kraken_flow.modes import report
 from kraken_flow.runs.report import page
 from tests.unit.modes.past_runs import SHIPPED, edit, fresh
 
@@ -65,6 +67,34 @@ def test_runs_of_a_sweep_have_a_page_only_where_it_was_asked_for(mine):
     assert list((mine.folder / "s").rglob("*.html")) == []
     assert mine("-m", *SHIPPED[:-1], "strategy.slow=12,16", "run_dir=t", "report=html") == 0, mine.err
     assert sorted(path.parent.name for path in (mine.folder / "t").rglob("report.html")) == ["0", "1"]
+
+
+def test_the_report_of_a_sweep_lays_its_best_runs_side_by_side(mine, monkeypatch):
+    assert mine("-m", *SHIPPED[:-1], "strategy.slow=12,16,20,2") == 1  # the last is no crossing of averages
+    board = (mine.folder / "runs/latest/leaderboard.csv").read_text().splitlines()
+    ranks = [line.split(",")[1] for line in board[1:4]]
+    assert mine("mode=report") == 0, mine.err
+    real = (mine.folder / "runs/latest").resolve().relative_to(mine.folder.resolve())
+    assert mine.out == f"report: {real}/comparison.html\n"
+    assert mine.err == ""
+    shown = facts_of(mine.folder / "runs/latest/comparison.html")["runs"]
+    assert [run["folder"].rpartition("/")[2] for run in shown] == ranks
+    monkeypatch.setattr(report, "MOST", 2)
+    assert mine("mode=report", "mode.run=runs/latest", "mode.out=two.html") == 0, mine.err
+    assert mine.err == "runs/latest has 3 finished runs: the best 2 of its leaderboard are compared\n"
+    shown = facts_of(mine.folder / "two.html")["runs"]
+    assert [run["folder"].rpartition("/")[2] for run in shown] == ranks[:2]
+    assert not (mine.folder / "runs/comparison.html").exists()
+    (mine.folder / "runs/latest/leaderboard.csv").unlink()
+    assert mine("mode=report", "mode.out=two.html") == 0
+    shown = facts_of(mine.folder / "two.html")["runs"]
+    assert [run["folder"].rpartition("/")[2] for run in shown] == ["0", "1"]
+    for number in range(3):
+        shutil.rmtree(mine.folder / f"runs/latest/{number}")
+    assert mine("mode=report") == 2
+    assert mine.err.startswith("error: mode.run=runs/latest: no run of this sweep is finished")
+    assert mine("mode=verify") == 2
+    assert "this is a sweep of runs; none of them is finished" in mine.err
 
 
 def test_a_fault_in_the_page_costs_no_run(mine, monkeypatch):

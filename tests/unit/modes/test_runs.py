@@ -61,6 +61,7 @@ CASES = [
     (["mode.until=2999-01-01", "mode.limit=1"], ["sma_cross"]),
     (["mode.where=strategy=h*"], ["hold"]),
     (["mode.where=strategy!=hold and kind=run and mode=replay"], ["sma_cross"]),
+    (["mode.where=strategy!=ho* and kind=run and mode=replay"], ["sma_cross"]),
     (["mode.where=return>500%"], []),
     (["mode.where=synthetic=false and trades>=0", "mode.strategy=hold"], ["hold"]),
 ]
@@ -104,14 +105,22 @@ def test_names_cannot_steer_the_terminal(mine):
         (["strategy=hold"], "strategy=hold: leave that out"),
         (["mode.page=notes.txt"], "mode.page=notes.txt: a file is there that is no page of runs"),
         (["mode.page=runs"], "mode.page=runs: is a folder"),
+        (["mode.page=ture"], "mode.page=ture: name a file that ends in .html, or true for index.html among the runs"),
+        (
+            ["mode.page=rusn/all.html"],
+            "mode.page=rusn/all.html: there is no folder rusn; make it first; did you mean mode.page=runs/all.html?",
+        ),
+        (["mode.page=a/b/all.html"], "mode.page=a/b/all.html: there is no folder a/b; make it first\n"),
     ],
 )
 def test_what_is_refused(mine, words, told):
     run(mine.folder / "runs", "one")
     (mine.folder / "notes.txt").write_text("mine")
+    before = sorted(path.name for path in mine.folder.iterdir())
     assert mine("mode=runs", *words) == 2
     assert told in mine.err
     assert (mine.folder / "notes.txt").read_text() == "mine"
+    assert sorted(path.name for path in mine.folder.iterdir()) == before
 
 
 def test_without_the_library_it_says_what_to_install(mine, monkeypatch):

@@ -10,6 +10,7 @@ from kraken_flow.runs import directory
 from kraken_flow.runs.directory import (
     MADE_BY,
     MANIFEST,
+    check_no_latest,
     claim,
     discard,
     explained,
@@ -137,6 +138,28 @@ def test_latest_names_the_newest(tmp_path):
         point_latest(tmp_path, tmp_path / name)
     assert str((tmp_path / "latest").readlink()) == "b"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "latest"]
+
+
+def test_latest_names_what_lies_below_it_and_a_sweep_as_a_whole(tmp_path):
+    root, sweep = tmp_path / "runs", tmp_path / "runs/s"
+    for folder in (root / "a", sweep / "0", tmp_path / "elsewhere"):
+        folder.mkdir(parents=True)
+    (sweep / MANIFEST).write_text('{"made_by": "kraken-flow", "kind": "sweep"}')
+    for folder in (sweep, sweep / "0", tmp_path / "elsewhere", root, tmp_path):
+        point_latest(root, folder)
+        assert (root / "latest").readlink() == Path("s")
+    point_latest(root, root / "a")
+    point_latest(root, root / "latest")  # a session that goes on by that name
+    assert (root / "latest").readlink() == Path("a")
+
+
+def test_a_run_takes_no_place_of_the_link(tmp_path):
+    with pytest.raises(UserError, match="that is the link to the newest run, and there is none; choose another name"):
+        check_no_latest(tmp_path, tmp_path / "latest")
+    (tmp_path / "a").mkdir()
+    point_latest(tmp_path, tmp_path / "a")
+    check_no_latest(tmp_path, tmp_path / "latest")
+    check_no_latest(tmp_path, tmp_path / "other/latest")
 
 
 def test_a_file_system_without_links_goes_without(tmp_path, monkeypatch):

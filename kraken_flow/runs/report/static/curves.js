@@ -29,6 +29,14 @@ function wide({ equity, hold }) {
   return low > 0 && high / low > 8;
 }
 
+/** Let the labels of a log axis lie apart at any range: few make 1 2 5 or even steps, more make powers of ten over many decades. */
+async function spaced(plot) {
+  const { type, range, nticks = 0 } = plot._fullLayout.yaxis;
+  const few = range[1] - range[0] > 2 ? 6 : 3;
+  const wanted = type === 'log' ? few : 0;
+  if (nticks !== wanted) (await charts()).relayout(plot, { 'yaxis.nticks': wanted });
+}
+
 /** A mark where a limit ended trading. */
 function ending() {
   const killed = Date.parse(facts.metrics.killed_at);
@@ -58,7 +66,7 @@ function equitySection() {
   const scale = h('button', { type: 'button', 'aria-pressed': 'false', onclick: async () => {
     logarithmic = !logarithmic;
     scale.setAttribute('aria-pressed', String(logarithmic));
-    (await charts()).relayout(plotted, { 'yaxis.type': logarithmic ? 'log' : 'linear', 'yaxis.dtick': logarithmic ? 'D2' : null, 'yaxis.autorange': true });
+    (await charts()).relayout(plotted, { 'yaxis.type': logarithmic ? 'log' : 'linear', 'yaxis.autorange': true });
   } }, 'Log');
   const hold = facts.curves.columns.hold ? h('button', { type: 'button', 'aria-pressed': 'true', onclick: () => {
     held = !held;
@@ -75,7 +83,11 @@ function equitySection() {
     id: 'equity', title: `Equity, ${facts.currency}`, said: note, height: narrow() ? 400 : 480,
     summary: `It ends ${last ? last.value : ''} from where it began. Below it the drawdown from the highest equity so far.`,
     drawn,
-    after(plot) { plotted = plot; },
+    after(plot) {
+      plotted = plot;
+      plot.on('plotly_afterplot', () => spaced(plot));
+      spaced(plot);
+    },
   });
   async function drawn() {
     const found = await curves();
@@ -91,7 +103,7 @@ function equitySection() {
     traces.push(line('Drawdown', found.time, found.drawdown, colour('loss'), { line: { width: 1 }, rest: { yaxis: 'y2', fill: 'tozeroy', fillcolor: shade('loss', 0.22), hovertemplate: '%{y:.2%}' } }));
     return { traces, layout: {
       xaxis: { type: 'date', anchor: 'y2', hoverformat: '%Y-%m-%d %H:%M' },
-      yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', dtick: logarithmic ? 'D2' : null, tickformat: ',' },
+      yaxis: { domain: [0.32, 1], type: logarithmic ? 'log' : 'linear', tickformat: ',' },
       yaxis2: { domain: [0, 0.26], tickformat: '.1~%', rangemode: 'tozero' },
       ...ending(),
     } };

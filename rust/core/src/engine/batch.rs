@@ -36,9 +36,10 @@ pub fn run(
     let mut engine = Engine::new(spec);
     engine.sim.expect(equity.len() * market.pairs.len());
     engine.sim.record.detail_fallback_bars = fallback_bars(market, first);
-    let quick = quick && !engine.sim.ledger.tracked() && !engine.sim.watch.limits.on();
+    let limits = engine.sim.watch.limits;
+    let quick = quick && !engine.sim.ledger.tracked() && limits.of_equity_alone();
     let ready = |equity, notes| Run { market, forecast, aux, first, equity, notes, gross: [0.0; BLOCK], events: 0 };
-    if quick && !drifts(&engine) && worthwhile(market.pairs.len(), equity.len()) {
+    if quick && !limits.on() && !drifts(&engine) && worthwhile(market.pairs.len(), equity.len()) {
         let (done, exposure) = beside(market, first, equity, |mut notes| {
             notes.note(first, &engine.sim.ledger);
             engine.guarded(|engine| ready(&mut [], Some(notes)).quickly(engine, calls))
@@ -86,7 +87,6 @@ impl<'a> Run<'a> {
         let opaque = drifts && engine.sim.spec.portfolio == Portfolio::Callback;
         let mut quiet = Quiet::new(market.pairs.len());
         let mut lane = Lane::of(&engine.sim.spec, market);
-        let stepwise = engine.sim.watch.limits.stepwise();
         let (mut row, mut stepped) = (self.first, self.first);
         while row < end {
             if let Some(lane) = &mut lane {
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
                     break;
                 }
             }
-            let until = if opaque || stepwise || restless(&engine.sim) {
+            let until = if opaque || restless(&engine.sim) {
                 row
             } else {
                 quiet.until(&mut engine.sim, &engine.decider, market, self.forecast, row)

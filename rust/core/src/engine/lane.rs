@@ -61,15 +61,8 @@ impl Lane {
         let known = spec.portfolio != Portfolio::Callback && spec.risk != Risk::Callback && spec.volatility.is_none();
         let on_change = spec.rebalance_bars == 0 && !(spec.band >= 0 && spec.drifts);
         let held = spec.protection.max_bars != 1;
-        let limits = &spec.limits;
-        let plain = !(limits.stepwise() || limits.bounds_exposure() || limits.counts_trades())
-            && alone
-            && at_once
-            && as_printed
-            && one_fee
-            && known
-            && on_change
-            && held;
+        let plain =
+            spec.limits.of_equity_alone() && alone && at_once && as_printed && one_fee && known && on_change && held;
         let Protection { stop_loss, take_profit, trailing, .. } = spec.protection;
         let ranges = (stop_loss, take_profit, trailing) != (0, 0, 0);
         plain.then(|| Lane { changes: Changes::new(ranges), guard: None, wanted: Vec::new() })

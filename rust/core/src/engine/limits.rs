@@ -164,4 +164,10 @@ impl Limits {
     pub fn stepwise(&self) -> bool {
         self.black_swan >= 0 || self.stale_ns > 0
     }
+
+    /// Whether what is set reads the equity of a row and nothing else, and lets orders be as they are until it acts.
+    pub fn of_equity_alone(&self) -> bool {
+        let sizes = self.price_band >= 0 || self.throttle_from >= 0 || self.loss_throttle;
+        !(sizes || self.counts_trades() || self.bounds_exposure() || self.stepwise())
+    }
 }

@@ -206,10 +206,14 @@ pub(super) fn admitted(sim: &mut Simulator, now: Now<'_>, id: usize, qty: i64) -
     (answer.qty, if answer.qty > 0 { Reason::None } else { answer.trigger.reason() })
 }
 
-/// Whether positions remain that a flattening account still has to close.
+/// Whether a limit acts on every row: it does until an account that closes everything holds nothing.
 pub(super) fn restless(sim: &Simulator) -> bool {
     let held = || sim.ledger.position.iter().zip(&sim.spec.instruments).any(|(q, i)| q.abs() >= i.lot);
-    sim.watch.effect() == Effect::Flatten && held()
+    match sim.watch.effect() {
+        Effect::None => false,
+        Effect::Flatten => held(),
+        Effect::ReduceOnly | Effect::Halt => true,
+    }
 }
 
 /// The first pair whose bar moved by more than the allowed multiple of what was usual before it.
