@@ -67,6 +67,7 @@ def test_every_cost_stands_in_its_own_line_and_they_add_up():
         "maker_fees": "0.25",
         "taker_fees": "0.5",
         "spread": "0",
+        "impact": "0",
         "slippage": "1.5",
         "funding": "2",
         "borrow": "0.75",
