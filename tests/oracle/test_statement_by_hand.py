@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from kraken_flow.analysis import benchmark, bootstrap, ratios, returns, trade_ratios
 from kraken_flow.analysis.excursion import initial_risk, range_at_entry
 from kraken_flow.analysis.metrics import Hashes, complete, costs, measure
+from kraken_flow.analysis.price_model import PriceModel
 from kraken_flow.analysis.statement import cost_block, statement
 from kraken_flow.core.contract import FlowKind
 from kraken_flow.core.orders import Liquidity, OrderType
 from kraken_flow.core.result import split128
+from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import DAY
 from kraken_flow.core.units import UNIT, parse
 from tests.hand_made import HOUR, T0, fill, finished, market, pair_columns
@@ -80,7 +82,7 @@ def test_every_cost_stands_in_its_own_line_and_they_add_up():
     assert found == {"fees": 0.75, "slippage": 1.5, "funding": 2.0, "borrow": 0.75}
     measured = measure(run)
     assert (measured["funding_paid"], measured["funding_received"]) == ("3", "1")
-    spread, same = cost_block(replace(run, spread=True))
+    spread, same = cost_block(replace(run, prices=PriceModel(Slippage.HALF_SPREAD, 0.75)))
     assert (spread["spread"], spread["slippage"], spread["total"], same) == ("1.5", "0", "5", share)
 
 
