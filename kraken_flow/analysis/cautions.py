@@ -104,12 +104,19 @@ def _of_costs(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Caution]
         yield Caution("costs_heavy", f"Costs took {share:.0%} of the profit before them: a little more and it is gone.")
     if metrics["trades"] and total == 0:
         yield Caution("no_costs", "Trading cost nothing in this run; no venue is like that.")
-    elif run.prices.model is Slippage.NONE and bool((run.result.fills["liquidity"] == int(Liquidity.TAKER)).any()):
+    elif _took_for_nothing(run):
         yield Caution(
             "no_slippage",
-            "Orders that took liquidity paid no spread and moved no price, as in no market: exchange.slippage.model "
-            "says what they pay.",
+            "Orders that took liquidity paid no spread and moved no price, as in no market: exchange.slippage says "
+            "what they pay.",
         )
+
+
+def _took_for_nothing(run: FinishedRun) -> bool:
+    """Whether orders took liquidity and no model moved their price: none is set, or one with nothing in it."""
+    fills = run.result.fills
+    free = run.prices.model is Slippage.NONE or not (fills["slip_hi"].any() or fills["slip_lo"].any())
+    return free and bool((fills["liquidity"] == int(Liquidity.TAKER)).any())
 
 
 def _of_fills(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Caution]:

@@ -51,7 +51,10 @@ def test_a_calm_run_is_told_nothing_but_its_few_trades_and_that_slippage_is_miss
 
 @pytest.mark.parametrize("model", [model for model in Slippage if model is not Slippage.NONE])
 def test_a_venue_that_lets_takers_pay_is_not_called_free_of_slippage(model):
-    assert set(told(replace(s01(), prices=PriceModel(model)))) == {"few_trades"}
+    run = replace(s01(), prices=PriceModel(model))
+    assert set(told(run)) == {"few_trades", "no_slippage"}, "a model with nothing in it"
+    run.result.fills["slip_lo"][0] = 1
+    assert set(told(run)) == {"few_trades"}
 
 
 def test_a_run_of_makers_has_no_slippage_to_miss():
