@@ -12,7 +12,8 @@ from kraken_flow.analysis.price_model import shares
 from kraken_flow.core.terms import Slippage
 from kraken_flow.core.units import CASH_UNIT, FloatArray, cash_text
 
-_CENT = CASH_UNIT // 100
+_STEP = CASH_UNIT // 10**8
+"""Amounts are given to eight decimals: an account may be in coins."""
 
 
 def capacity(run: FinishedRun) -> dict[str, Any] | str:
@@ -21,7 +22,8 @@ def capacity(run: FinishedRun) -> dict[str, Any] | str:
     The trades are those of the run, all of them `multiple` times as large. What they make before impact, after every
     other cost, grows with their size; what impact takes of each unit traded grows by the venue's model: with the root
     of the size, or with its square as far as an order is no larger than its bar's volume. `multiple` is the size at
-    which impact takes half of what was made before it.
+    which impact takes half of what was made before it. `fillable_multiple` is the size at which a fill takes on average
+    the largest share of its bar's volume that the venue's terms let fill: beyond it such trades are not to be had.
     """
     if not run.prices.grows:
         return "no_impact_model"
@@ -40,13 +42,22 @@ def capacity(run: FinishedRun) -> dict[str, Any] | str:
         if math.isinf(multiple):
             return "impact_stays_below_half"
     traded = float(run.notional.sum())
+    share = _volume_share(run, traded)
+    fillable = run.prices.largest_share / share if share > 0.0 else multiple
     return {
         "multiple": multiple,
-        "equity": cash_text(round(run.start_cash * multiple / _CENT) * _CENT),
+        "equity": _start(run, multiple),
+        "fillable_multiple": fillable,
+        "fillable_equity": _start(run, fillable),
         "edge_bps": 1e4 * edge / traded,
         "impact_bps": 1e4 * taken / traded,
-        "volume_share": multiple * _volume_share(run, traded),
+        "volume_share": multiple * share,
     }
+
+
+def _start(run: FinishedRun, multiple: float) -> str:
+    """Return the starting equity of a size."""
+    return cash_text(round(run.start_cash * multiple / _STEP) * _STEP)
 
 
 def size_at_half(impacts: FloatArray, shares: FloatArray, edge: float) -> float:

@@ -10,7 +10,6 @@ from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.safety import first_kill
 from kraken_flow.analysis.unfilled import short_of_volume
 from kraken_flow.core.orders import Liquidity
-from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import DAY
 from kraken_flow.core.units import CASH_UNIT
 
@@ -113,9 +112,9 @@ def _of_costs(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Caution]
 
 
 def _took_for_nothing(run: FinishedRun) -> bool:
-    """Whether orders took liquidity and no model moved their price: none is set, or one with nothing in it."""
+    """Whether orders took liquidity and no model moved their price: none is set, or one of size 0."""
     fills = run.result.fills
-    free = run.prices.model is Slippage.NONE or not (fills["slip_hi"].any() or fills["slip_lo"].any())
+    free = not (fills["slip_hi"].any() or fills["slip_lo"].any())
     return free and bool((fills["liquidity"] == int(Liquidity.TAKER)).any())
 
 

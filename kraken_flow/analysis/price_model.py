@@ -18,20 +18,23 @@ class PriceModel:
     """How the venue moved the prices of a run's takers.
 
     Parameters: `model` which of the formulas; `size` half a spread in quote units, or an impact model's factor;
-    `latency` the fraction that late arrival may add; `sigma` and `mean_volume` what the square-root impact read for
+    `latency` the fraction that late arrival may add; `largest_share` how much of
+    a bar's volume may fill; `sigma` and `mean_volume` what the square-root impact read for
     each fill, float64 of shape (n_fills,), NaN where it had no estimate.
     """
 
     model: Slippage = Slippage.NONE
     size: float = 0.0
     latency: float = 0.0
+    largest_share: float = 1.0
     sigma: FloatArray = field(default_factory=lambda: np.zeros(0))
     mean_volume: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     @staticmethod
     def of(terms: Terms, fills: Columns, read: Mapping[str, FloatArray]) -> "PriceModel":
         """Take the terms of a run. Parameters: `read` the columns that its impact model declared, (n_pairs, n_rows)."""
-        rates = (terms.slippage_size / UNIT, terms.latency_rate / UNIT)
+        cap = terms.participation / UNIT
+        rates = (terms.slippage_size / UNIT, terms.latency_rate / UNIT, cap if 0.0 < cap < 1.0 else 1.0)
         if terms.slippage is not Slippage.SQRT_IMPACT:
             return PriceModel(terms.slippage, *rates)
         # An order that fills in a bar was sent with what was known at the close before.

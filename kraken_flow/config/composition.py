@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from kraken_flow.core.redact import redact
 from kraken_flow.nearest import hint
 
 _FOLDERS = "KRAKEN_FLOW_SEARCH_PATH"
+_ONE_AT_A_TIME = threading.RLock()
+"""Hydra has one state in a process, and so has the environment."""
 SINGLE_FILE = "_single_file"
 MISSING = "???"
 """A value that has to be given and was not."""
@@ -195,12 +198,13 @@ def _difference(content: Mapping[Any, Any], path: Path) -> dict[str, Any]:
 
 @contextmanager
 def search_path() -> Iterator[None]:
-    """Tell the search path plugin where the user's configuration lies."""
-    os.environ[_FOLDERS] = os.pathsep.join(str(folder) for folder in user_folders())
-    try:
-        yield
-    finally:
-        del os.environ[_FOLDERS]
+    """Tell the search path plugin where the user's configuration lies; other threads wait until the context ends."""
+    with _ONE_AT_A_TIME:
+        os.environ[_FOLDERS] = os.pathsep.join(str(folder) for folder in user_folders())
+        try:
+            yield
+        finally:
+            del os.environ[_FOLDERS]
 
 
 @contextmanager

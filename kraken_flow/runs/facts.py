@@ -55,9 +55,14 @@ def _capacity(words: Words) -> Facts:
         yield "Capacity", words.undefined("capacity")
         return
     yield "Edge before impact", f"{size['edge_bps']:.2f} bps of what was traded; impact took {size['impact_bps']:.2f}"
-    money = words.money(float(size["equity"]))
-    yield "Capacity", f"{money} ({size['multiple']:,.2f} times the size): impact takes half the edge"
-    yield "", f"a fill then takes {size['volume_share']:,.1%} of its bar's volume on average"
+    most, fillable = size["multiple"], size["fillable_multiple"]
+    share = size["volume_share"] / most * min(most, fillable)
+    money = words.money(float(size["equity" if most <= fillable else "fillable_equity"]))
+    why = "impact takes half the edge" if most <= fillable else "no more can be filled"
+    yield "Capacity", f"{money} ({min(most, fillable):,.2f} times the size): {why}"
+    yield "", f"a fill then takes {share:,.1%} of its bar's volume on average"
+    if most > fillable:
+        yield "", f"impact would take half the edge at {most:,.2f} times the size"
 
 
 def ambiguity_facts(words: Words) -> Facts:

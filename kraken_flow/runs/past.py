@@ -72,7 +72,7 @@ class PastRun:
             best = next(iter(ranked(folder)), None)
             near = "none of them is finished" if best is None else f"name one, as in {key}={best}, its best"
             raise UserError(f"{name}: this is a sweep of runs; {near}")
-        if manifest.get("mode") not in TRADES:
+        if manifest.get("mode", "backtest" if manifest.get("status") == "failed" else None) not in TRADES:
             raise UserError(f"{name}: this is {kind_of(manifest)}, which trades nothing; name a run that does")
         status = manifest.get("status")
         stopped = status == "interrupted" and manifest.get("mode") in SESSIONS and (folder / "metrics.json").is_file()
@@ -204,7 +204,8 @@ def _missing(folder: Path) -> str:
 
 def _why(manifest: Mapping[str, Any]) -> str:
     error = manifest.get("error")
-    told = f" ({error.get('message')})" if isinstance(error, dict) else ""
+    message = error.get("message") if isinstance(error, dict) else error
+    told = f" ({message})" if message else ""
     if manifest.get("mode") in SESSIONS:
         return f"{told}; repeat its own command to go on with it"
     return told or "; make it anew"

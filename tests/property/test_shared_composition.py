@@ -2,7 +2,9 @@
 
 import os
 import random
+import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.base import Container
 
 from hydra_plugins.kraken_flow import shared
+from kraken_flow.config import composition
 from kraken_flow.config.composition import own_hydra, plain, search_path
 from kraken_flow.config.paths import CONF, own_conf
 
@@ -172,3 +175,20 @@ def test_what_is_kept_is_bounded(merged, monkeypatch):
         outcome([f"risk={options}"], shared.SharedComposition)
     assert len(merged) == 4
     assert [len(known.composed) for known in shared._KNOWN.values()] == [2]
+
+
+def test_threads_compose_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wanted = [(seed, risk) for seed in range(12) for risk in ("none", "default")]
+
+    def asked(pair):
+        cfg = composition.compose([f"seed={pair[0]}", f"risk={pair[1]}"])
+        return cfg["seed"], "none" if cfg["risk"].get("position") else "default"
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(asked, wanted)) == wanted
+    finally:
+        sys.setswitchinterval(before)

@@ -1,5 +1,6 @@
 """What the page says in words and formatted numbers: the warnings, the headline, the costs, every number by name."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -67,6 +68,8 @@ _MEANINGS = {key: meaning for key, _, _, meaning in HEADLINE} | {
     "value_at_risk_until": "The kill after which returns are no part of the value at risk, for nothing was held",
     "capacity.multiple": "Size at which the modelled impact takes half of the edge, this run's being 1",
     "capacity.equity": "Starting equity at that size",
+    "capacity.fillable_multiple": "Size at which a fill takes on average all that may be filled of its bar's volume",
+    "capacity.fillable_equity": "Starting equity at that size",
     "capacity.edge_bps": "What was made before impact, after every other cost, over what was traded",
     "capacity.impact_bps": "What the modelled impact took of that",
     "capacity.volume_share": "Mean share of its bar's volume that a fill takes at that size",
@@ -82,7 +85,7 @@ _KINDS = {key: kind for key, _, kind, _ in HEADLINE} | {
     "best_trade": "percent", "worst_trade": "percent", "volatility": "share", "net_exposure": "percent",
     "time_in_market": "share", "cost_share": "share", "alpha": "percent", "beta": "ratio", "sqn": "ratio",
     "value_at_risk_until": "time", "multiple": "times", "equity": "money", "edge_bps": "ratio", "impact_bps": "ratio",
-    "volume_share": "share",
+    "volume_share": "share", "fillable_multiple": "times", "fillable_equity": "money",
 }  # fmt: skip
 GRAVE = ("killed", "ruined", "liquidated", "made_up", "no_trades")
 """Codes of warnings that make the numbers say little or nothing."""
@@ -172,11 +175,18 @@ def capacity(metrics: Mapping[str, Any], currency: str) -> str:
     size = metrics.get("capacity")
     if not isinstance(size, Mapping):
         return ""
-    start, share = formatted(size["equity"], "money", currency), formatted(size["volume_share"], "share")
+    most, fillable = size["multiple"], size.get("fillable_multiple", math.inf)
+    start = formatted(size["equity" if most <= fillable else "fillable_equity"], "money", currency)
+    share = formatted(size["volume_share"] / most * min(most, fillable), "share")
+    end = (
+        f"the modelled impact takes half of the edge, and a fill {share} of its bar's volume on average"
+        if most <= fillable
+        else f"a fill takes {share} of its bar's volume on average, and no more can be filled; the modelled impact "
+        f"would take half of the edge at {most:,.2f} times the size"
+    )
     return (
-        f"Capacity: at {size['multiple']:,.2f} times the size, starting with {start}, the modelled impact takes half "
-        f"of the edge, and a fill {share} of its bar's volume on average. Here the edge before impact was "
-        f"{size['edge_bps']:,.2f} bps of what was traded; impact took {size['impact_bps']:,.2f} of them."
+        f"Capacity: at {min(most, fillable):,.2f} times the size, starting with {start}, {end}. Here the edge before "
+        f"impact was {size['edge_bps']:,.2f} bps of what was traded; impact took {size['impact_bps']:,.2f} of them."
     )
 
 

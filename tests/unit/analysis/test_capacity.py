@@ -20,7 +20,7 @@ IMPACT = "exchange.slippage.model=sqrt_impact"
 
 def test_the_offset_is_that_of_the_specification():
     """25 of a daily volume of 10000 at a daily deviation of 4 %: 20 bps of 100.5."""
-    model = PriceModel(Slippage.SQRT_IMPACT, 1.0, 0.0, np.array([0.04, np.nan]), np.array([10_000.0, 10_000.0]))
+    model = PriceModel(Slippage.SQRT_IMPACT, 1.0, 0.0, 1.0, np.array([0.04, np.nan]), np.array([10_000.0, 10_000.0]))
     qty = np.array([25, 25]) * 10**8
     assert model.offsets(np.array([100.5, 100.5]), qty, qty) == pytest.approx([0.201, 0.0], rel=1e-12)
 
@@ -83,6 +83,20 @@ def test_the_parts_are_never_more_than_the_whole(more):
         names = ("multiple", "edge_bps", "impact_bps")
         size = run.metrics["capacity"] or dict.fromkeys(names, 1.0)
         assert all(size[name] > 0 for name in names)
+
+
+@pytest.mark.parametrize(("cap", "share"), [("0.1", 0.1), ("0.02", 0.02), ("null", 1.0), ("3", 1.0)])
+def test_the_size_that_can_be_filled_takes_the_venues_share_of_the_volume(cap, share):
+    size = backtest([*WORDS, IMPACT, f"exchange.participation_cap={cap}"]).metrics["capacity"]
+    assert size["volume_share"] / size["multiple"] * size["fillable_multiple"] == pytest.approx(share, rel=1e-12)
+    for name in ("", "fillable_"):
+        assert float(size[f"{name}equity"]) == pytest.approx(10_000 * size[f"{name}multiple"], abs=1e-8, rel=1e-12)
+
+
+def test_a_capacity_in_coins_keeps_eight_decimals():
+    words = ["exchange=kraken_futures", "pairs=[BTC/USD:BTC]", "account.cash=0.02", "risk=none", IMPACT]
+    size = backtest(["strategy=momentum", "timeframe=4h", "end=2021-03-01", *words]).metrics["capacity"]
+    assert float(size["equity"]) == pytest.approx(0.02 * size["multiple"], abs=1e-8)
 
 
 def test_latency_is_no_impact():

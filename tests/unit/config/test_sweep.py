@@ -293,6 +293,12 @@ def test_a_member_of_few_trades_is_ranked_after_those_with_more_whatever_its_rat
     assert "ranked after those with more\n" in " ".join(program.out.split(" "))
 
 
+def test_a_member_that_failed_says_why_where_a_run_is_asked_for(program):
+    assert program("-m", "strategy=sma_cross", "strategy.fast=5,40", "timeframe=4h", "run_dir=out", "report=none") == 1
+    assert program("mode=report", "mode.run=out/1") == 2
+    assert "the run is not finished, its manifest says failed (strategy: fast (40) must be below" in program.err
+
+
 def test_what_is_wrong_for_all_members_is_not_told_twice(program, quick):
     assert program("-m", "strategy.fast=40,50", *FAST) == 2
     assert program.out == ""

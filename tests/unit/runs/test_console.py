@@ -75,11 +75,17 @@ def test_a_run_without_trades_has_a_report():
 
 def test_costs_say_how_large_the_system_may_become():
     words = ["strategy=sma_cross", "timeframe=4h", "risk=none", "exchange.slippage.model=sqrt_impact"]
-    run = backtest(words)
+    run = backtest([*words, "exchange.participation_cap=null"])
     size, text = run.metrics["capacity"], printed(run.tables.run)
     assert f"{size['edge_bps']:.2f} bps of what was traded; impact took {size['impact_bps']:.2f}" in text
     assert f"{float(size['equity']):,.2f} USD ({size['multiple']:.2f} times the size): impact" in text
     assert f"Impact                          {float(run.metrics['costs']['impact']):,.2f} USD" in text
+    run = backtest([*words, "exchange.participation_cap=0.001"])
+    less, text = run.metrics["capacity"], " ".join(printed(run.tables.run).split())
+    assert (
+        f"{float(less['fillable_equity']):,.2f} USD ({less['fillable_multiple']:.2f} times the size): no more" in text
+    )
+    assert "a fill then takes 0.1% of its bar's volume on average impact would take half the edge at" in text
     assert re.search(r"Capacity +undefined \(no impact model\)", printed(busy()))
 
 

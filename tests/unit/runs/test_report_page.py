@@ -209,7 +209,8 @@ def test_balances_have_at_most_eight_decimals():
 
 
 def test_the_capacity_is_told_in_a_sentence_with_units():
-    size = {"multiple": 4.25, "equity": "42500", "edge_bps": 20.0, "impact_bps": 4.8507, "volume_share": 0.003}
+    size = {"multiple": 4.25, "equity": "42500", "fillable_multiple": 9.0, "fillable_equity": "90000"}
+    size |= {"edge_bps": 20.0, "impact_bps": 4.8507, "volume_share": 0.003}
     text = words.capacity({"capacity": size}, "USD")
     assert text.startswith(
         "Capacity: at 4.25 times the size, starting with 42,500.00 USD, the modelled impact takes half"
@@ -219,7 +220,11 @@ def test_the_capacity_is_told_in_a_sentence_with_units():
     assert words.capacity({}, "USD") == words.capacity({"capacity": None}, "USD") == ""
     numbers = {row["key"]: row for row in words.numbers({"capacity": size}, "USD")}
     shown = [numbers[f"capacity.{name}"]["value"] for name in size]
-    assert shown == ["4.2 \N{MULTIPLICATION SIGN}", "42,500.00 USD", "20.000", "4.851", "0.30 %"]
+    times = ["4.2 \N{MULTIPLICATION SIGN}", "42,500.00 USD", "9.0 \N{MULTIPLICATION SIGN}", "90,000.00 USD"]
+    assert shown == [*times, "20.000", "4.851", "0.30 %"]
+    less = words.capacity({"capacity": size | {"fillable_multiple": 2.0, "fillable_equity": "20000"}}, "USD")
+    assert less.startswith("Capacity: at 2.00 times the size, starting with 20,000.00 USD, a fill takes 0.14 % of its")
+    assert "no more can be filled; the modelled impact would take half of the edge at 4.25 times the size" in less
     assert all(row["meaning"] for row in numbers.values())
     none = {"capacity": None, "null_reasons": {"capacity": "no_impact_model"}}
     assert words.numbers(none, "USD")[0]["why"].startswith("no impact is modelled: exchange.slippage.model")
