@@ -17,6 +17,7 @@ from kraken_flow.runs.differences import (
     moved,
     version_changes,
 )
+from kraken_flow.runs.figures import MONEY, pattern_of
 from kraken_flow.runs.paired import paired_intervals
 from kraken_flow.runs.past import LOGS, PastRun
 from kraken_flow.runs.trade_differences import trade_differences
@@ -61,12 +62,13 @@ def differences(a: PastRun, b: PastRun) -> dict[str, Any]:
         "b": str(b.folder),
         "equal": {of: a.metrics.get(of) == b.metrics.get(of) for of in (*LOGS.values(), "data_sha256")},
         "keys": {key.key: {"a": key.before, "b": key.now} for key in keys},
+        "currencies": {"a": a.currency, "b": b.currency},
         "engines": {"a": a.metrics.get("engine"), "b": b.metrics.get("engine")},
         "versions": version_changes(a.manifest.get("versions") or {}, b.manifest.get("versions") or {}),
         "code": code_changes(a.manifest.get("sources") or {}, b.manifest.get("sources") or {}),
         "data": [*data_differences(a, b), *bar_differences(a, b)],
         "counts": count_differences(a, b),
-        "metrics": {c.name: _metric(c) for c in metric_changes(a.metrics, b.metrics)},
+        "metrics": {c.name: _metric(c, a.currency == b.currency) for c in metric_changes(a.metrics, b.metrics)},
         "paired": paired_intervals(a, b),
         "orders": {
             "equal": orders.equal,
@@ -80,7 +82,11 @@ def differences(a: PastRun, b: PastRun) -> dict[str, Any]:
     }
 
 
-def _metric(change: MetricChange) -> dict[str, Any]:
+def _metric(change: MetricChange, alike: bool) -> dict[str, Any]:
+    """Return both values and their difference, None where it is one of money and that is not `alike`."""
+    value = change.now if change.before is None else change.before
+    if not alike and pattern_of(change.name, value) == MONEY:
+        return {"a": change.before, "b": change.now, "difference": None}
     exact = isinstance(change.before, str) or isinstance(change.now, str)
     by = None if change.by is None else f"{change.by:f}" if exact else float(change.by)
     return {"a": change.before, "b": change.now, "difference": by}

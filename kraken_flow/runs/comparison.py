@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kraken_flow.core.instrument import currency_of
 from kraken_flow.runs.console import PLAIN
-from kraken_flow.runs.figures import HEADLINE, MONEY, change, pattern_of, value_at, written
+from kraken_flow.runs.figures import HEADLINE, MONEY, Figure, change, pattern_of, value_at, written
 from kraken_flow.runs.past import PastRun
 from kraken_flow.runs.sources import of_program
 
@@ -17,6 +17,8 @@ _FIRST = 5
 """Order lines that the details show of each kind."""
 _MOST = 10
 """Keys, and sentences of a kind, that one screen has room for."""
+_LABEL = 20
+"""Columns that the label beside a number has at least."""
 _LOGS = {"order_log_sha256": "order log", "ledger_sha256": "ledger"}
 
 
@@ -31,8 +33,8 @@ class Comparison:
         self.found = found
         self.details = details
         self.console = console
-        pairs = a.manifest.get("pairs") or [""]
-        self.currency = currency_of(str(pairs[0])) if "/" in str(pairs[0]) else ""
+        self.currencies = found["currencies"]
+        self.unlike = self.currencies["a"] != self.currencies["b"]
 
     def show(self) -> None:
         """Print it."""
@@ -83,39 +85,68 @@ class Comparison:
 
     def _results(self) -> None:
         """Print the headline numbers side by side."""
+        if self.unlike:
+            told = " and ".join(f"{letter} in {unit or 'one unknown'}" for letter, unit in self.currencies.items())
+            self.say(f"Currencies: {told}. Money is not subtracted; returns are those in each one's own.")
+            self.say("")
         if not self.found["metrics"]:
             self.say("Every number is the same.")
             return
-        table = self._empty("RESULTS")
-        table.add_column("Metric", overflow="fold")
-        for head in ("a", "b", "b - a", "90 % of b - a", ""):
-            table.add_column(head, justify="right" if head else "left", no_wrap=True)
-        metrics = [run.metrics for run in self.runs.values()]
-        intervals, marked = self.found["paired"]["intervals"], False
-        for name, label, pattern in HEADLINE:
-            before, now = (value_at(of, name) for of in metrics)
-            if before is None and now is None:
-                continue
+        both = {figure: [value_at(run.metrics, figure.name) for run in self.runs.values()] for figure in HEADLINE}
+        if not self.unlike and all(before == now for before, now in both.values()):
+            self.say("The results are equal: every headline number is the same.")
+            self.say("")
+            return
+        self._headline({figure: pair for figure, pair in both.items() if pair != [None, None]})
+        self.say("")
+
+    def _headline(self, both: Mapping[Figure, Sequence[Any]]) -> None:
+        """Print numbers of both runs in a table, amounts in one of their own where they are too wide for that."""
+        # A metric whose days are the same in both has no interval: 0 is all of it.
+        intervals = {name: span for name, span in self.found["paired"]["intervals"].items() if span and any(span)}
+        rows, marked = [], False
+        for (name, label, pattern), (before, now) in both.items():
             interval = intervals.get(name)
-            around = "" if interval is None else " to ".join(change(0, end, pattern) for end in interval)
             beyond = interval is not None and (interval[0] > 0 or interval[1] < 0)
             marked |= beyond
-            table.add_row(
-                f"{label}, {self.currency}" if pattern == MONEY and self.currency else label,
-                *(written(value, pattern, self.currency) for value in (before, now)),
-                change(before, now, pattern, self.currency),
-                around,
+            row = (
+                f"{label}, {self.currencies['a']}".removesuffix(", ") if self._alike(pattern) else label,
+                *self._pair(before, now, pattern),
+                "" if interval is None else " to ".join(change(0, end, pattern) for end in interval),
                 "*" if beyond else "",
             )
-        self.console.print(table)
-        if any(intervals.values()):
+            rows.append((pattern == MONEY, row))
+        heads = ("Metric", "a", "b", "b - a", "90 % of b - a", "")
+        if self._fits(heads, [row for _, row in rows]):
+            self._numbers("RESULTS", heads, [row for _, row in rows])
+        else:
+            self._numbers("RESULTS", heads, [row for amount, row in rows if not amount])
+            self.say("")
+            self._numbers("RESULTS: AMOUNTS", heads[:4], [row[:4] for amount, row in rows if amount])
+        if intervals:
             self.say(
                 "90 % of b - a: where the difference lies when the same days of both are drawn again."
                 + (" * 0 is not among it: more than luck." if marked else " 0 is among it: may be luck.")
             )
         elif why := self.found["paired"]["why"]:
             self.say(f"Nothing says how much of it is luck: {why}.")
-        self.say("")
+
+    def _alike(self, pattern: str) -> bool:
+        """Whether numbers of a pattern are amounts of one currency."""
+        return pattern == MONEY and not self.unlike
+
+    def _pair(self, before: Any, now: Any, pattern: str) -> tuple[str, str, str]:
+        """Write a number of both runs and its difference; amounts of two currencies have none and say theirs."""
+        said = [
+            written(value, pattern, unit) for value, unit in zip((before, now), self.currencies.values(), strict=True)
+        ]
+        if pattern != MONEY or self._alike(pattern):
+            return said[0], said[1], change(before, now, pattern, self.currencies["a"])
+        a, b = (
+            text if text == "-" else f"{text} {unit}".rstrip()
+            for text, unit in zip(said, self.currencies.values(), strict=True)
+        )
+        return a, b, "-"
 
     def _orders(self) -> None:
         orders = self.found["orders"]
@@ -140,14 +171,15 @@ class Comparison:
         trades = self.found["trades"]
         if first := trades["first"]:
             self.say(f"The first trade that differs is number {first['number']:,}:")
-            self._lines([(letter, self._trade(first[letter])) for letter in "ab"])
+            self._lines([(letter, self._trade(letter, first[letter])) for letter in "ab"])
         elif trades["a"]:
             self.say(f"All {trades['a']:,} trades are equal.")
 
-    def _trade(self, trade: Mapping[str, Any] | None) -> str:
+    def _trade(self, letter: str, trade: Mapping[str, Any] | None) -> str:
         if trade is None:
             return "(no trade)"
-        profit = f"{written(trade['pnl'], MONEY, self.currency)} {self.currency}".rstrip()
+        unit = self.currencies[letter]
+        profit = f"{written(trade['pnl'], MONEY, unit)} {unit}".rstrip()
         return (
             f"{trade['pair']} {trade['side']} {trade['qty']}, {trade['entry_time']} at {trade['entry_price']} to "
             f"{trade['exit_time']} at {trade['exit_price']} ({trade['exit_reason']}): {profit}"
@@ -168,14 +200,37 @@ class Comparison:
             if pattern is None:
                 told = ["-" if value is None else str(value) for value in (before, now)] + [""]
             else:
-                told = [written(value, pattern, self.currency) for value in (before, now)]
-                told.append(change(before, now, pattern, self.currency))
+                told = [*self._pair(before, now, pattern)]
             # The trades without a tag have an empty name.
             label = ".".join(part or "-" for part in rest.split(".")) if rest else head
             groups.setdefault(head.replace("_", " ") if rest else "", []).append((label, *told))
         for head, rows in groups.items():
             title = "METRICS THAT MOVED"
-            self._table(f"{title}: {head.upper()}" if head else title, ("Metric", "a", "b", "b - a"), rows, "numbers")
+            self._numbers(f"{title}: {head.upper()}" if head else title, ("Metric", "a", "b", "b - a"), rows)
+            self.say("")
+
+    def _numbers(self, title: str, heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
+        """Print a table of numbers, whole ones: where the console is too narrow, each under its label."""
+        if not self._fits(heads, rows):
+            self.console.print(Text(title, style="italic"))
+            for label, *cells in rows:
+                self.say(label)
+                # A mark, whose column has no head, stands beside what it marks.
+                told = [*zip(heads[1:4], cells[:3], strict=True), (heads[-2], " ".join(cells[3:]).strip())]
+                self._lines((head, cell) for head, cell in told if cell)
+            return
+        table = self._empty(title)
+        for head in heads:
+            number = bool(head) and head != heads[0]
+            table.add_column(head, overflow="fold", justify="right" if number else "left", no_wrap=head != heads[0])
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self.console.print(table)
+
+    def _fits(self, heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> bool:
+        """Whether rows stand beside their labels without a number being cut."""
+        widths = [max(map(cell_len, column)) + 1 for column in zip(heads, *rows, strict=True)]
+        return min(widths[0], _LABEL) + sum(widths[1:]) <= self.console.width
 
     def _table(self, title: str, heads: Sequence[str], rows: Sequence[tuple[str, ...]], what: str) -> None:
         """Print a table, nothing without rows."""
@@ -183,8 +238,7 @@ class Comparison:
             return
         table = self._empty(title)
         for head in heads:
-            right = heads[-1] == "b - a" and head != heads[0]
-            table.add_column(head, overflow="fold", justify="right" if right else "left")
+            table.add_column(head, overflow="fold")
         shown = rows if self.details else rows[:_MOST]
         for row in shown:
             table.add_row(*map(Text, row))

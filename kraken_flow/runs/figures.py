@@ -126,6 +126,8 @@ def pattern_of(name: str, value: Any) -> str | None:
         return ("{:,.8f}" if first in _HOLDINGS else MONEY) if amount else None
     if first == "intervals" and rest and rest[0] in _PATTERNS:
         return _PATTERNS[rest[0]]
+    if name.endswith("_equity"):
+        return MONEY
     if isinstance(value, int):
         return "{:,.0f}"
     if name.endswith("_s"):

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.instrument import currency_of
 from kraken_flow.core.redact import revealed
 from kraken_flow.nearest import nearest
 from kraken_flow.runs.directory import MANIFEST, SESSIONS, TRADES, damage, kind_of, read_manifest
@@ -101,6 +102,12 @@ class PastRun:
     def strategy(self) -> str:
         """The strategy's name, part of its client ids."""
         return str(self.manifest.get("strategy"))
+
+    @property
+    def currency(self) -> str:
+        """The currency of its account, empty where its manifest does not say."""
+        pair = str(next(iter(self.manifest.get("pairs") or [""])))
+        return currency_of(pair) if "/" in pair else ""
 
     @property
     def records(self) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -39,7 +40,7 @@ def _trades(run: PastRun) -> pa.Table:
 
 def _first_row(a: pa.Table, b: pa.Table) -> int:
     """Return the first row in which two tables of one length differ, their length where none does."""
-    differ = pa.array([False] * len(a))
+    differ = arrow.booleans(np.zeros(len(a), np.bool_))
     for name in _SEEN:
         differ = pc.or_(differ, pc.not_equal(a.column(name), b.column(name)).combine_chunks())
     row = pc.index(differ, True).as_py()
