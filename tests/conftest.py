@@ -1,20 +1,25 @@
 """What all tests share: Hypothesis profiles, the market data beside the checkout, and the rule about skips."""
 
+import contextlib
 import os
 import signal
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 
-# The default draws the same examples in every run; KRAKEN_FLOW_HYPOTHESIS=explore looks for new ones.
-settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("explore", settings.get_profile("fixed"), derandomize=False, max_examples=1000, database=None)
-settings.load_profile(os.environ.get("KRAKEN_FLOW_HYPOTHESIS", "fixed"))
+# The test of a user's own strategy needs nothing but pytest, also beside ours.
+with contextlib.suppress(ModuleNotFoundError):
+    from hypothesis import HealthCheck, settings
+
+    # The default draws the same examples in every run; KRAKEN_FLOW_HYPOTHESIS=explore looks for new ones.
+    fixed = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("fixed", fixed)
+    settings.register_profile("explore", fixed, derandomize=False, max_examples=1000, database=None)
+    settings.load_profile(os.environ.get("KRAKEN_FLOW_HYPOTHESIS", "fixed"))
 
 # A background job of a shell starts with interrupts ignored, and so would every program that a test starts from it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

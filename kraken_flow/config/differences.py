@@ -11,6 +11,7 @@ from kraken_flow.config.paths import DEFAULTS, GROUPS, SETTINGS
 from kraken_flow.config.schema import REQUIRED, dataclass_in, fields_of, is_mapping, written
 from kraken_flow.core.node import Node
 
+_FEES = "exchange.fees."
 UNSET = "not set"
 """Stands for a key that a configuration does not have, and that has no default there."""
 
@@ -48,6 +49,26 @@ def changed_keys(
         if was != is_now or isinstance(was, bool) != isinstance(is_now, bool):
             found.append(Changed(key, _shown(was), _shown(is_now)))
     return found
+
+
+def in_force(cfg: Mapping[str, Any], key: str, value: str) -> str:
+    """Return a key's value with what it stands for: of a fee that is null, the rate of the first tier behind it.
+
+    Parameters: `value` as `changed_keys` writes it.
+    """
+    head, _, name = key.rpartition(".")
+    if value != "null" or f"{head}." != _FEES or name not in ("maker_bps", "taker_bps"):
+        return value
+    known = flat(cfg)
+    rate = known.get(f"{_FEES}tiers.0.{name}")
+    if rate is None:
+        usual = default(cfg, f"{_FEES}tiers")
+        rate = getattr(usual.get(0), name, None) if isinstance(usual, Mapping) else None
+    if not isinstance(rate, int | float):
+        return value
+    # One flat fee switches the table off, and its first tier gives the other.
+    alone = any(known.get(f"{_FEES}{other}") is not None for other in ("maker_bps", "taker_bps"))
+    return f"null ({rate:g}{'' if alone else ' by tier'})"
 
 
 def default(cfg: Mapping[str, Any], key: str) -> Any:

@@ -45,7 +45,8 @@ class Compare(Mode):
         if call.choices.get("report") == "json":
             print_json(content)
         else:
-            Comparison(a, b, content, self.details, Console(highlight=False)).show()
+            shown = content | {"keys": _in_force(content["keys"], a, b)}
+            Comparison(a, b, shown, self.details, Console(highlight=False)).show()
         return 0
 
 
@@ -80,6 +81,15 @@ def differences(a: PastRun, b: PastRun) -> dict[str, Any]:
         },
         "trades": trade_differences(a, b),
     }
+
+
+def _in_force(keys: dict[str, dict[str, str]], a: PastRun, b: PastRun) -> dict[str, dict[str, str]]:
+    """Return the keys that differ, a null that stands for something with what that is."""
+    from kraken_flow.config.composition import read_yaml
+    from kraken_flow.config.differences import in_force
+
+    configs = {"a": read_yaml(a.config), "b": read_yaml(b.config)}
+    return {key: {run: in_force(configs[run], key, values[run]) for run in configs} for key, values in keys.items()}
 
 
 def _metric(change: MetricChange, alike: bool) -> dict[str, Any]:

@@ -108,6 +108,6 @@ class New(Mode):
         console.print(f"run it:  python -m kraken_flow strategy={name}", markup=False)
         console.print(f"audit it: python -m kraken_flow mode=audit strategy={name}", markup=False)
         console.print(
-            f"test it: python -m pytest tests/test_{name}.py (after python -m pip install pytest)", markup=False
+            f"test it: python -m pytest tests/test_{name}.py (once before: python -m pip install pytest)", markup=False
         )
         return 0

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich.console import Console
+
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.node import Positive, node
 from kraken_flow.core.times import iso, parse_time
@@ -154,7 +156,7 @@ def _pattern(word: str) -> str:
 
 
 def _show(asked: Runs, root: Path, rows: "Sequence[Row]", total: int, as_json: bool) -> None:
-    from kraken_flow.runs.console import print_json, wide_console
+    from kraken_flow.runs.console import print_json
     from kraken_flow.runs.index_list import lines, plain
 
     if asked.page is not False:
@@ -164,12 +166,12 @@ def _show(asked: Runs, root: Path, rows: "Sequence[Row]", total: int, as_json: b
         write_page(path, root, [plain(root, row) for row in rows])
         if not as_json:
             said = f"written: {path} ({len(rows):,} runs)"
-            wide_console().print(said, markup=False, soft_wrap=True)
+            Console(highlight=False).print(said, markup=False, soft_wrap=True)
             return
     if as_json:
         content: dict[str, Any] = {"root": str(root), "total": total, "runs": [plain(root, row) for row in rows]}
         print_json(content)
         return
-    console = wide_console()
+    console = Console(highlight=False)
     for line in lines(root, rows, total, console.width):
         console.print(line, soft_wrap=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kraken_flow.config.composition import read_yaml
-from kraken_flow.config.differences import changed_keys
+from kraken_flow.config.differences import changed_keys, in_force
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.market import Market
@@ -60,6 +60,7 @@ def differing_keys(runs: Sequence[PastRun]) -> list[tuple[str, list[str]]]:
     found: dict[str, list[str]] = {}
     for number, config in enumerate(configs[1:], start=1):
         for change in changed_keys(configs[0], config, free=("run_dir", "report")):
-            values = found.setdefault(change.key, [redact(change.before)] * len(runs))
-            values[number] = redact(change.now)
+            before = redact(in_force(configs[0], change.key, change.before))
+            values = found.setdefault(change.key, [before] * len(runs))
+            values[number] = redact(in_force(config, change.key, change.now))
     return list(found.items())

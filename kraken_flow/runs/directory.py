@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +255,11 @@ def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
                 _clear(folder)
             elif any(path.name != lock.LOCK and not _LEFT_OVER.fullmatch(path.name) for path in folder.iterdir()):
                 found = damage(folder)
+                if found is None and (below := _run_below(folder)) is not None:
+                    raise UserError(
+                        f"run_dir={folder}: runs of ours lie in folders below it ({below.relative_to(folder)}), so "
+                        f"that it cannot be a run's own; choose another folder, for example run_dir={_beside(folder)}"
+                    )
                 why = f" ({found.partition(':')[0]})" if found else ""
                 raise UserError(
                     f"run_dir={folder}: the folder is not empty and holds no earlier run of ours{why}; "
@@ -263,6 +269,17 @@ def claim(folder: Path, resume: Callable[[Path], None] | None = None) -> Claim:
             held.release()
             raise
     return held
+
+
+def _run_below(folder: Path) -> Path | None:
+    """Return a folder below that holds a run of ours, as those of `runs/<mode>` do; None without one."""
+    found = (path.parent for depth in ("*", "*/*", "*/*/*") for path in sorted(folder.glob(f"{depth}/{MANIFEST}")))
+    return next((path for path in found if read_manifest(path) is not None), None)
+
+
+def _beside(folder: Path) -> Path:
+    """Return a name like a folder's that is free."""
+    return next(path for n in count(1) if not (path := folder.with_name(f"{folder.name}_{n}")).exists())
 
 
 def drop_empty(folder: Path, top: Path) -> None:

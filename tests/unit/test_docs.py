@@ -19,6 +19,15 @@ def test_the_index_lists_every_page():
     assert [page for page in pages if page != "README.md" and f"({page})" not in index] == []
 
 
+def test_no_run_that_a_page_names_lies_where_the_runs_of_a_mode_do():
+    """There runs without a `run_dir` have their folders, that of `make demo` too, and the command would be refused."""
+    named = re.compile(r"\b(?:run_dir|mode\.(?:run|a|b))=\[?runs/(\w+)")
+    modes = {path.stem for path in (ROOT / "conf" / "mode").glob("*.yaml")} | {"audits", "bench"}
+    found = {page.name: set(named.findall(page.read_text("utf-8"))) for page in PAGES}
+    assert len(set().union(*found.values())) > 10
+    assert {name: taken & modes for name, taken in found.items() if taken & modes} == {}
+
+
 def test_decision_records_are_numbered_without_gaps():
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "adr").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))

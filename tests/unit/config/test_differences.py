@@ -1,7 +1,7 @@
 import pytest
 
 from kraken_flow.config import compose
-from kraken_flow.config.differences import changed_keys
+from kraken_flow.config.differences import changed_keys, in_force
 from kraken_flow.config.paths import GROUPS, options
 
 
@@ -15,6 +15,21 @@ def test_a_configuration_does_not_differ_from_itself(group):
     for name in options(group):
         words = [f"{group}={name}", *needed.get(name, [])]
         assert told(words, words) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "shown"),
+    [
+        ([], "exchange.fees.taker_bps", "null (40 by tier)"),
+        (["exchange=bare"], "exchange.fees.maker_bps", "null (0 by tier)"),
+        (["exchange.fees.taker_bps=10"], "exchange.fees.maker_bps", "null (25)"),
+        ([], "risk.position.trailing", "null"),
+        (["exchange.fees.tiers.0.taker_bps=x"], "exchange.fees.taker_bps", "null"),
+    ],
+)
+def test_a_fee_that_is_null_is_shown_with_the_rate_that_is_in_force(words, key, shown):
+    assert in_force(compose(words), key, "null") == shown
+    assert in_force(compose(words), key, "7") == "7"
 
 
 def test_stating_a_default_is_no_difference_and_another_value_is_held_to_it():

@@ -41,6 +41,24 @@ def test_a_shown_command_is_taken(program, monkeypatch, command):
     assert taken or {"mode=new", "mode=list"} & set(words)
 
 
+def from_freqtrade() -> list[str]:
+    """What the tables of the page say is written here: in the second column all, in the third what sets keys."""
+    page = PAGES_TEXT["docs/from-freqtrade.md"]
+    columns = [row.split("|")[2:4] for row in page.splitlines() if row.startswith("| ")]
+    return [words for row in columns for cell in row for words in re.findall(r"`((?:-m )?[a-z][\w.]*=[^`]+)`", cell)]
+
+
+def test_every_setting_that_a_user_of_freqtrade_is_told_exists(program, monkeypatch):
+    monkeypatch.setattr(app, "_call", lambda *_: 0)
+    (program.folder / "orders.csv").write_text("time,pair,side,qty\n")
+    assert len(from_freqtrade()) > 25
+    for told in from_freqtrade():
+        words = [re.sub(r"(=\d+)(,\d+)+$", r"\1", word) for word in shlex.split(told) if word != "-m"]
+        if words == ["mode=new", "mode.name=my_idea"]:
+            continue
+        assert program(*words, *(["strategy=sma_cross"] if "strategy.fast=5" in words else [])) == 0, program.err
+
+
 def test_the_errors_of_the_example_are_those_that_it_gives(program):
     example = re.compile(r"^    \$ python -m kraken_flow (.+)\n((?:    error: .+\n)+)", re.M)
     ((command, told),) = example.findall(PAGES_TEXT["docs/cli.md"])

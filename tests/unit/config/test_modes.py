@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -55,6 +56,13 @@ def test_every_option_has_a_line_of_its_own(group):
     lines = [summary(path) for path in options(group).values()]
     assert all(lines)
     assert len(set(lines)) == len(lines)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(own_conf().glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}={path.stem}"
+)
+def test_the_line_of_an_option_of_ours_is_whole(path):
+    assert re.search(r'(\.|pip install "kraken-flow\[\w+\]")$', summary(path)), summary(path)
 
 
 def test_describe_shows_every_key_with_value_default_and_origin(program):
@@ -131,6 +139,15 @@ def test_a_scaffold_runs_and_its_test_passes(program):
     assert "2 passed" in done.stdout, done.stdout + done.stderr
     assert program("mode=new", "mode.name=my_idea") == 2
     assert "strategies/my_idea.py, conf/strategy/my_idea.yaml, tests/test_my_idea.py exists" in program.err
+
+
+def test_the_test_of_a_strategy_in_the_checkout_needs_nothing_but_pytest():
+    block = "import sys; sys.modules['hypothesis'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    page = "tests/unit/test_docs.py"
+    words = [sys.executable, "-c", block, "-q", "-p", "no:cacheprovider", page, "-k", "index_lists"]
+    env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PATH": ""}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=env, cwd=own_conf().parent)  # noqa: S603 - our own words
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["Bad", "two words", "1st", "class", "json", "../evil", "sma_cross", "a-b"])

@@ -1,4 +1,5 @@
 import json
+import re
 from decimal import Decimal
 
 import pyarrow.parquet as pq
@@ -52,6 +53,8 @@ def test_keys_metrics_and_orders_that_differ_are_named_with_both_values(mine):
         "exchange.fees.taker_bps": {"a": "null", "b": "9"},
         "strategy.slow": {"a": "12", "b": "16"},
     }
+    assert mine("mode=compare", "mode.a=a", "mode.b=b") == 0
+    assert re.search(r"^ *exchange.fees.taker_bps +null \(0 by tier\) +9 *$", mine.out, re.M), mine.out
     known = {run: json.loads((mine.folder / run / "metrics.json").read_text()) for run in "ab"}
     assert set(found["metrics"]) >= {name for name in ("fees", "sharpe", "final_equity") if known["a"] != known["b"]}
     for name, both in found["metrics"].items():
@@ -69,7 +72,7 @@ def test_keys_metrics_and_orders_that_differ_are_named_with_both_values(mine):
     assert max(map(len, said.splitlines())) <= 80
     assert len(said.splitlines()) <= 55
     assert "\x1b" not in said
-    assert "strategy.slow            12    16" in said
+    assert re.search(r"^ *strategy.slow +12 +16 *$", said, re.M)
     assert f"Order lines: {orders['equal']} equal, {len(orders['changed'])} changed, " in said
     first = next(n for n, (old, new) in enumerate(zip(lines["a"], lines["b"], strict=False)) if old != new)
     assert orders["first"] == {"line": first + 1, "a": lines["a"][first], "b": lines["b"][first]}

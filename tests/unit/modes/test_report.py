@@ -143,7 +143,7 @@ def test_words_of_a_user_stand_in_the_page_as_data_alone(mine):
 def test_several_runs_stand_side_by_side_with_the_keys_in_which_they_differ(mine):
     assert mine(*SHIPPED, "run_dir=a") == 0
     assert mine(*SHIPPED[:-1], "strategy.slow=16", "run_dir=b") == 0
-    assert mine(*SHIPPED[:-3], "strategy=hold", "run_dir=c") == 0
+    assert mine(*SHIPPED[:-3], "strategy=hold", "exchange.fees.maker_bps=9", "run_dir=c") == 0
     assert mine("mode=report", "mode.run=[a,b,c]") == 0, mine.err
     assert mine.out == "report: runs/comparison.html\n"
     facts = facts_of(mine.folder / "runs/comparison.html")
@@ -154,6 +154,7 @@ def test_several_runs_stand_side_by_side_with_the_keys_in_which_they_differ(mine
         assert rows["total_return"]["numbers"][number] == metrics["total_return"]
     keys = {row["key"]: row["values"] for row in facts["keys"]}
     assert keys["strategy.slow"] == ["12", "16", "not set"]
+    assert keys["exchange.fees.maker_bps"] == ["null (0 by tier)", "null (0 by tier)", "9"]
     assert "run_dir" not in keys
 
 

@@ -1,6 +1,7 @@
 """Mode `runs`: what it lists of real runs, what it refuses, and the page."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -72,8 +73,13 @@ def test_what_is_asked_for_is_listed(made):
         assert [row["strategy"] for row in listed(made, *words)] == expected, words
 
 
-def test_the_list_fits_eighty_columns(made, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+@pytest.mark.parametrize("columns", ["80", None], ids=["said", "without a terminal"])
+def test_the_list_fits_eighty_columns(made, monkeypatch, columns):
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+        monkeypatch.setattr(os, "get_terminal_size", no_terminal)
+    else:
+        monkeypatch.setenv("COLUMNS", columns)
     assert made("mode=runs", "mode.sort=-return") == 0
     lines = made.out.splitlines()
     assert lines[0].split() == ["Strategy", "Mode", "Span", "Return", "Sharpe", "Drawdn", "Trades"]
@@ -82,6 +88,10 @@ def test_the_list_fits_eighty_columns(made, monkeypatch):
     assert any(re.match(r"hold +backtest +2024-01-01\.\.2024-01-13 +[+-]\d+\.\d\d% ", line) for line in numbers)
     assert any("sweep 2" in line for line in numbers)
     assert lines[-1] == "4 runs"
+
+
+def no_terminal(_):
+    raise OSError
 
 
 def test_names_cannot_steer_the_terminal(mine):

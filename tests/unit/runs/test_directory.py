@@ -76,6 +76,18 @@ def test_any_other_folder_with_content_is_refused(tmp_path, content):
     assert (tmp_path / "important.txt").read_text() == "keep"
 
 
+def test_a_folder_above_runs_of_ours_is_told_apart_and_another_name_proposed(tmp_path):
+    run = ours(tmp_path / "paper" / "combined" / "20260102T030405.000006Z-0a1b2c3d")
+    (tmp_path / "paper_1").mkdir()
+    with pytest.raises(UserError) as told:
+        claim(tmp_path / "paper")
+    assert str(told.value) == (
+        f"run_dir={tmp_path}/paper: runs of ours lie in folders below it (combined/{run.name}), so that it cannot be a "
+        f"run's own; choose another folder, for example run_dir={tmp_path}/paper_2"
+    )
+    assert read_manifest(run) is not None
+
+
 def test_a_folder_that_another_run_holds_is_refused(tmp_path):
     held = claim(tmp_path / "run")
     with pytest.raises(UserError, match="another run is writing"):
