@@ -17,7 +17,10 @@ LEVEL = 0.9
 """Probability that an interval is meant to cover."""
 RESAMPLES = 1000
 LEAST = 30
-"""Observations below which there is no interval."""
+"""Observations below which there is no interval, and returns other than 0."""
+DAY_CLOSES = "day closes"
+BAR_CLOSES = "bar closes"
+"""Between what the returns are that are drawn: closes of days, or of bars where these are longer."""
 SEED = 20_240_101
 """The draws are the same in every run: equal returns, equal intervals."""
 _AT_ONCE = 1 << 17
@@ -116,6 +119,14 @@ def between(values: FloatArray, level: float = LEVEL) -> Interval:
     return [low, high]
 
 
+def _too_few(*series: FloatArray) -> str:
+    """Return why returns have no interval, nothing where they have: days without a position tell nothing of luck."""
+    if len(series[0]) < LEAST:
+        return "too_few_returns"
+    moved = np.logical_or.reduce([returns != 0.0 for returns in series])
+    return "few_returns_not_zero" if int(np.count_nonzero(moved)) < LEAST else ""
+
+
 def return_intervals(
     returns: FloatArray, periods_per_year: float, span_ns: int, resamples: int = RESAMPLES
 ) -> Mapping[str, Interval]:
@@ -123,10 +134,9 @@ def return_intervals(
 
     Parameters: `span_ns` the time that the returns cover, for yearly growth.
     """
-    n = len(returns)
-    if n < LEAST:
-        return dict.fromkeys(OF_RETURNS, "too_few_returns")
-    found = _drawn(Draws.of(n, resamples), returns, periods_per_year, span_ns)
+    if why := _too_few(returns):
+        return dict.fromkeys(OF_RETURNS, why)
+    found = _drawn(Draws.of(len(returns), resamples), returns, periods_per_year, span_ns)
     return {name: between(values) for name, values in found.items()}
 
 
@@ -137,10 +147,9 @@ def difference_intervals(
 
     Both are drawn in the same blocks, so that what moved both cancels out; without enough returns a reason each.
     """
-    n = len(a)
-    if n < LEAST:
-        return dict.fromkeys(OF_RETURNS, "too_few_returns")
-    draws = Draws.of(n, resamples)
+    if why := _too_few(a, b):
+        return dict.fromkeys(OF_RETURNS, why)
+    draws = Draws.of(len(a), resamples)
     old, new = (_drawn(draws, returns, periods_per_year, span_ns) for returns in (a, b))
     return {name: between(new[name] - old[name]) for name in OF_RETURNS}
 
@@ -185,4 +194,6 @@ def trade_intervals(profit: FloatArray, resamples: int = RESAMPLES) -> Mapping[s
 
 
 OF_RETURNS = ("total_return", "cagr", "sharpe", "sortino", "calmar", "volatility", "max_drawdown")
+OF_DEPTH = ("max_drawdown", "calmar")
+"""Those that read the drawdown; the number beside the interval is that of all bars."""
 OF_TRADES = ("win_rate", "profit_factor", "expectancy")

@@ -67,7 +67,9 @@ class ReportPage(Mode):
     def _several(self, runs: list[PastRun], usual: Path) -> Path:
         from kraken_flow.modes.seen import differing_keys
         from kraken_flow.runs.report.comparison import write_comparison
+        from kraken_flow.runs.report.standing import ranked as placed
 
+        runs = placed(runs)
         return write_comparison(runs, differing_keys(runs), self._place(usual))
 
     def _place(self, usual: Path) -> Path:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kraken_flow.analysis.bootstrap import DAY_CLOSES, OF_DEPTH
 from kraken_flow.analysis.breakdown import TradeColumns, by_pair
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.money import places
@@ -65,7 +66,8 @@ class Words:
         if value is None:
             return self.undefined(name)
         interval = None if group else self.metrics["intervals"].get(name)
-        around = f"  [{written(interval[0], pattern)} to {written(interval[1], pattern)}]" if interval else ""
+        of = f" of {DAY_CLOSES}" if name in OF_DEPTH and self.metrics["intervals"]["returns_of"] == DAY_CLOSES else ""
+        around = f"  [{written(interval[0], pattern)} to {written(interval[1], pattern)}{of}]" if interval else ""
         return written(value, pattern) + around + flag
 
 

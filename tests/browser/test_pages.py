@@ -100,7 +100,7 @@ class Page:
         return [url for url in sent if not url.startswith(("data:", "blob:"))]
 
 
-CHARTS = ("#equity", "#candles", "#distribution", "#rolling-sharpe", "#rolling-exposure", "#rolling-turnover")
+CHARTS = ("#equity", "#candles", "#distribution", "#rolling-exposure", "#rolling-turnover")
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -290,10 +290,36 @@ def test_the_comparison_draws_all_runs(browser, pages, size):
         page.to(chart)
         assert page.js(f"document.querySelector('{chart}').data.length") == 2
     assert "strategy.slow" in page.js("document.querySelector('#keys').innerText")
+    first = page.js("[...document.querySelectorAll('#summary tbody th')].map((cell) => cell.clientWidth)")
+    assert min(first) >= 80
     assert page.js("document.documentElement.scrollWidth") <= size[0]
     assert page.complaints() == []
     assert page.requests() == [(pages / "both.html").as_uri()]
     assert page.js("window.evil === undefined && document.images.length === 0")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_comparison_of_many_runs_scrolls_and_keeps_words_whole(browser, pages, size):
+    names = "cdefgh"
+    for name in names:
+        shutil.copytree(pages / "b", pages / name, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(pages)
+        assert main(["mode=report", f"mode.run=[a,b,{','.join(names)}]", "mode.out=many.html"]) == 0
+    page = Page(browser, pages / "many.html", size)
+    assert page.js("document.documentElement.scrollWidth") <= size[0]
+    cells = "[...document.querySelectorAll('#summary tbody th')]"
+    assert min(page.js(f"{cells}.map((cell) => cell.clientWidth)")) >= 80
+    assert page.js(f"{cells}.every((cell) => cell.scrollWidth <= cell.clientWidth)")
+    page.js("document.querySelector('#summary .scroll').scrollLeft = 200")
+    left = "document.querySelector('#summary tbody th').getBoundingClientRect().left"
+    assert page.js(f"{left} - document.querySelector('#summary .scroll').getBoundingClientRect().left") <= 1
+    assert page.complaints() == []
+
+
+def test_a_page_of_a_short_run_says_why_it_has_no_rolling_ratio(browser, pages):
+    page = Page(browser, pages / "a/report.html")
+    assert "There is none" in page.js("document.querySelector('#rolling-sharpe').innerText")
 
 
 def test_a_print_has_every_chart_on_white_paper(browser, pages):

@@ -341,6 +341,10 @@ def test_an_interval_needs_thirty_observations_and_nine_draws_in_ten():
     assert bootstrap.return_intervals(r[:29], 365, 29 * DAY)["sharpe"] == "too_few_returns"
     assert isinstance(bootstrap.trade_intervals(r)["win_rate"], list)
     assert bootstrap.trade_intervals(r[:29])["win_rate"] == "too_few_trades"
+    idle = np.concatenate((r, np.zeros(300)))
+    assert isinstance(bootstrap.return_intervals(idle, 365, 330 * DAY)["sharpe"], list)
+    idle[0] = 0.0
+    assert set(bootstrap.return_intervals(idle, 365, 330 * DAY).values()) == {"few_returns_not_zero"}
     values = np.arange(100.0)
     values[:10] = np.nan
     assert bootstrap.between(values) == pytest.approx(np.percentile(values[10:], [5, 95]))

@@ -10,18 +10,16 @@ from kraken_flow.analysis import series
 from kraken_flow.analysis.returns import drawdowns
 from kraken_flow.core.redact import redact
 from kraken_flow.runs.past import PastRun
-from kraken_flow.runs.report import words
+from kraken_flow.runs.report import standing, words
 from kraken_flow.runs.report.content import MOST_POINTS, Content
 from kraken_flow.runs.report.packing import Pack
 from kraken_flow.runs.report.page import rendered, write_html
 
 BETTER = {
-    **dict.fromkeys(("total_return", "cagr", "max_drawdown", "sharpe", "sortino", "calmar"), 1),
-    **dict.fromkeys(("win_rate", "profit_factor", "expectancy"), 1),
-    "final_equity": 1,
-    "fees": -1,
+    *("total_return", "cagr", "max_drawdown", "sharpe", "sortino", "calmar"),
+    *("win_rate", "profit_factor", "expectancy", "final_equity"),
 }
-"""Numbers of which more (1) or less (-1) is better; a drawdown is negative."""
+"""Numbers of which more is better; a drawdown is negative. Fees are none: who does not trade pays none."""
 _MORE = (
     ("final_equity", "Final equity", "money"),
     ("fees", "Fees", "money"),
@@ -43,17 +41,22 @@ def write_comparison(runs: Sequence[PastRun], keys: Keys, path: Path) -> Path:
 def comparison(runs: Sequence[PastRun], keys: Keys) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what the page reads: the runs, a line per number, the keys in which they differ; and their curves."""
     blobs: dict[str, str] = {}
+    contents = [Content(run) for run in runs]
+    would_have = [words.would_have_ended(content.shadow_kills) for content in contents]
+    names, marks = names_of(runs), standing.marks_of(runs, would_have)
     shown = []
-    for number, (past, name) in enumerate(zip(runs, names_of(runs), strict=True)):
-        facts, pack = _run(past, name)
-        shown.append({**facts, "columns": pack.index})
+    apart = standing.told_apart(runs, keys)
+    for number, (content, name, signs, differs) in enumerate(zip(contents, names, marks, apart, strict=True)):
+        facts, pack = _run(content, name)
+        shown.append({**facts, "columns": pack.index, "marks": signs, "differs": differs})
         blobs[f"run{number}"] = pack.text()
     return {
         "kind": "comparison",
-        "said": f"{len(runs)} runs",
+        "said": f"{len(runs)} runs of {', '.join(dict.fromkeys(run.strategy for run in runs))}",
         "runs": shown,
-        "warnings": cautions(runs, [run["name"] for run in shown]),
-        "rows": rows_of(runs),
+        "marks": [{"mark": mark, "text": text} for mark, text in standing.MARKS.items() if mark in "".join(marks)],
+        "warnings": standing.warnings(runs, names, would_have) + cautions(runs),
+        "rows": rows_of(contents, marks, would_have),
         "keys": [{"key": key, "values": list(values)} for key, values in keys],
     }, blobs
 
@@ -67,50 +70,60 @@ def names_of(runs: Sequence[PastRun]) -> list[str]:
     ]
 
 
-def rows_of(runs: Sequence[PastRun]) -> list[dict[str, Any]]:
-    """Return a line per number that one of the runs has: its values as text and as numbers, and their intervals."""
+def rows_of(
+    contents: Sequence[Content], marks: Sequence[str], would_have: Sequence[Mapping[str, Any] | None]
+) -> list[dict[str, Any]]:
+    """Return a line per number that one of the runs has: its values as text and as numbers, their intervals, the best.
+
+    Parameters: `marks` the signs behind the runs' names; `would_have` what would have ended their trading.
+    """
+    runs = [content.past for content in contents]
     wanted = [(key, title, kind) for key, title, kind, _ in words.HEADLINE] + list(_MORE)
     found = []
     for key, title, kind in wanted:
         values = [run.metrics.get(key) for run in runs]
-        if all(value is None for value in values):
+        currencies = [content.currency for content in contents]
+        texts = [
+            words.NONE if value is None else words.formatted(value, kind, currency)
+            for value, currency in zip(values, currencies, strict=True)
+        ]
+        if key == "killed_at":
+            texts = [
+                text if event is None else f"would have been stopped at {words.formatted(str(event['time']), kind)}"
+                for text, event in zip(texts, would_have, strict=True)
+            ]
+        if all(text == words.NONE for text in texts):
             continue
-        currencies = [Content(run).currency for run in runs]
+        numbers = [_number(value) for value in values]
+        accounts = {(content.currency, content.start_equity if key == "final_equity" else 0.0) for content in contents}
+        better = key in BETTER and (kind != "money" or len(accounts) == 1)
         found.append(
             {
                 "key": key,
                 "title": title,
-                "better": BETTER.get(key, 0) if len(set(currencies)) == 1 or kind != "money" else 0,
-                "values": [
-                    words.NONE if value is None else words.formatted(value, kind, currency)
-                    for value, currency in zip(values, currencies, strict=True)
-                ],
-                "numbers": [_number(value) for value in values],
+                "best": standing.best_of(numbers, marks) if better else -1,
+                "values": texts,
+                "numbers": numbers,
                 "intervals": [_interval(run.metrics, key, kind) for run in runs],
             }
         )
     return found
 
 
-def cautions(runs: Sequence[PastRun], names: Sequence[str]) -> list[str]:
-    """Say what makes the runs hard to compare."""
+def cautions(runs: Sequence[PastRun]) -> list[words.Row]:
+    """Say what makes the runs hard to compare: level and text."""
     found = []
     if len({run.metrics.get("data_sha256") for run in runs}) > 1:
         found.append("The runs did not trade on the same data: their numbers are not those of one market.")
     if len({tuple(run.manifest.get("span") or ()) for run in runs}) > 1:
         found.append("The runs do not cover the same span.")
-    for run, name in zip(runs, names, strict=True):
-        if killed := run.metrics.get("killed_at"):
-            found.append(f"{name}: a risk limit ended trading on {str(killed)[:10]}.")
-    if any(run.manifest.get("synthetic_sample") for run in runs):
-        found.append("Synthetic market: nothing in it ever traded.")
     if len(runs) > 2:
         found.append(f"The best of {len(runs)} runs looks better than it is: some of its lead is luck of the draw.")
-    return found
+    return [{"level": "care", "text": text} for text in found]
 
 
-def _run(past: PastRun, name: str) -> tuple[dict[str, Any], Pack]:
-    content, pack = Content(past), Pack()
+def _run(content: Content, name: str) -> tuple[dict[str, Any], Pack]:
+    past, pack = content.past, Pack()
     start = content.start_equity
     growth = content.equity / start - 1.0 if start else np.zeros(len(content.equity))
     depth = drawdowns(content.equity, start) if len(content.equity) else growth
@@ -142,4 +155,4 @@ def _number(value: Any) -> float | None:
 
 def _interval(metrics: Mapping[str, Any], key: str, kind: str) -> str | None:
     found = words.interval_of(metrics, key)
-    return None if found is None else words.between(found, kind, "")
+    return None if found is None else words.between(found, kind, "") + words.basis(metrics, key)

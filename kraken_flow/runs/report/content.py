@@ -124,7 +124,7 @@ class Content:
         """Return what the page reads as JSON, and the blobs that it unpacks when it needs them."""
         manifest, metrics = self.past.manifest, self.past.metrics
         blobs: dict[str, str] = {}
-        shadow = words.shadow_kill(self._shadow_kills())
+        shadow = words.shadow_kill(self.shadow_kills)
         warnings = words.warnings(manifest, metrics, self.seen.why, self.seen.note)
         facts: dict[str, Any] = {
             "kind": "run",
@@ -177,7 +177,8 @@ class Content:
         if interval is not None and min(interval) > -1.0 and len(returns):
             for name, values in zip(("low", "high"), series.fan(*interval, len(returns)), strict=True):
                 pack.real(name, values * self.start_equity)
-        pack.real("sharpe", series.rolling_sharpe(returns, ROLLING_DAYS, per_year))
+        sharpe = series.rolling_sharpe(returns, ROLLING_DAYS, per_year)
+        pack.real("sharpe", sharpe)
         pack.real("invested", self._invested(floats(table["exposure"])), digits=5)
         pack.real("turnover", self._turnover(closes))
         moved = returns[np.isfinite(returns) & (returns != 0.0)]
@@ -188,6 +189,7 @@ class Content:
             "points": len(rows),
             "of": len(self.times),
             "rolling_days": ROLLING_DAYS,
+            "no_rolling_sharpe": "" if np.isfinite(sharpe).any() else _why_no_sharpe(len(returns)),
             "histogram": {"edges": edges, "counts": counts, "still": len(returns) - len(moved)},
         }
         return pack, facts
@@ -239,7 +241,9 @@ class Content:
         rows = table.slice(0, 500).to_pylist()
         return [{key: _plain(value) for key, value in row.items()} for row in rows]
 
-    def _shadow_kills(self) -> list[dict[str, Any]]:
+    @cached_property
+    def shadow_kills(self) -> list[dict[str, Any]]:
+        """The events at which limits that were only recorded would have ended trading, 500 at most."""
         table = self.tables.get("risk")
         if table is None or "shadow" not in table.column_names:
             return []
@@ -274,6 +278,13 @@ class Content:
         """Return the rows of the market in which times lie; a bar's close belongs to the bar."""
         rows: Int64Array = (ns(column) - int(market.times[0])) // market.timeframe_ns
         return np.clip(rows, 0, market.n_rows - 1)
+
+
+def _why_no_sharpe(n: int) -> str:
+    """Say why n returns have no Sharpe ratio that looks back."""
+    if n < ROLLING_DAYS:
+        return f"There is none: the run has {n} of the {ROLLING_DAYS} returns that the first point looks back on."
+    return f"There is none: no {ROLLING_DAYS} returns in a row vary."
 
 
 def _plain(value: Any) -> Any:

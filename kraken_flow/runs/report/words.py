@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from kraken_flow.analysis.bootstrap import DAY_CLOSES, OF_DEPTH
+
 Row = dict[str, Any]
 NONE = "\N{EN DASH}"
 """What stands where there is no number."""
@@ -18,6 +20,8 @@ UNDEFINED = {
     "no_losing_trades": "no trade lost",
     "ruined": "equity fell to 0",
     "too_few_returns": "too few returns",
+    "few_returns_not_zero": "fewer than 30 returns are not 0",
+    "outside_its_interval": "the number lies outside of it",
     "sample_too_short": "the span is too short",
     "no_bars": "no bars",
     "no_parents": "no order was worked",
@@ -135,6 +139,12 @@ def interval_of(metrics: Mapping[str, Any], key: str) -> tuple[float, float] | N
     return (float(low), float(high)) if low is not None and high is not None else None
 
 
+def basis(metrics: Mapping[str, Any], key: str) -> str:
+    """Return of what an interval is that has another basis than its number, which is of all bars."""
+    daily = (metrics.get("intervals") or {}).get("returns_of") == DAY_CLOSES
+    return f" of {DAY_CLOSES}" if daily and key in OF_DEPTH else ""
+
+
 def headline(metrics: Mapping[str, Any], currency: str) -> list[Row]:
     """Return the numbers at the top: title, value, interval, meaning, and whether it is good, bad or neither."""
     return [
@@ -151,7 +161,7 @@ def _row(metrics: Mapping[str, Any], key: str, title: str, kind: str, meaning: s
         reason = str((metrics.get("null_reasons") or {}).get(key, ""))
         row["why"] = UNDEFINED.get(reason, reason.replace("_", " "))
     if (interval := interval_of(metrics, key)) is not None:
-        row["interval"] = between(interval, kind, currency)
+        row["interval"] = between(interval, kind, currency) + basis(metrics, key)
     return row
 
 
@@ -215,7 +225,7 @@ def numbers(metrics: Mapping[str, Any], currency: str) -> list[Row]:
                 reason = str((metrics.get("null_reasons") or {}).get(name, ""))
                 row["value"], row["why"] = "undefined", UNDEFINED.get(reason, reason.replace("_", " "))
             if (interval := interval_of(metrics, name)) is not None:
-                row["interval"] = between(interval, kind, currency)
+                row["interval"] = between(interval, kind, currency) + basis(metrics, name)
             found.append(row)
     return found
 
@@ -260,18 +270,31 @@ def warnings(
     return sorted(found, key=lambda row: ("bad", "care", "note").index(row["level"]))
 
 
-def shadow_kill(events: Sequence[Mapping[str, Any]]) -> Row | None:
-    """Return the warning of a run whose limits were only recorded and would have ended trading; None for others."""
+def codes(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    """Return the codes of a run's warnings, each once."""
+    told = [str(warning.get("code") or "") for warning in metrics.get("warnings") or []]
+    return list(dict.fromkeys([*told, *(code for code, _, _ in _own(manifest, metrics))]))
+
+
+def would_have_ended(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the event at which limits that were only recorded would have ended trading; None where none would."""
     for event in events:
         if event.get("shadow") and event["after"] == "killed" and event["before"] != "killed":
-            when = str(event["time"])[:16].replace("T", " ")
-            text = (
-                f"The run would have been killed on {when} UTC by {event['trigger']}, at an equity of "
-                f"{event['equity']:,.2f}: its limits were only recorded, and all that came after would not have been "
-                "traded."
-            )
-            return {"level": "bad", "text": text}
+            return event
     return None
+
+
+def shadow_kill(events: Sequence[Mapping[str, Any]]) -> Row | None:
+    """Return the warning of a run whose limits were only recorded and would have ended trading; None for others."""
+    event = would_have_ended(events)
+    if event is None:
+        return None
+    when = str(event["time"])[:16].replace("T", " ")
+    text = (
+        f"The run would have been killed on {when} UTC by {event['trigger']}, at an equity of {event['equity']:,.2f}: "
+        "its limits were only recorded, and all that came after would not have been traded."
+    )
+    return {"level": "bad", "text": text}
 
 
 def _own(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

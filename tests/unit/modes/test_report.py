@@ -156,6 +156,36 @@ def test_several_runs_stand_side_by_side_with_the_keys_in_which_they_differ(mine
     assert keys["strategy.slow"] == ["12", "16", "not set"]
     assert keys["exchange.fees.maker_bps"] == ["null (0 by tier)", "null (0 by tier)", "9"]
     assert "run_dir" not in keys
+    marks = [run["marks"] for run in facts["runs"]]
+    few = [json.loads((mine.folder / run / "metrics.json").read_text())["trades"] < 30 for run in "abc"]
+    assert ["*" in mark for mark in marks] == few
+    assert [run["differs"] for run in facts["runs"]] == ["slow 12", "slow 16", ""]
+    assert rows["fees"]["best"] == -1
+
+
+def test_a_comparison_says_when_recorded_limits_would_have_ended_trading(mine):
+    limits = (
+        "risk=research",
+        "risk.day.max_loss=null",
+        "risk.position.stop_loss=null",
+        "risk.system.max_drawdown=0.001",
+    )
+    assert mine(*SHIPPED, *limits, "run_dir=a") == 0, mine.err
+    assert mine(*SHIPPED, "risk=none", "run_dir=b") == 0, mine.err
+    assert mine("mode=report", "mode.run=[a,b]") == 0, mine.err
+    facts = facts_of(mine.folder / "runs/comparison.html")
+    row = next(row for row in facts["rows"] if row["key"] == "killed_at")
+    assert row["values"][0].startswith("would have been stopped at 20")
+    assert row["values"][1] == "\N{EN DASH}"
+    assert "!" in facts["runs"][0]["marks"]
+    assert facts["warnings"][0]["level"] == "bad"
+    assert "sma_cross (a) on 20" in facts["warnings"][0]["text"]
+
+
+def test_a_page_of_a_short_run_says_why_it_has_no_rolling_ratio(mine):
+    assert mine(*SHIPPED, "run_dir=a") == 0
+    told = facts_of(mine.folder / "a/report.html")["curves"]["no_rolling_sharpe"]
+    assert told.startswith("There is none: the run has 1")
 
 
 def refused(mine, *words):

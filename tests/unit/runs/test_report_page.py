@@ -179,6 +179,16 @@ def test_the_headline_has_units_intervals_and_says_why_a_number_is_missing():
     assert "null_reasons" not in numbers
 
 
+def test_the_interval_of_a_drawdown_names_its_basis():
+    metrics = {"max_drawdown": -0.1, "sharpe": 1.0}
+    metrics["intervals"] = {"max_drawdown": [-0.2, -0.05], "sharpe": [0.5, 1.5], "returns_of": "day closes"}
+    rows = {row["key"]: row for row in words.headline(metrics, "USD")}
+    assert rows["max_drawdown"]["interval"] == "\N{MINUS SIGN}20.00 to \N{MINUS SIGN}5.00 % of day closes"
+    assert rows["sharpe"]["interval"] == "0.500 to 1.500"
+    metrics["intervals"]["returns_of"] = "bar closes"
+    assert "day" not in words.headline(metrics, "USD")[0]["interval"]
+
+
 def test_warnings_come_worst_first_and_what_metrics_say_is_not_said_twice():
     told = words.warnings({"synthetic_sample": True, "notes": ["a", "a"], "data_notes": ["b"]}, METRICS)
     assert [row["level"] for row in told] == ["bad", "care", "care", "care", "note", "note"]

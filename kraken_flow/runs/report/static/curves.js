@@ -157,8 +157,9 @@ function rollingFigure(id, title, said, name, format, stroke, summary) {
 
 function rollingSection() {
   const days = facts.curves.rolling_days;
+  const missing = facts.curves.no_rolling_sharpe;
   return section('rolling', 'Over time', `Each point looks back ${days} days.`,
-    rollingFigure('rolling-sharpe', 'Rolling Sharpe', `${days} days, yearly`, 'sharpe', '.2~f', 'line1', `The Sharpe ratio of the last ${days} days.`),
+    missing ? h('div', { class: 'panel lacks', id: 'rolling-sharpe' }, h('h3', {}, 'Rolling Sharpe'), h('p', {}, missing)) : rollingFigure('rolling-sharpe', 'Rolling Sharpe', `${days} days, yearly`, 'sharpe', '.2~f', 'line1', `The Sharpe ratio of the last ${days} days.`),
     h('div', { class: 'two', style: 'margin-top:16px' },
       rollingFigure('rolling-exposure', 'Exposure', 'value of positions over equity, mean of each day', 'invested', '.1~%', 'line3', 'How much of the equity was invested.'),
       rollingFigure('rolling-turnover', 'Turnover', `traded value over equity, last ${days} days, a year`, 'turnover', ',.3~r', 'line2', 'How often the equity was traded.')));
