@@ -62,7 +62,7 @@ def _remembered(wanted: _Wanted, path: Path, role: str, _stamp: tuple[int, int, 
 
 @node
 class Files(CandleSource):
-    """Candles from a file or a folder: parquet, CSV with the usual column names, Kraken's headerless OHLCVT dump."""
+    """Candles from a file or a folder: parquet, feather, CSV with a header, Kraken's headerless OHLCVT dump."""
 
     path: str
     """A candle file (for one pair), or a folder with one file per pair. Relative to the working directory."""

@@ -87,7 +87,7 @@ def test_two_files_left_are_an_error_that_names_both(tmp_path: Path) -> None:
 def test_sub_folders_are_not_searched(tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     touch(tmp_path / "more", "btcusd.csv")
-    with pytest.raises(UserError, match=r"has no candle file \(parquet or CSV; sub-folders are not searched\)"):
+    with pytest.raises(UserError, match=r"\(parquet, feather or CSV; sub-folders are not searched\)"):
         find(tmp_path, "BTC/USD", HOUR)
 
 
