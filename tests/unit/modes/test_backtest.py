@@ -208,3 +208,14 @@ def test_a_position_in_a_pair_whose_bars_ended_is_told():
         "BBB/USD: its bars end at 2023-11-16T03:00:00Z; the position still held counts at the close of then"
     ]
     assert not any("still held" in note for note in backtest(words, {"AAA/USD": candles(60)}).notes)
+
+
+def test_a_file_of_a_run_s_folder_names_the_folder(folder, capsys):
+    assert main([*S01, "run_dir=out", "report=json"]) == 0
+    assert main(["mode=report", "mode.run=out/metrics.json"]) == 2
+    assert "mode.run=out/metrics.json: this is a file; name its folder, as in mode.run=out" in capsys.readouterr().err
+
+
+def test_a_target_beyond_the_price_is_noted(folder, capsys):
+    assert main(["risk.position.take_profit=5", "pairs=[BTC/USD]", "end=2021-02-01", "run_dir=out"]) == 0
+    assert "a gain of 500 % of its entry price; 5 % is 0.05" in " ".join(capsys.readouterr().out.split())
