@@ -15,6 +15,7 @@ from kraken_flow.config.schema import fields_of
 from kraken_flow.config.validation import check
 from kraken_flow.core.blame import exits_refused
 from kraken_flow.core.errors import UserError
+from kraken_flow.core.feature_grid import pick_native
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.node import Node, forgotten, lacks_node
 from kraken_flow.core.result import Result
@@ -23,7 +24,6 @@ from kraken_flow.core.times import timeframe_name
 from kraken_flow.modes.backtest import perform
 from kraken_flow.modes.driver import Done, inputs, load_checked, outputs
 from kraken_flow.modes.loaded import LoadedRun
-from kraken_flow.runs.directory import holds_run
 from kraken_flow.runs.past import PastRun
 from kraken_flow.runs.record import Declared, recorded
 from kraken_flow.runs.tables import SAMPLE, Tables
@@ -149,7 +149,8 @@ def backtest(
     if folder is None:
         done = perform(graph, engine)
         return BacktestResult(Tables(done.finished, name), _notes(done))
-    loaded = load_checked(graph) if holds_run(folder) else None
+    pick_native(engine)
+    loaded = load_checked(graph)
     with recorded(Declared("backtest", name, described.yaml() + "\n", words, folder)) as record:
         record.add(inputs(graph, engine))
         done = perform(graph, engine, loaded)

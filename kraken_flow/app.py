@@ -164,9 +164,12 @@ def _run_many(arguments: Arguments) -> int:
         return sweep.member(number, typed(overrides), run)
 
     try:
-        run_members(arguments, member)
-    finally:
-        sweep.close()
+        try:
+            run_members(arguments, member)
+        finally:
+            sweep.close()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(sweep.stopped()) from None
     return sweep.exit_code()
 
 

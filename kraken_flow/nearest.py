@@ -35,6 +35,17 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def near_pairs(pair: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Return up to `most` known pairs whose first currency is like that of `pair`: all of a market share the second.
+
+    >>> near_pairs("BTC/EUR", ["ETH/USD", "BTC/USD"]), near_pairs("FOO/USD", ["SOL/USD", "BTC/USD"])
+    (['BTC/USD'], [])
+    """
+    names = list(known)
+    bases = several(pair.partition("/")[0], dict.fromkeys(name.partition("/")[0] for name in names), most, 0.6)
+    return [name for base in bases for name in names if name.partition("/")[0] == base][:most]
+
+
 def hint(name: str, known: Iterable[str], prefix: str = "", suffix: str = "") -> str:
     """Return "; did you mean <prefix><name><suffix>?", or nothing."""
     found = nearest(name, known)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
-from kraken_flow.config.paths import CONFIG_DIR, GROUPS, SETTINGS, options, target_of
+from kraken_flow.config.paths import CONFIG_DIR, GROUPS, SETTINGS, no_option, options, target_of
 from kraken_flow.nearest import hint, nearest
 
 _FLAGS = {"-h": "--help", "-m": "--multirun", "-cd": "--config-dir", "-cn": "--config-name", "-c": "--cfg"}
@@ -207,10 +207,7 @@ def _read_choice(group: str, value: str, found: Arguments) -> None:
         return
     known = options(group)
     wrong = [name for name in names if name not in known and not name.endswith(")")]
-    for name in wrong:
-        found.problems.append(
-            f"{group}={name}: no such option; there are {', '.join(known)}{hint(name, known, prefix=f'{group}=')}"
-        )
+    found.problems += [no_option(group, name) for name in wrong]
     if not wrong:
         found.overrides.append(f"{group}={value}")
 

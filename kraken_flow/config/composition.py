@@ -233,11 +233,9 @@ def _sentence(error: Exception) -> str:
     text = str(error).strip()
     missing = re.search(r"Could not find '([\w./-]+?)/([\w.-]+)'", text)
     if missing:
-        from kraken_flow.config.paths import options
+        from kraken_flow.config.paths import no_option
 
-        group, name = missing.groups()
-        known = options(group)
-        return f"{group}={name}: no such option; there are {', '.join(known)}{hint(name, known, prefix=f'{group}=')}"
+        return no_option(*missing.groups())
     absent = re.search(r"Could not override '([\w./-]+)'", text)
     if absent:
         return f"{absent[1]}: the configuration has no such group; begin its defaults list with `- config`"

@@ -211,6 +211,7 @@ def messages(
             text = f"{key}{shown}: {error['msg'].removeprefix('Value error, ').removeprefix('Assertion failed, ')}"
         else:
             text = f"{key}{_shown(error['input'])}: must be {allowed(hint)}{_nearest_word(error['input'], hint, key)}"
+            text += _percent(error["input"], hint)
         found.setdefault(key, text)
     return list(found.values())
 
@@ -234,6 +235,16 @@ def _location(error: ErrorDetails, given: Mapping[str, Any]) -> tuple[str | int,
 def _nearest_word(value: Any, hint: Any, key: str) -> str:
     words = [word for part in allowed(hint).split(" or ") for word in part.split(", ") if " " not in word]
     return did_you_mean(value, words, prefix=f"{key}=") if isinstance(value, str) else ""
+
+
+def _percent(value: Any, hint: Any) -> str:
+    """Say how a share is written that looks like a percentage."""
+    share = (
+        isinstance(value, int | float)
+        and 1 < value <= 100
+        and allowed(hint).split(" or ")[0] == "a number above 0 and at most 1"
+    )
+    return f"; {value:g} % is {value / 100:g}" if share else ""
 
 
 def _shown(value: Any) -> str:

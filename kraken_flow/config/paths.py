@@ -6,6 +6,8 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from kraken_flow.nearest import hint
+
 GROUPS = {
     "mode": "what to do with the system",
     "exchange": "fees, ticks, minima and how fills are simulated",
@@ -76,6 +78,15 @@ def use_working_directory() -> None:
     here = str(Path.cwd())
     if sys.path[:1] != [here]:
         sys.path.insert(0, here)
+
+
+def no_option(group: str, name: str) -> str:
+    """Return a sentence on an option that there is not, with what there is, and what is lacking of a user's own."""
+    known = options(group)
+    text = f"{group}={name}: no such option; there are {', '.join(known)}"
+    if group == "strategy" and name.isidentifier() and Path("strategies", f"{name}.py").is_file():
+        return f"{text}; strategies/{name}.py is there, conf/strategy/{name}.yaml is missing (mode=new writes both)"
+    return text + hint(name, known, prefix=f"{group}=")
 
 
 def summary(path: Path) -> str:

@@ -13,7 +13,7 @@ from kraken_flow.core.notes import Notes, sentences
 from kraken_flow.core.times import iso, parse_timeframe, timeframe_name
 from kraken_flow.data.candles import CandleSource
 from kraken_flow.data.check import check
-from kraken_flow.data.find import find, find_detail, names_pair, stated_timeframe
+from kraken_flow.data.find import candles, find, find_detail, names_pair, stated_timeframe
 from kraken_flow.data.funding import read_funding, within
 from kraken_flow.data.grid import Series, assemble
 from kraken_flow.data.marks import laid_marks
@@ -62,7 +62,7 @@ def _remembered(wanted: _Wanted, path: Path, role: str, _stamp: tuple[int, int, 
 
 @node
 class Files(CandleSource):
-    """Candles from a file or a folder: parquet, CSV with the usual column names, Kraken's headerless OHLCVT dump."""
+    """Candles from a file or a folder: parquet, feather, CSV with a header, Kraken's headerless OHLCVT dump."""
 
     path: str
     """A candle file (for one pair), or a folder with one file per pair. Relative to the working directory."""
@@ -99,12 +99,23 @@ class Files(CandleSource):
         series = [_Wanted(pair, timeframe_ns, self.on_bad).series(paths[pair]) for pair in names]
         if Path(self.path).expanduser().is_file() and not names_pair(paths[names[0]].name, names[0]):
             alien = (f"{names[0]}: read from {paths[names[0]].name}, whose name does not say the pair",)
+        alien += self._chosen(paths)
         finer = None
         if detail_ns is not None:
             finer = detail_ns, self._finer(series, paths, detail_ns)
         market = assemble(series, timeframe_ns, start, end, lookback, self.max_gap, finer)
         market = self._with_contracts(market)
         return replace(market, notes=(*alien, *market.notes))
+
+    def _chosen(self, paths: dict[str, Path]) -> tuple[str, ...]:
+        """Say which file was read for each pair of which the folder has several."""
+        folder = Path(self.path).expanduser()
+        if not folder.is_dir():
+            return ()
+        names = list(candles(folder).values())
+        chosen = [pair for pair in paths if sum(names_pair(name, pair) for name in names) > 1]
+        told = ", ".join(f"{pair} from {paths[pair].name}" for pair in chosen)
+        return (f"{folder.name} has several files of a pair; read: {told}",) if told else ()
 
     def _with_contracts(self, market: Market) -> Market:
         """Add the marks and the funding that the configuration names."""

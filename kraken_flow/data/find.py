@@ -1,6 +1,7 @@
 """Which file of a folder holds a pair, by the spellings that exchanges and tools use."""
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -112,6 +113,22 @@ def candles(folder: Path) -> dict[Path, str]:
     return {path: name for path in files if (name := stem(path)) is not None}
 
 
+_CONVERTED = (".json", ".json.gz", ".h5", ".hdf5")
+"""Endings of formats in which other programs keep candles, and which are not read."""
+
+
+def unread(names: Iterable[str]) -> str:
+    """Return a sentence on files of formats that are known and not read, with what to do; nothing for none."""
+    found = sorted(name for name in names if name.lower().endswith(_CONVERTED))
+    if not found:
+        return ""
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return (
+        f"; {', '.join(found[:3])}{more}: JSON and HDF5 are not read, save them as parquet, feather or CSV "
+        "(freqtrade's own: `freqtrade convert-data --format-from json --format-to feather`)"
+    )
+
+
 def find(folder: Path, pair: str, timeframe_ns: int, key: str = "data.path") -> Path:
     """Return the one file of a folder that holds a pair.
 
@@ -139,7 +156,9 @@ def _example(pair: str) -> str:
 def _none_found(folder: Path, pair: str, files: dict[Path, str], key: str) -> str:
     wanted = _example(pair)
     if not files:
-        return f"{key}: {folder} has no candle file (parquet or CSV; sub-folders are not searched)"
+        return f"{key}: {folder} has no candle file (parquet, feather or CSV; sub-folders are not searched)" + unread(
+            path.name for path in folder.iterdir()
+        )
     near = several(wanted, files.values())
     shown = [path.name for path, name in files.items() if name in near] or [path.name for path in files][:5]
     return (

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as csv
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 from kraken_flow.core.contract import RATE_UNIT
@@ -35,7 +36,7 @@ class FundingFile:
 
 
 def read_funding(path: Path, pair: str) -> FundingFile:
-    """Read a pair's funding events from parquet or CSV with a header, once while the file stays the same.
+    """Read a pair's funding events from parquet, feather or CSV with a header, once while the file stays the same.
 
     A stamp less than a second after a full minute is due at that minute (venues stamp payments a few milliseconds
     late); it is known at its stamp, or at the time in a column `known`. Raises `UserError` naming file and row.
@@ -66,6 +67,8 @@ def _table(path: Path) -> pa.Table:
     try:
         if path.name.lower().endswith((".parquet", ".pq")):
             return pq.read_table(path)
+        if path.name.lower().endswith(".feather"):
+            return feather.read_table(path)
         return csv.read_csv(path)
     except (pa.ArrowException, OSError) as problem:
         raise UserError(f"data.funding: {path} cannot be read: {str(problem).splitlines()[0]}") from None

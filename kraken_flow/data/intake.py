@@ -18,7 +18,7 @@ from kraken_flow.core.resample import Bars
 from kraken_flow.core.times import iso, parse_timeframe, timeframe_name
 from kraken_flow.core.units import Int64Array, text
 from kraken_flow.data.check import Checked, check
-from kraken_flow.data.find import pair_of, stated_timeframe
+from kraken_flow.data.find import pair_of, stated_timeframe, unread
 from kraken_flow.data.read import Origin, pieces, stem
 from kraken_flow.data.shelf import Came, Part, Rows, Shelf, part_of, read_rows, shelf, tidy, with_parts, write_rows
 from kraken_flow.data.table import Table
@@ -63,7 +63,10 @@ def candidates(source: Path, stack: ExitStack) -> list[Candidate]:
         elif stem(path) is not None:
             found.append(Candidate(Origin.of(path), lambda path=path: f"sha256:{file_hash(path)}"))  # type: ignore[misc]  # bound now
     if not found:
-        raise UserError(f"mode.source={source}: holds no candle file (parquet, CSV, or a zip of CSV files)")
+        raise UserError(
+            f"mode.source={source}: holds no candle file (parquet, feather, CSV, or a zip of CSV files)"
+            + unread(path.name for path in shown)
+        )
     return found
 
 

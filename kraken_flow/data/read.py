@@ -1,4 +1,4 @@
-"""Candle files: parquet, CSV with a header, and Kraken's headerless dump, read into `Table`s."""
+"""Candle files: parquet, feather, CSV with a header, and Kraken's headerless dump, read into `Table`s."""
 
 import gzip
 import io
@@ -12,14 +12,17 @@ from typing import Any, BinaryIO
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as csv
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import FIELDS
 from kraken_flow.data.table import Table, from_arrow, pick
 
-SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz")
+SUFFIXES = (".parquet", ".pq", ".feather", ".csv", ".csv.gz")
 KRAKEN_DUMP = ("time", "open", "high", "low", "close", "volume", "trades")
+_FEATHER = b"ARROW1"
+"""First bytes of feather files; those of its first version, FEA1, nobody writes any more."""
 _ROW_BYTES = 64
 """About what a row of a candle file takes as text."""
 _UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
@@ -89,8 +92,15 @@ def pieces(origin: Origin, on_bad: str, piece_bytes: int | None = None) -> Itera
             raise UserError(f"{where} is parquet inside an archive; unpack it, and give the file or its folder")
         yield from _parquet(origin.path, where, piece_bytes)
         return
+    if head.startswith(_FEATHER):
+        if origin.path is None:
+            raise UserError(f"{where} is feather inside an archive; unpack it, and give the file or its folder")
+        yield from _feather(origin.path, where, piece_bytes)
+        return
     if origin.name.lower().endswith((".parquet", ".pq")):
         raise UserError(f"{where} is not a parquet file (it does not begin with PAR1)")
+    if origin.name.lower().endswith(".feather"):
+        raise UserError(f"{where} is not a feather file (it does not begin with ARROW1)")
     yield from _csv(origin, head, on_bad, piece_bytes)
 
 
@@ -113,6 +123,18 @@ def _parquet(path: Path, where: str, piece_bytes: int | None) -> Iterator[Table]
         raise UserError(f"{where} cannot be read as parquet: {_first_line(problem)}") from None
     if not first:
         raise UserError(f"{where} holds no rows; give a file with candles")
+
+
+def _feather(path: Path, where: str, piece_bytes: int | None) -> Iterator[Table]:
+    """Read feather as freqtrade keeps its candles; what is read is mapped or as large as the file's own columns."""
+    try:
+        table = feather.read_table(path)
+        table = table.select(list(pick(table.column_names, where).values()))
+    except (pa.ArrowException, OSError) as problem:
+        raise UserError(f"{where} cannot be read as feather: {_first_line(problem)}") from None
+    rows = max(1, table.num_rows if piece_bytes is None else piece_bytes // _ROW_BYTES)
+    for first in range(0, max(1, table.num_rows), rows):
+        yield replace(from_arrow(table.slice(first, rows), where), first=first)
 
 
 def _header(head: bytes, where: str) -> tuple[list[str], str, int]:

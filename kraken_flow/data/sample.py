@@ -18,7 +18,7 @@ from kraken_flow.data.funding import within
 from kraken_flow.data.grid import Series, assemble, columns_sha256
 from kraken_flow.data.synthetic import COINS, STEP_NS, bars_of
 from kraken_flow.data.synthetic_funding import funding_of
-from kraken_flow.nearest import nearest
+from kraken_flow.nearest import near_pairs
 
 
 @node
@@ -54,7 +54,7 @@ class Sample(CandleSource):
         timeframe_ns = _timeframe(timeframe, "timeframe")
         unknown = [pair for pair in pairs if _coin(pair) not in COINS]
         if unknown:
-            near = nearest(unknown[0], COINS, 0.4)
+            near = next(iter(near_pairs(unknown[0], COINS)), None)
             raise UserError(
                 f"pairs: the sample market has no {', '.join(unknown)}; it has {', '.join(COINS)}"
                 + (f" (nearest: {near})" if near else "")

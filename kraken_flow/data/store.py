@@ -27,7 +27,7 @@ from kraken_flow.data.shelf import (
     without_manifest,
 )
 from kraken_flow.data.span import Found, Span, read_span
-from kraken_flow.nearest import several
+from kraken_flow.nearest import near_pairs
 
 _EXCHANGE = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _PAIR = re.compile(r"[A-Z0-9.]+/[A-Z0-9.]+(:[A-Z0-9.]+)?")
@@ -113,7 +113,7 @@ class Store(CandleSource):
         there = sorted({one.pair for one in map(_readable, series_in(self.folder)) if one is not None})
         if not there:
             return f"data.path: the store {self.folder} is empty; fill it with mode=import mode.source=PATH"
-        near = several(pair, there)
+        near = near_pairs(pair, there)
         shown = f"nearest: {', '.join(near)}" if near else f"it has {', '.join(there[:5])}"
         return f"pairs: the store {self.folder} has no {pair}; {shown}; mode=data lists all"
 

@@ -9,7 +9,6 @@ from kraken_flow.core.run import execute
 from kraken_flow.modes import Call
 from kraken_flow.modes.driver import Done, Job, concluded, inputs, load, load_checked, show, warn_of_fallback, write
 from kraken_flow.modes.page import leave_page
-from kraken_flow.runs.directory import holds_run
 from kraken_flow.runs.progress import READING, Work, stages_of
 from kraken_flow.runs.record import recorded
 
@@ -40,11 +39,11 @@ def run(call: Call) -> int:
     job = Job.of(call, "backtest")
     if call.begin is None:
         warn_of_fallback(job.engine)
-    # Wrong input costs nobody an earlier run: its folder is cleared for one whose data and orders could be read.
+    # Wrong input leaves no folder, and costs nobody an earlier run: data and orders are read before one is taken.
     work = Work(quiet=call.member, stages=stages_of(job.engine))
     with work:
         work.now(READING)
-        loaded = load_checked(job.graph) if call.member or holds_run(job.declared.run_dir) else None
+        loaded = load_checked(job.graph)
         if call.begin is not None:
             call.begin()
         with recorded(job.declared) as record:

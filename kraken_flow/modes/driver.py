@@ -67,13 +67,15 @@ class Job:
         graph = call.graph
         if graph is None:
             raise TypeError(f"mode {mode} needs a graph")
+        engine = str(call.cfg.get("engine", "auto"))
+        pick_native(engine)  # an engine that cannot run is refused before a folder is taken
         strategy = call.choices.get("strategy") or type(graph.strategy).__name__
         config = Composition(dict(call.cfg), dict(call.choices), dict(call.origins)).yaml() + "\n"
         declared = Declared(mode, strategy, config, call.overrides, call.cfg.get("run_dir"))
         crosscheck = report_of(call.cfg).crosscheck is not None
         if crosscheck:
             require("report.crosscheck=vectorbt")
-        return Job(graph, str(call.cfg.get("engine", "auto")), strategy, declared, crosscheck)
+        return Job(graph, engine, strategy, declared, crosscheck)
 
     def resuming(self, check: Callable[[Path], None]) -> "Job":
         """Return the job of a session that continues what its folder holds, unless `check` raises."""

@@ -48,12 +48,20 @@ def drive(call: Call, speed: float | None) -> int:
     job = Job.of(call, "paper")
     job = job.resuming(lambda folder: _same_configuration(folder, job.declared.config, call.choices))
     warn_of_fallback(job.engine)
-    with asyncio.Runner() as runner:
-        stream = runner.run(_opened(job, speed))
-        try:
-            return _session(call, job, stream, runner)
-        finally:
-            runner.run(stream.close())
+    try:
+        with asyncio.Runner() as runner:
+            stream = runner.run(_opened(job, speed))
+            try:
+                return _session(call, job, stream, runner)
+            finally:
+                runner.run(stream.close())
+    except KeyboardInterrupt as stop:
+        folder = None if job.declared.run_dir is None else Path(job.declared.run_dir)
+        silent = str(stop) or call.choices.get("report") == "json"
+        if silent or folder is None or unfinished_session(folder) is None:
+            raise
+        # Opened and recovered, but not yet trading on.
+        raise KeyboardInterrupt(_goes_on("interrupted", folder)) from None
 
 
 async def _opened(job: Job, speed: float | None) -> Stream:
@@ -65,6 +73,8 @@ async def _opened(job: Job, speed: float | None) -> Stream:
     if job.declared.run_dir is not None:
         folder = Path(job.declared.run_dir)
         if unfinished_session(folder) is not None:
+            if job.declared.resume is not None:
+                job.declared.resume(folder)  # before the system is laid on the journal's tape
             head = begin(folder / JOURNAL)[0]
         else:
             check_replaceable(folder)  # before the venue is asked for anything
@@ -97,11 +107,11 @@ def _finite(job: Job, speed: float) -> Finite:
 def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> int:
     """Trade on an open tape, write the run directory, print the report; return the exit code."""
     quiet = call.choices.get("report") == "json"
+    session = Session(job.graph, stream.tape, job.engine)  # what it refuses leaves no folder
     with recorded(job.declared) as record:
         record.add(inputs(job.graph, job.engine) | {_CHOICES: dict(call.choices)})
         began = time.perf_counter()
-        journalled = JournalledSession(Session(job.graph, stream.tape, job.engine), record.folder)
-        session = journalled.session
+        journalled = JournalledSession(session, record.folder)
         _tell_recovery(journalled, record, quiet)
         try:
             with Watch(session, stream.rows, quiet, lambda: stream.said(journalled.happened)) as watch:
@@ -133,8 +143,11 @@ def _interrupted(session: Session, record: Run, quiet: bool) -> KeyboardInterrup
     """Return what ends an interrupted session, with how it goes on for the terminal."""
     if quiet:
         return KeyboardInterrupt()
-    where = shlex.quote(f"run_dir={record.folder}")
-    return KeyboardInterrupt(f"interrupted after {session.rows} instants; the same command with {where} goes on")
+    return KeyboardInterrupt(_goes_on(f"interrupted after {session.rows} instants", record.folder))
+
+
+def _goes_on(what: str, folder: Path) -> str:
+    return f"{what}; the same command with {shlex.quote(f'run_dir={folder}')} goes on"
 
 
 class Trading(Protocol):

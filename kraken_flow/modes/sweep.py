@@ -71,6 +71,7 @@ class Outcome:
     error: str = ""
     wrong_input: bool = False
     synthetic: bool = False
+    interrupted: bool = False
 
     @property
     def few(self) -> bool:
@@ -142,7 +143,6 @@ class Sweep:
         with explained(self.folder):
             self._manifest(self.folder, "running")
         warn_of_fallback(self._engine)
-        point_latest(ROOT, self.folder)
         for outcome in self.outcomes:
             self._record_failure(outcome)
 
@@ -162,7 +162,8 @@ class Sweep:
         if self.folder is None or self._claim is None or not outcome.error:
             return
         folder = self.folder / str(outcome.number)
-        content = {"made_by": MADE_BY, "status": "failed", "error": outcome.error}
+        status = "interrupted" if outcome.interrupted else "failed"
+        content = {"made_by": MADE_BY, "status": status, "error": outcome.error}
         # Where the disk is full, the leaderboard is all that can say it.
         with contextlib.suppress(OSError):
             folder.mkdir(exist_ok=True)
@@ -187,12 +188,26 @@ class Sweep:
                     self.write(self.folder)
                     status = "interrupted" if self.interrupted else "failed" if failed else "finished"
                     self._manifest(self.folder, status)
+                if any(not outcome.error for outcome in self.outcomes):
+                    point_latest(ROOT, self.folder)
         finally:
             self.show()
         if self.folder is not None:
             self.console.print(f"leaderboard: {self.folder / 'leaderboard.csv'}", markup=False, soft_wrap=True)
         if self._claim is not None:
             self._claim.release()
+
+    def stopped(self) -> str:
+        """Say what an interrupted sweep leaves, and what its command does next time."""
+        done = sum(not outcome.error for outcome in self.outcomes)
+        of = f" of {self.total}" if self.total else ""
+        if not done or self.folder is None:
+            return f"interrupted: none{of or ' of the runs'} is done; the same command begins anew"
+        what = f"{done}{of} runs {'is' if done == 1 else 'are'} done, which {self.folder / 'leaderboard.csv'} holds"
+        return (
+            f"interrupted: {what}; the same command begins all of them anew, so give it the values that are left, "
+            "and another run_dir where it names one"
+        )
 
     def member(self, number: int, overrides: Sequence[str], run: Callable[[], int]) -> float | None:
         """Run one member and keep its outcome; return its Sharpe ratio, None where it has none."""
@@ -212,8 +227,9 @@ class Sweep:
         except Exception as error:  # noqa: BLE001 - one failed member must not lose the others
             outcome.error = f"unexpected {type(error).__name__}: {error}"
         except BaseException:
-            outcome.error = "interrupted"
+            outcome.error, outcome.interrupted = "interrupted", True
             self.interrupted = True
+            self._record_failure(outcome)
             raise
         outcome.error = redact(outcome.error)
         self._record_failure(outcome)
@@ -280,7 +296,9 @@ class Sweep:
         rows = []
         for outcome in self.ranked():
             swept = [outcome.overrides.get(key, "") for key in keys]
-            cells = [_cell(name, outcome.metrics.get(name)) for name in METRICS] if not outcome.error else ["failed"]
+            cells = (
+                [_cell(name, outcome.metrics.get(name)) for name in METRICS] if not outcome.error else [_ended(outcome)]
+            )
             rows.append([f"{outcome.number} {outcome.marks}".rstrip(), *swept, *cells])
         columns = fitting(heads, rows, len(keys), self.console.width)
         table = Table(title=title, title_justify="left", box=SIMPLE)
@@ -305,6 +323,10 @@ class Sweep:
         if self.outcomes and all(outcome.wrong_input for outcome in self.outcomes):
             raise UserError("\n".join(dict.fromkeys(line for o in self.outcomes for line in o.error.splitlines())))
         return int(any(outcome.error for outcome in self.outcomes))
+
+
+def _ended(outcome: Outcome) -> str:
+    return "interrupted" if outcome.interrupted else "failed"
 
 
 def fitting(heads: Sequence[str], rows: Sequence[Sequence[str]], n_keys: int, width: int) -> list[int]:

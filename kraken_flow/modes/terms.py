@@ -9,6 +9,7 @@ from kraken_flow.core.feature import CrossSection, Feature, Source
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.signal import account_features, sources_of
 from kraken_flow.core.times import iso
+from kraken_flow.core.units import UNIT
 
 
 def notes_on(graph: Graph, run: FinishedRun) -> tuple[str, ...]:
@@ -18,7 +19,13 @@ def notes_on(graph: Graph, run: FinishedRun) -> tuple[str, ...]:
 
 def _risk_notes(graph: Graph) -> tuple[str, ...]:
     """Say so where nothing limits a position."""
-    if graph.risk.protection() == Protection() and graph.risk.parameters().get("max_fraction", -1) < 0:
+    protection = graph.risk.protection()
+    if (target := protection.take_profit / UNIT) > 1:
+        return (
+            f"risk.position.take_profit={target:g} closes a position at a gain of {100 * target:,g} % of its "
+            f"entry price; {target:g} % is {target / 100:g}",
+        )
+    if protection == Protection() and graph.risk.parameters().get("max_fraction", -1) < 0:
         return ("risk limits are off: no stop, no target and no size limit protects a position",)
     return ()
 

@@ -60,6 +60,8 @@ class PastRun:
         Parameters: `unfinished` takes a session that is not, of which there is a journal alone.
         """
         name, folder = f"{key}={path}", Path(path).expanduser()
+        if folder.is_file():
+            raise UserError(f"{name}: this is a file; name its folder, as in {key}={Path(path).parent}")
         if not folder.is_dir():
             raise UserError(f"{name}: there is no such folder{_missing(folder)}")
         manifest = read_manifest(folder)

@@ -108,8 +108,13 @@ class Run:
 
 @contextmanager
 def recorded(declared: Declared) -> Iterator[Run]:
-    """Hold a folder for a run; its manifest says running, then finished, failed or interrupted."""
+    """Hold a folder for a run; its manifest says running, then finished, failed or interrupted.
+
+    `runs/latest` names a run of these once there is something to look at: a session from its beginning, for it is shown
+    and told what to do while it runs, any other when it is finished.
+    """
     folder, held = _take(declared)
+    named = declared.root if declared.mode in TRADES else None
     try:
         run = Run(folder, _first_manifest(declared), held.continues, declared.resume is not None)
         if held.continues:
@@ -118,7 +123,11 @@ def recorded(declared: Declared) -> Iterator[Run]:
         handler = _described(run, declared)
         with attached(handler), _ending(run):
             logger.info("%s of %s starts", declared.mode, declared.strategy)
+            if run.session and named is not None:
+                point_latest(named, folder)
             yield run
+        if not run.session and named is not None:
+            point_latest(named, folder)
     finally:
         held.release()
 
@@ -146,8 +155,6 @@ def _take(declared: Declared) -> tuple[Path, Claim]:
     else:
         folder = new_folder(declared.root, declared.mode, declared.strategy, declared.config_hash)
         held = claim(folder)
-    if declared.mode in TRADES:
-        point_latest(declared.root, folder)
     return folder, held
 
 

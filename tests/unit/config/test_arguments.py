@@ -180,3 +180,11 @@ def test_the_keys_of_the_run_are_what_config_yaml_says():
     assert {key: value for key, value in shipped.items() if key != "defaults"} == DEFAULTS
     assert [next(iter(entry)) for entry in shipped["defaults"] if isinstance(entry, dict)] == list(GROUPS)
     assert list(SETTINGS) == list(DEFAULTS)
+
+
+def test_a_strategy_s_file_without_its_yaml_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "strategies/oops.py").touch()
+    (told,) = read(["strategy=oops"]).problems
+    assert told.endswith("; strategies/oops.py is there, conf/strategy/oops.yaml is missing (mode=new writes both)")

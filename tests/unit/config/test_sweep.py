@@ -156,7 +156,12 @@ def test_an_interrupted_sweep_keeps_what_it_has(program, quick):
     assert program("-m", "strategy.fast=5,14,6", *FAST) == 130
     assert [row["error"] for row in board(program)] == ["", "interrupted"]
     assert status(program) == "interrupted"
-    assert program.err == "interrupted\n"
+    assert program.err == (
+        "interrupted: 1 of 3 runs is done, which out/leaderboard.csv holds; the same command begins all of them anew, "
+        "so give it the values that are left, and another run_dir where it names one\n"
+    )
+    assert "interrupted" in program.out
+    assert "failed" not in program.out
 
 
 def test_an_earlier_sweep_is_replaced_and_other_files_are_not(program, quick):

@@ -45,7 +45,11 @@ def problems(*overrides):
         ("account.cash=.inf", "account.cash=.inf: must be a number above 0"),
         ("portfolio.cash_buffer=1", "portfolio.cash_buffer=1: must be a number at least 0 and below 1"),
         ("account.short=perhaps", "account.short=perhaps: must be true or false"),
-        ("risk.position.stop_loss=1.5", "risk.position.stop_loss=1.5: must be a number above 0 and at most 1 or null"),
+        (
+            "risk.position.stop_loss=1.5",
+            "risk.position.stop_loss=1.5: must be a number above 0 and at most 1 or null; 1.5 % is 0.015",
+        ),
+        ("risk.position.stop_loss=-1", "risk.position.stop_loss=-1: must be a number above 0 and at most 1 or null"),
         (
             "risk.position.stop_los=1",
             "risk.position.stop_los=1: no such key; PositionLimits has stop_loss, take_profit, trailing, max_bars, "

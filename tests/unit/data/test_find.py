@@ -87,7 +87,7 @@ def test_two_files_left_are_an_error_that_names_both(tmp_path: Path) -> None:
 def test_sub_folders_are_not_searched(tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     touch(tmp_path / "more", "btcusd.csv")
-    with pytest.raises(UserError, match=r"has no candle file \(parquet or CSV; sub-folders are not searched\)"):
+    with pytest.raises(UserError, match=r"\(parquet, feather or CSV; sub-folders are not searched\)"):
         find(tmp_path, "BTC/USD", HOUR)
 
 
@@ -191,3 +191,13 @@ def test_a_name_spells_its_pair(name, pair):
 def test_a_name_that_spells_no_pair_or_two_is_refused(name):
     with pytest.raises(UserError, match=r"^here: its name (says no pair|may be of BTC/USD or ETH/USD); call it"):
         pair_of(name, "here")
+
+
+def test_the_file_that_was_chosen_among_several_is_told(tmp_path: Path) -> None:
+    text = "time,open,high,low,close,volume\n" + "".join(f"{1704067200 + 3600 * i},2,2,2,2,1\n" for i in range(3))
+    for name in ("btcusd_1h.csv", "btcusd_4h.csv", "ethusd.csv"):
+        (tmp_path / name).write_text(text)
+    both = Files(path=str(tmp_path)).load(("BTC/USD", "ETH/USD"), "1h", None, None, 0)
+    assert f"{tmp_path.name} has several files of a pair; read: BTC/USD from btcusd_1h.csv" in both.notes
+    alone = Files(path=str(tmp_path)).load(("ETH/USD",), "1h", None, None, 0)
+    assert not [note for note in alone.notes if "several" in note]

@@ -1,16 +1,20 @@
 """Formats, column names and times."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
+from kraken_flow.core.catalogue import Wanted
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.market import Market
 from kraken_flow.data.files import Files
+from kraken_flow.data.intake import candidates, take
 from kraken_flow.data.memory import from_bars
 
 START = 1704067200
@@ -149,3 +153,33 @@ def test_candles_from_memory() -> None:
 def test_candles_from_memory_that_are_wrong(bars: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         from_bars(bars).load(("BTC/USD",), "1h", None, None, 0)
+
+
+@pytest.mark.parametrize("unit", ["ms", "ns"])
+def test_freqtrade_s_feather_is_read_from_its_folder(tmp_path: Path, unit: str) -> None:
+    dates = pa.array([s * 10**3 * (10**6 if unit == "ns" else 1) for s in SECONDS], pa.timestamp(unit, "UTC"))
+    feather.write_feather(pa.table({"date": dates} | COLUMNS), str(tmp_path / "BTC_USD-1h.feather"))
+    check(load(tmp_path))
+    (made,) = candidates(tmp_path, ExitStack())
+    taken = take(tmp_path / "store", Wanted(tmp_path, "kraken", None, None, "error", "error"), made)
+    assert (taken.series, taken.added) == ("kraken BTC/USD 1h", 3)
+
+
+def test_a_torn_feather_and_one_of_another_kind_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "BTC_USD-1h.feather"
+    path.write_bytes(b"ARROW1 and no more")
+    with pytest.raises(UserError, match="cannot be read as feather"):
+        load(path)
+    path.write_bytes(b"time,open")
+    with pytest.raises(UserError, match="is not a feather file"):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["BTC_USD-1h.json", "BTC_USD-1h.h5", "BTC_USD-1h.json.gz"])
+def test_a_folder_of_a_format_that_is_not_read_says_what_to_do(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    told = f"{name}: JSON and HDF5 are not read, save them as parquet.*freqtrade convert-data"
+    with pytest.raises(UserError, match=told):
+        load(tmp_path)
+    with pytest.raises(UserError, match=told), ExitStack() as stack:
+        candidates(tmp_path, stack)

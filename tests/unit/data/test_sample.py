@@ -116,3 +116,9 @@ def test_an_inverse_perpetual_trades_the_same_value_in_contracts_of_a_dollar() -
     turnover = linear.floats("volume") * linear.floats("close")
     assert inverse.floats("volume") == pytest.approx(turnover, rel=1e-12)
     assert linear.volume.tolist() == Sample().load(("BTC/USD",), "15m", None, None, 0).pairs[0].volume.tolist()
+
+
+def test_a_pair_like_none_of_the_sample_market_has_no_nearest() -> None:
+    with pytest.raises(UserError, match="has no FOO/USD; it has ADA/USD") as told:
+        Sample().load(("FOO/USD",), "1h", None, None, 0)
+    assert "nearest" not in str(told.value)

@@ -89,11 +89,20 @@ def test_a_folder_of_somebody_else_is_refused(folder, capsys):
     assert (folder / "orders.csv").read_text() == ORDERS
 
 
-def test_bad_data_fails_the_run(folder, capsys):
-    (folder / "candles.csv").write_text(CANDLES.replace("102,100,101.5", "102,101,101.5"))
-    assert main([*S01, "run_dir=out"]) == 2
-    assert "candles.csv, row 2" in capsys.readouterr().err
-    assert json.loads((folder / "out" / "manifest.json").read_text())["status"] == "failed"
+@pytest.mark.parametrize("mode", ["backtest", "replay", "paper"])
+@pytest.mark.parametrize("words", [["data.path=nowhere.csv"], ["data.path=bad.csv"], ["account.cash=1e15"]])
+def test_refused_input_leaves_no_folder_and_the_latest_run_where_it_was(folder, capsys, mode, words):
+    (folder / "bad.csv").write_text(CANDLES.replace("102,100,101.5", "102,101,101.5"))
+    assert main([*S01, "report=json"]) == 0
+    made = (folder / "runs/latest").resolve()
+    asked = [word for word in S01 if word.partition("=")[0] not in {words[0].partition("=")[0], "mode"}]
+    for place in ([], ["run_dir=out"]):
+        assert main([*asked, *words, *place, f"mode={mode}"]) == 2
+    assert "error: " in capsys.readouterr().err
+    assert (folder / "runs/latest").resolve() == made
+    assert [path.parent for path in folder.rglob("manifest.json")] == [folder / made.relative_to(folder.resolve())]
+    assert not (folder / "out").exists()
+    assert [path.name for path in (folder / "runs").iterdir() if path.name != "latest"] == ["backtest"]
 
 
 WRONG = {
@@ -199,3 +208,14 @@ def test_a_position_in_a_pair_whose_bars_ended_is_told():
         "BBB/USD: its bars end at 2023-11-16T03:00:00Z; the position still held counts at the close of then"
     ]
     assert not any("still held" in note for note in backtest(words, {"AAA/USD": candles(60)}).notes)
+
+
+def test_a_file_of_a_run_s_folder_names_the_folder(folder, capsys):
+    assert main([*S01, "run_dir=out", "report=json"]) == 0
+    assert main(["mode=report", "mode.run=out/metrics.json"]) == 2
+    assert "mode.run=out/metrics.json: this is a file; name its folder, as in mode.run=out" in capsys.readouterr().err
+
+
+def test_a_target_beyond_the_price_is_noted(folder, capsys):
+    assert main(["risk.position.take_profit=5", "pairs=[BTC/USD]", "end=2021-02-01", "run_dir=out"]) == 0
+    assert "a gain of 500 % of its entry price; 5 % is 0.05" in " ".join(capsys.readouterr().out.split())

@@ -79,6 +79,22 @@ def test_runs_without_a_folder_go_under_the_root(tmp_path):
     assert (tmp_path / "latest").resolve() == run.folder.resolve()
 
 
+@pytest.mark.parametrize("stop", [RuntimeError, KeyboardInterrupt])
+def test_a_run_that_does_not_finish_is_not_the_latest(tmp_path, stop):
+    with recorded(declared(root=tmp_path)) as run:
+        assert not (tmp_path / "latest").exists()
+    with pytest.raises(stop), recorded(declared(root=tmp_path)) as other:
+        raise stop
+    assert manifest(other.folder)["status"] in {"failed", "interrupted"}
+    assert (tmp_path / "latest").resolve() == run.folder.resolve()
+
+
+def test_a_session_is_the_latest_from_its_beginning(tmp_path):
+    asked = Declared("paper", "hold", CONFIG, [], tmp_path / "mine", tmp_path, lambda folder: None)
+    with recorded(asked) as run:
+        assert (tmp_path / "latest").resolve() == run.folder.resolve()
+
+
 def test_the_log_is_json_lines_of_the_level(tmp_path, monkeypatch):
     monkeypatch.setenv("LOG_LEVEL", "INFO")
     log = logging.getLogger("kraken_flow.somewhere")
