@@ -66,7 +66,8 @@ class Words:
         if value is None:
             return self.undefined(name)
         interval = None if group else self.metrics["intervals"].get(name)
-        of = f" of {DAY_CLOSES}" if name in OF_DEPTH and self.metrics["intervals"].get("returns_of") == DAY_CLOSES else ""
+        daily = self.metrics["intervals"].get("returns_of") == DAY_CLOSES
+        of = f" of {DAY_CLOSES}" if name in OF_DEPTH and daily else ""
         around = f"  [{written(interval[0], pattern)} to {written(interval[1], pattern)}{of}]" if interval else ""
         return written(value, pattern) + around + flag
 
