@@ -1,6 +1,7 @@
 """Each rival's results equal ours on small sizes."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -76,3 +77,12 @@ def test_asking_at_every_bar_changes_nothing() -> None:
     bars = market.candles(BARS)
     in_lists = bar_by_bar.loop_in_python(bars["open"].tolist(), bars["close"].tolist())
     assert in_lists[0] == pytest.approx(whole / 1e16, abs=0.005)
+
+
+def test_rows_of_equal_averages_are_those_that_whole_numbers_find():
+    close = np.round(100 + np.random.default_rng(3).integers(-2, 3, 400) / 10_000, 4)
+    units = [round(price * 10_000) for price in close]
+    equal = [row >= 49 and 5 * sum(units[row - 9 : row + 1]) == sum(units[row - 49 : row + 1]) for row in range(400)]
+    expected = [now or before for before, now in pairwise([False, *equal])]
+    assert indicators.undecided(close).tolist() == expected
+    assert 0 < sum(expected) < 400
