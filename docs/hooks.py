@@ -68,8 +68,8 @@ def sentences(doc: str | None) -> str:
     return re.split(r"\n\s*\w[\w ]*\n\s*-{3,}", inspect.cleandoc(doc or ""))[0].strip()
 
 
-def keys(path: str, cls: Any, said: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a table row for each key below a class, nested ones by full path; `said` is what the file sets."""
+def keys(path: str, cls: Any, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield for each key below a class, nested ones by full path, its table row and its value; `said` is the file's."""
     for field in fields_of(cls).values():
         key = f"{path}.{field.name}"
         inner = dataclass_in(field.hint)
@@ -77,7 +77,8 @@ def keys(path: str, cls: Any, said: Mapping[str, Any]) -> Iterator[str]:
         if inner is not None and not is_mapping(field.hint):
             yield from keys(key, inner, value if isinstance(value, Mapping) else {})
             continue
-        yield row(key, field, value if field.name in said else field.default)
+        default = value if field.name in said else field.default
+        yield row(key, field, default), repr(default)
 
 
 def row(key: str, field: Field, default: Any) -> str:
@@ -85,7 +86,7 @@ def row(key: str, field: Field, default: Any) -> str:
     if isinstance(default, Mapping):
         shown = "see the file" if default else "`{}`"
     else:
-        shown = "must be given" if default is REQUIRED else f"`{cell(written(default))}`"
+        shown = "must be given" if default in (REQUIRED, "???") else f"`{cell(written(default))}`"
     return f"| `{key}` | {cell(allowed(field.hint))} | {shown} | {cell(field.doc)} |"
 
 
@@ -99,7 +100,7 @@ def group_page(group: str) -> str:
         f"| [`{group}={name}`](#{name}) | {cell(summary(path))}{' The default.' if name == picked else ''} |"
         for name, path in known.items()
     ]
-    shown: dict[str, tuple[str, list[str]]] = {}
+    shown: dict[str, tuple[str, list[tuple[str, str]]]] = {}
     for name, path in known.items():
         lines += ["", f"## {name} {{ #{name} }}", "", summary(path), ""]
         lines += _keys_of(group, name, path, shown)
@@ -109,7 +110,7 @@ def group_page(group: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _keys_of(group: str, name: str, path: Path, shown: dict[str, tuple[str, list[str]]]) -> list[str]:
+def _keys_of(group: str, name: str, path: Path, shown: dict[str, tuple[str, list[tuple[str, str]]]]) -> list[str]:
     """Return the table of an option's keys; of a class that is on the page already, the rows that are others."""
     target = target_of(path)
     if target is None:
@@ -125,12 +126,13 @@ def _keys_of(group: str, name: str, path: Path, shown: dict[str, tuple[str, list
         return head
     first, known = shown.setdefault(target, (name, rows))
     if first != name:
-        rows = [row for row in rows if row not in known]
+        rows = [row for row in rows if row not in known]  # tables of fees look alike, but are others
         head += [
             f"The keys of [`{group}={first}`](#{first}), " + ("with other defaults:" if rows else "as they are."),
             "",
         ]
-    return [*head, "| key | allowed | default | meaning |", "|---|---|---|---|", *rows, ""] if rows else head
+    table = ["| key | allowed | default | meaning |", "|---|---|---|---|", *(row for row, _ in rows), ""]
+    return [*head, *table] if rows else head
 
 
 def run_page() -> str:

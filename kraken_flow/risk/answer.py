@@ -54,19 +54,38 @@ def answer(
     ----------
     risk
         Any risk node.
-    cash, prices, positions
-        The account: cash in what the pairs are traded in, a price per pair, quantities (negative for short) in base, of
-        an inverse perpetual in quote units. Spot positions are worth something beside cash, perpetuals are not: with
-        them, `cash` is what the venue shows as margin balance, wallet and open profit.
+    cash
+        Cash in what the pairs are traded in; with perpetuals what the venue shows as margin balance, wallet and open
+        profit, for they are worth nothing beside it.
+    prices
+        A price per pair.
+    pair
+        What is traded.
+    side
+        `buy` or `sell`.
+    qty
+        Base, of an inverse perpetual quote units; above 0.
+    positions
+        What is held per pair, in the unit of `qty`, negative for short.
     covariance
         What `risk.system.max_var` measures by: covariances of two pairs' returns of a day, as 0.0009 for a deviation of
         3 %, either way round. One that is not given is not known: two pairs then count as moving together for the
         worse, and a position in a pair without its own may only become smaller.
-    pair, side, qty, limit_price, stop_price, reduce_only
-        The order; a price of 0 is none.
-    state, cause
-        Where the account stands with its limits (`normal`, `cooldown`, `daily_halt`, `killed`), and the limit that
-        brought it there.
+    limit_price
+        0 for none.
+    stop_price
+        0 for none.
+    reduce_only
+        Whether the order may only make a position smaller.
+    state
+        Where the account stands with its limits: `normal`, `throttled`, `cooldown`, `daily_halt`, `killed`.
+    cause
+        The limit that brought it there.
+
+    Returns
+    -------
+    Answer
+        `allowed`, and `reason`: the limit that cuts or refuses the order, `none` where it may go.
 
     Raises
     ------

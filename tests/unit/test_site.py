@@ -77,6 +77,21 @@ def test_an_option_shows_what_it_sets_and_the_page_shows_each_class_once():
     assert "The keys of [`risk=default`](#default), with other defaults:" in page.split("## research")[1]
     assert "(#default) | Three tiers" in page
     assert "The default. |" in page
+    binance = hooks.group_page("exchange").split("## binance {")[1].split("## ")[0]
+    assert re.findall(r"\| `exchange\.(\S+)` \|", binance) == ["name", "fees.tiers", "instruments_table"]
+
+
+def test_a_key_without_a_default_says_that_it_must_be_given():
+    assert "| `strategy.path` | text | must be given |" in hooks.group_page("strategy")
+    assert [group for group in GROUPS if options(group) and "| `???` |" in hooks.group_page(group)] == []
+
+
+def test_the_api_shows_each_parameter_with_its_own_default(site: Path):
+    page = (site / "reference/api.html").read_text("utf-8")
+    table = page[page.index('id="kraken_flow.risk.answer.answer"') :].split("</table>")[0]
+    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"<tr.*?</tr>", table, re.S)]
+    found = {row[0]: row[-1] for row in rows}
+    assert found | {"cash": "required", "limit_price": "0.0", "reduce_only": "False"} == found
 
 
 def test_tables_commands_and_code_can_be_read_on_a_phone():
