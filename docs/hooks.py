@@ -29,7 +29,7 @@ PICKED = dict(re.findall(r"^  - (\w+): (\w+)", (ROOT / "conf/config.yaml").read_
 TABLE = re.compile(r"<table>(.*?)</table>", re.S)
 CELL = re.compile(r"<td(.*?)>(?=(.*?)</td>)", re.S)
 CODE = re.compile(r'<div class="highlight">(?=<pre>(?:<span></span>)?<code>(.*?)</code>)', re.S)
-COMMANDS = ("python ", ".venv/", "make ", "pip ", "kraken-flow ", "source ", "$ ", "error: ", " ")
+COMMANDS = ("python ", "KRAKEN_FLOW_", ".venv/", "make ", "pip ", "kraken-flow ", "source ", "$ ", "error: ", " ")
 """How the lines of a block begin that holds nothing but commands, their continuations and the errors they give."""
 PYTHON = re.compile(
     r"(?<=\n\n)(?=    (?:from|import|@node|r = |frames = |returns = |portfolio = |check_))(?:    .*\n|\n(?=    ))+"
