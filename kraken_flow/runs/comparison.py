@@ -88,6 +88,10 @@ class Comparison:
         if self.unlike:
             told = " and ".join(f"{letter} in {unit or 'one unknown'}" for letter, unit in self.currencies.items())
             self.say(f"Currencies: {told}. Money is not subtracted; returns are those in each one's own.")
+            self.say(
+                "Warning: returns are subtracted as they stand. What the currencies gained on each other is not in them, "
+                "so the difference does not tell which run made more."
+            )
             self.say("")
         if not self.found["metrics"]:
             self.say("Every number is the same.")
