@@ -116,8 +116,8 @@ def cautions(runs: Sequence[PastRun], currencies: Sequence[str]) -> list[words.R
     if len(set(currencies)) > 1:
         told = " and ".join(unit or "one unknown" for unit in dict.fromkeys(currencies))
         found.append(
-            f"The accounts are in {told}: each run's returns are in its own currency, without what the currencies gained "
-            "on each other, and do not tell which run made more."
+            f"The accounts are in {told}: each run's returns are in its own currency, without what the currencies "
+            "gained on each other, and do not tell which run made more."
         )
     if len({run.metrics.get("data_sha256") for run in runs}) > 1:
         found.append("The runs did not trade on the same data: their numbers are not those of one market.")

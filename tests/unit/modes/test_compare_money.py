@@ -139,10 +139,12 @@ def test_an_interval_that_is_too_wide_for_the_line_is_told(mine, monkeypatch):
     for run, slow in (("a", 12), ("b", 16)):
         bars = ("timeframe=12h" if run == "a" else "timeframe=1d", "pairs=[BTC/USD,ETH/USD]", "risk=research")
         assert mine(*bars, f"strategy.slow={slow}", f"run_dir={run}", "report=none", "account.cash=1e12") == 0, mine.err
-    low, high = content(mine)["paired"]["intervals"]["sharpe"]
+    intervals = content(mine)["paired"]["intervals"]
+    (low, high), amounts = intervals["sharpe"], intervals["expectancy"]
     for columns in ("80", "60", "40"):
         monkeypatch.setenv("COLUMNS", columns)
         assert f"{low:+.3f} to {high:+.3f}" in told(mine)
+        assert f"{amounts[0]:+,.2f} to {amounts[1]:+,.2f}" in " ".join(mine.out.split())
         assert "of b - a: where the difference lies" in " ".join(mine.out.split())
 
 
