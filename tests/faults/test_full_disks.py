@@ -115,5 +115,5 @@ def test_a_sweep_without_room_has_no_half_leaderboard(say: Say) -> None:
     assert not Path("s/leaderboard.csv").exists()
     code, told = say(*words, "report=html", room=1_000_000)
     assert code == 0
-    assert told.count("warning: s/0/report.html: the disk is full; the results of the run are whole, only the page") == 1
+    assert told.count("warning: s/0/report.html: the disk is full; the results of the run are whole, only the") == 1
     assert whole(Path("s/0")) >= {"metrics.json", "orders.parquet"}
