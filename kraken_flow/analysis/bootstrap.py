@@ -179,18 +179,44 @@ def trade_intervals(profit: FloatArray, resamples: int = RESAMPLES) -> Mapping[s
     n = len(profit)
     if n < LEAST:
         return dict.fromkeys(OF_TRADES, "too_few_trades")
-    draws = Draws.of(n, resamples)
-    won, lost = np.maximum(profit, 0.0), np.maximum(-profit, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # A sum of no losses may come out as rounding of the running sum.
-        losses = draws.sums((profit < 0).astype(np.float64))
-        factor = np.where(losses > 0.5, draws.sums(won) / draws.sums(lost), np.nan)
-        found = {
-            "win_rate": draws.sums((profit > 0).astype(np.float64)) / n,
-            "profit_factor": factor,
-            "expectancy": draws.sums(profit) / n,
-        }
+    found = _drawn_trades(Draws.of(n, resamples), np.arange(n), profit)
     return {name: between(values) for name, values in found.items()}
+
+
+Opened = tuple[Int64Array, FloatArray]
+"""Closed trades: in which period each was opened, counted from 0, and its profit."""
+
+
+def trade_difference_intervals(a: Opened, b: Opened, n: int, resamples: int = RESAMPLES) -> Mapping[str, Interval]:
+    """Return the intervals of b's statistics of closed trades less a's, of two runs over the same n periods.
+
+    Trades of two runs are no pairs, the times in which they were opened are: both runs are drawn in the same blocks of
+    periods, a period with all trades that it opened, so that a resample has as many trades as its periods bring.
+    Without enough periods, or trades of either run, a reason each.
+    """
+    if n < LEAST or min(len(a[0]), len(b[0])) < LEAST:
+        return dict.fromkeys(OF_TRADES, "too_few_returns" if n < LEAST else "too_few_trades")
+    draws = Draws.of(n, resamples)
+    old, new = (_drawn_trades(draws, *trades) for trades in (a, b))
+    return {name: between(new[name] - old[name]) for name in OF_TRADES}
+
+
+def _drawn_trades(draws: Draws, period: Int64Array, profit: FloatArray) -> Mapping[str, FloatArray]:
+    """Return the statistics of trades of each resample of the periods that opened them, NaN where one has none."""
+
+    def total(values: FloatArray) -> FloatArray:
+        return draws.sums(np.bincount(period, values, draws.n).astype(np.float64))
+
+    # Sums of running sums may come out as rounding where nothing was added up: whether there is anything is counted.
+    trades, losses = total(np.ones(len(profit))), total((profit < 0).astype(np.float64))
+    count = np.where(trades > 0.5, trades, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = total(np.maximum(profit, 0.0)) / total(np.maximum(-profit, 0.0))
+        return {
+            "win_rate": total((profit > 0).astype(np.float64)) / count,
+            "profit_factor": np.where(losses > 0.5, factor, np.nan),
+            "expectancy": total(profit) / count,
+        }
 
 
 OF_RETURNS = ("total_return", "cagr", "sharpe", "sortino", "calmar", "volatility", "max_drawdown")

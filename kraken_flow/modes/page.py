@@ -46,7 +46,8 @@ def leave_page(call: Call, graph: Graph, done: Done, record: Run, work: Work | N
     try:
         market = done.finished.market
         engine = "python" if done.finished.result.engine == "python" else "auto"
-        then = f"the run itself is written: make room there, and mode=report {again} makes its page"
+        whole = "the results of the run are whole, only the page is missing"
+        then = f"{whole}: make room there, and mode=report {again} makes it"
         with work or Work(quiet=call.member) as work:
             work.now(PAGE)
             write_page(past, Seen(market, indicators(graph, market, engine)), record.folder / NAME, then)

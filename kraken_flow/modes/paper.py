@@ -112,8 +112,8 @@ def _session(call: Call, job: Job, stream: Stream, runner: asyncio.Runner) -> in
         record.add(inputs(job.graph, job.engine) | {_CHOICES: dict(call.choices)})
         began = time.perf_counter()
         journalled = JournalledSession(session, record.folder)
-        _tell_recovery(journalled, record, quiet)
         try:
+            _tell_recovery(journalled, record, quiet)
             with Watch(session, stream.rows, quiet, lambda: stream.said(journalled.happened)) as watch:
                 whole = runner.run(trade(journalled, stream, watch))
             journalled.end(stream.counts())

@@ -21,7 +21,7 @@ from kraken_flow.runs.differences import beyond_rounding, by_source, first_diffe
 from kraken_flow.runs.logs import ledger_log, order_log, text_hash
 from kraken_flow.runs.past import LOGS, PastRun
 from kraken_flow.runs.progress import COMPARING, Work
-from kraken_flow.runs.sources import changed_sources, of_program, source_file, versions
+from kraken_flow.runs.sources import changed_sources, of_program, program_commit, source_file, versions
 from kraken_flow.runs.tables import Tables
 from kraken_flow.runs.write import full_metrics
 
@@ -187,8 +187,8 @@ class Verification:
                     f"{name}: the first {_WHAT[name]} that differs is line {parted.line}\n"
                     f"  was {parted.before}\n  is  {parted.now}"
                 )
-        if self.same_hashes:
-            self.changed += self._results(tables, metrics)
+        if self.same_hashes and (results := [*self._results(tables, metrics)]):
+            self.changed += [*results, *self._program()]
 
     def _data(self, made: Again) -> Iterator[str]:
         """Name the data that was read from no file and is not what it was."""
@@ -216,6 +216,27 @@ class Verification:
                 continue
             if not same:
                 yield f"{name}.parquet: is not the table that the run makes"
+
+    def _program(self) -> Iterator[str]:
+        """Say where another version of the program measured what is the same by every hash."""
+        manifest = self.past.manifest
+        both = [
+            ((manifest.get("versions") or {}).get("kraken-flow"), versions()["kraken-flow"]),
+            (manifest.get("git_commit"), program_commit()),
+        ]
+        files = sum(map(of_program, changed_sources(manifest.get("sources") or {})))
+        if not files and both[0][0] == both[0][1]:
+            return
+        told = [
+            f"{what} was {str(before or 'unknown')[:12]}, is {str(now or 'unknown')[:12]}"
+            for what, (before, now) in zip(("version", "commit"), both, strict=True)
+            if before != now
+        ]
+        told += [f"{files} of its files changed"] * bool(files)
+        yield (
+            f"program: another version of Kraken Flow made this run ({'; '.join(told)}); orders, ledger and data are "
+            "what they were, so that it may only have measured otherwise"
+        )
 
     def _sources(self) -> None:
         """Name the source files that are not what ran."""

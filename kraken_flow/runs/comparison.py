@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kraken_flow.analysis.bootstrap import OF_TRADES
 from kraken_flow.runs.console import PLAIN
 from kraken_flow.runs.figures import HEADLINE, MONEY, Figure, change, pattern_of, value_at, written
 from kraken_flow.runs.past import PastRun
@@ -88,6 +89,10 @@ class Comparison:
         if self.unlike:
             told = " and ".join(f"{letter} in {unit or 'one unknown'}" for letter, unit in self.currencies.items())
             self.say(f"Currencies: {told}. Money is not subtracted; returns are those in each one's own.")
+            self.say(
+                "Warning: returns are subtracted as they stand. What the currencies gained on each other is not in "
+                "them, so the difference does not tell which run made more."
+            )
             self.say("")
         if not self.found["metrics"]:
             self.say("Every number is the same.")
@@ -109,10 +114,11 @@ class Comparison:
             interval = intervals.get(name)
             beyond = interval is not None and (interval[0] > 0 or interval[1] < 0)
             marked |= beyond
+            spread = [] if interval is None else [change(0, end, pattern, self.currencies["a"]) for end in interval]
             row = (
                 f"{label}, {self.currencies['a']}".removesuffix(", ") if self._alike(pattern) else label,
                 *self._pair(before, now, pattern),
-                "" if interval is None else " to ".join(change(0, end, pattern) for end in interval),
+                " to ".join(spread),
                 "*" if beyond else "",
             )
             rows.append((pattern == MONEY, row))
@@ -122,10 +128,13 @@ class Comparison:
         else:
             self._numbers("RESULTS", heads, [row for amount, row in rows if not amount])
             self.say("")
-            self._numbers("RESULTS: AMOUNTS", heads[:4], [row[:4] for amount, row in rows if amount])
+            amounts = [row for amount, row in rows if amount]
+            columns = len(heads) if any(row[4] for row in amounts) else 4
+            self._numbers("RESULTS: AMOUNTS", heads[:columns], [row[:columns] for row in amounts])
         if intervals:
+            opened = "" if intervals.keys().isdisjoint(OF_TRADES) else ", trades with the day that opened them"
             self.say(
-                "90 % of b - a: where the difference lies when the same days of both are drawn again."
+                f"90 % of b - a: where the difference lies when the same days of both are drawn again{opened}."
                 + (" * 0 is not among it: more than luck." if marked else " 0 is among it: may be luck.")
             )
         elif why := self.found["paired"]["why"]:

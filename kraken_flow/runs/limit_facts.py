@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from kraken_flow.analysis.breakdown import reason_words
 from kraken_flow.analysis.finished import FinishedRun
+from kraken_flow.analysis.holdings import largest_opened
 from kraken_flow.analysis.safety import rows
 from kraken_flow.core.account import Risk
 from kraken_flow.core.limits import Limits, Trigger
@@ -14,8 +15,8 @@ from kraken_flow.core.units import UNIT
 
 LimitFacts = Iterator[tuple[str, str, str]]
 """Lines of a table: a limit's name, where it is set, what it did."""
-UNRECORDED = "not recorded"
-"""What a cap of a target did: nothing tells a target that was cut from one that was as large as the cap."""
+UNRECORDED = "keeps no record"
+"""What a rule of the user's own did: nothing tells a target that it cut from one that it let be."""
 
 
 def limit_facts(run: FinishedRun, risk: Risk) -> LimitFacts:
@@ -25,7 +26,7 @@ def limit_facts(run: FinishedRun, risk: Risk) -> LimitFacts:
         yield reason.word, limit, _times(exits[reason.word], "closed {} trade{}")
     most = risk.parameters().get("max_fraction", -1)
     if most >= 0:
-        yield "max_fraction", f"{_percent(most)} of equity a position", UNRECORDED
+        yield "max_fraction", f"{_percent(most)} of equity a position", _largest(run)
     if not type(risk).__module__.startswith("kraken_flow."):
         yield type(risk).__name__, "a rule of its own", UNRECORDED
     limits = risk.limits()
@@ -34,6 +35,12 @@ def limit_facts(run: FinishedRun, risk: Risk) -> LimitFacts:
     for trigger, limit in _account(limits):
         count = events[int(trigger)]
         yield trigger.word, limit, acted.format("once" if count == 1 else f"{count:,} times") if count else "never"
+
+
+def _largest(run: FinishedRun) -> str:
+    """Say how near a run came to the cap of a position: nothing tells a target that was cut from one as large."""
+    largest = largest_opened(run)
+    return "no position" if largest is None else f"largest {largest:.1%}"
 
 
 def _times(count: int, words: str) -> str:

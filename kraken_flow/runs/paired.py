@@ -6,11 +6,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kraken_flow.analysis.bootstrap import LEVEL, OF_RETURNS, RESAMPLES, difference_intervals
+from kraken_flow.analysis.bootstrap import (
+    LEVEL,
+    OF_RETURNS,
+    RESAMPLES,
+    Opened,
+    difference_intervals,
+    trade_difference_intervals,
+)
 from kraken_flow.analysis.returns import daily_returns, day_ends
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.times import DAY, YEAR
 from kraken_flow.core.units import FloatArray, Int64Array
+from kraken_flow.runs.arrow import nearest_floats
 from kraken_flow.runs.past import PastRun
 
 
@@ -30,7 +38,10 @@ def paired_intervals(a: PastRun, b: PastRun) -> dict[str, Any]:
     elif not np.array_equal(old.ends, new.ends):
         found["why"] = "the runs cover different days"
     else:
-        made = difference_intervals(old.returns, new.returns, old.per_year, old.span_ns)
+        made = dict(difference_intervals(old.returns, new.returns, old.per_year, old.span_ns))
+        made |= trade_difference_intervals(_opened(a, old.ends), _opened(b, new.ends), len(old.ends))
+        if a.currency != b.currency:
+            made["expectancy"] = "other_currency"
         found["intervals"] = {name: None if isinstance(span, str) else span for name, span in made.items()}
         if all(span is None for span in found["intervals"].values()):
             found["why"] = str(made[OF_RETURNS[0]]).replace("_", " ")
@@ -46,13 +57,25 @@ class _Daily(NamedTuple):
     span_ns: int
 
 
-def _daily(run: PastRun) -> _Daily | None:
-    """Return a run's daily returns; None where equity was gone at a time."""
-    path = run.folder / "equity.parquet"
+def _opened(run: PastRun, ends: Int64Array) -> Opened:
+    """Return the day of each closed trade's entry, as a row of the days' `ends`, and its profit."""
+    table = _table(run, "trades", "entry_time", "pnl")
+    days = table.column("entry_time").cast(pa.int64()).to_numpy() // DAY
+    # A fill inside a day's last bar bears the time of its close, which is the next day's first.
+    return np.minimum(np.searchsorted(ends, days), len(ends) - 1), nearest_floats(table.column("pnl")).to_numpy()
+
+
+def _table(run: PastRun, name: str, *columns: str) -> pa.Table:
+    path = run.folder / f"{name}.parquet"
     try:
-        table = pq.read_table(path, columns=["time", "equity"])
+        return pq.read_table(path, columns=list(columns))
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{run.name}: {path} cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def _daily(run: PastRun) -> _Daily | None:
+    """Return a run's daily returns; None where equity was gone at a time."""
+    table = _table(run, "equity", "time", "equity")
     times: Int64Array = table.column("time").cast(pa.int64()).to_numpy()
     equity: FloatArray = table.column("equity").to_numpy()
     total, final = run.metrics.get("total_return"), run.metrics.get("final_equity")

@@ -35,7 +35,7 @@ from kraken_flow.runs.directory import (
     write_json,
 )
 from kraken_flow.runs.log import attached, run_log
-from kraken_flow.runs.sources import git_commit, loaded_sources, versions
+from kraken_flow.runs.sources import git_commit, loaded_sources, program_commit, versions
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +159,6 @@ def _take(declared: Declared) -> tuple[Path, Claim]:
 
 
 def _first_manifest(declared: Declared) -> dict[str, Any]:
-    package = Path(__file__).resolve().parents[1]
     return {
         "made_by": MADE_BY,
         "format": FORMAT,
@@ -171,7 +170,7 @@ def _first_manifest(declared: Declared) -> dict[str, Any]:
         "config": declared.config,
         "working_directory": redact(str(Path.cwd())),
         "versions": versions(),
-        "git_commit": git_commit(package),
+        "git_commit": program_commit(),
         "project_git_commit": git_commit(Path.cwd()),
         "command": command_line(declared.overrides),
     }

@@ -103,6 +103,11 @@ def versions() -> dict[str, str | None]:
     return found
 
 
+def program_commit() -> str | None:
+    """Return the commit at which the program itself is checked out; None outside a repository."""
+    return git_commit(Path(__file__).resolve().parents[1])
+
+
 def git_commit(folder: Path) -> str | None:
     """Return the commit checked out at a folder or above it, read from `.git`; None outside a repository."""
     for place in (folder, *folder.parents):

@@ -73,8 +73,9 @@ def test_a_run_without_room_says_so_and_leaves_no_half_file(say: Say, mode: str)
         left, status = whole(Path("out")), json.loads(Path("out/manifest.json").read_bytes())["status"]
         if "report.html" in line:
             assert (left, status) == (names - {"report.html"}, "finished")
-            assert "the run itself is written" in line
-            assert "mode=report mode.run=out makes its page" in line
+            assert "the results of the run are whole, only the page is missing" in line
+            assert "mode=report mode.run=out makes it" in line
+            assert say("mode=verify", "mode.run=out") == (0, "")
         else:
             assert status == "failed"
             assert "same command with run_dir=out goes on" in line if mode == "paper" else "repeat the command" in line
@@ -114,5 +115,5 @@ def test_a_sweep_without_room_has_no_half_leaderboard(say: Say) -> None:
     assert not Path("s/leaderboard.csv").exists()
     code, told = say(*words, "report=html", room=1_000_000)
     assert code == 0
-    assert told.count("warning: s/0/report.html: the disk is full; the run itself is written") == 1
+    assert told.count("warning: s/0/report.html: the disk is full; the results of the run are whole, only the") == 1
     assert whole(Path("s/0")) >= {"metrics.json", "orders.parquet"}

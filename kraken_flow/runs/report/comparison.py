@@ -55,7 +55,7 @@ def comparison(runs: Sequence[PastRun], keys: Keys) -> tuple[dict[str, Any], dic
         "said": f"{len(runs)} runs of {', '.join(dict.fromkeys(run.strategy for run in runs))}",
         "runs": shown,
         "marks": [{"mark": mark, "text": text} for mark, text in standing.MARKS.items() if mark in "".join(marks)],
-        "warnings": standing.warnings(runs, names, would_have) + cautions(runs),
+        "warnings": standing.warnings(runs, names, would_have) + cautions(runs, [one.currency for one in contents]),
         "rows": rows_of(contents, marks, would_have),
         "keys": [{"key": key, "values": list(values)} for key, values in keys],
     }, blobs
@@ -110,9 +110,15 @@ def rows_of(
     return found
 
 
-def cautions(runs: Sequence[PastRun]) -> list[words.Row]:
+def cautions(runs: Sequence[PastRun], currencies: Sequence[str]) -> list[words.Row]:
     """Say what makes the runs hard to compare: level and text."""
     found = []
+    if len(set(currencies)) > 1:
+        told = " and ".join(unit or "one unknown" for unit in dict.fromkeys(currencies))
+        found.append(
+            f"The accounts are in {told}: each run's returns are in its own currency, without what the currencies "
+            "gained on each other, and do not tell which run made more."
+        )
     if len({run.metrics.get("data_sha256") for run in runs}) > 1:
         found.append("The runs did not trade on the same data: their numbers are not those of one market.")
     if len({tuple(run.manifest.get("span") or ()) for run in runs}) > 1:

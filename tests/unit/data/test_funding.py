@@ -37,6 +37,38 @@ def test_a_stamp_just_after_the_minute_is_due_at_it_and_known_when_it_says(tmp_p
     assert columns.rate.tolist() == [10**8, -5 * 10**7, 1]
 
 
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_feather_holds_what_csv_holds(tmp_path, unit):
+    """Read by itself, and from the folder that `data.funding` names."""
+    rates = [0.0001, -0.00005, 1e-12]
+    dates = pd.to_datetime(stamps(0, 8, 16), unit="ms", utc=True).as_unit(unit)
+    path = tmp_path / "funding" / "BTC_USDT_USDT.feather"
+    path.parent.mkdir()
+    pd.DataFrame({"date": dates, "funding_rate": rates}).to_feather(path)
+    found, other = (
+        read_funding(path, PAIR),
+        read_funding(written(tmp_path, ts_ms=stamps(0, 8, 16), funding_rate=rates), PAIR),
+    )
+    for column in ("time", "known", "rate"):
+        assert getattr(found.columns, column).tolist() == getattr(other.columns, column).tolist()
+    assert {**found.record, "path": "", "sha256": ""} == {**other.record, "path": "", "sha256": ""}
+    assert found.record["path"] == str(path)
+    bars = candles(tmp_path / "bars", list(range(24)))
+    market = Files(path=str(bars), funding=str(path.parent)).load((PAIR,), "1h", None, None, 0)
+    assert market.funding[0].rate.tolist() == [10**8, -5 * 10**7, 1]
+
+
+def test_a_torn_feather_is_refused(tmp_path):
+    path = tmp_path / "btcusdt.feather"
+    pd.DataFrame({"ts_ms": stamps(0, 8), "funding_rate": [0.0, 0.0]}).to_feather(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"data.funding: .*btcusdt.feather cannot be read: "):
+        read_funding(path, PAIR)
+    path.write_text("ts_ms,funding_rate\n1,0\n")
+    with pytest.raises(UserError, match=r"data.funding: .*btcusdt.feather cannot be read: "):
+        read_funding(path, PAIR)
+
+
 def test_of_krakens_two_rates_the_relative_one_is_taken(tmp_path):
     path = written(tmp_path, timestamp=["2021-01-01T01:00:00Z"], fundingRate=[3.5], relativeFundingRate=[0.00001])
     assert read_funding(path, PAIR).columns.rate.tolist() == [10**7]

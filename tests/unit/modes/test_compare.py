@@ -2,10 +2,11 @@ import json
 import re
 from decimal import Decimal
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from kraken_flow.analysis.bootstrap import difference_intervals
+from kraken_flow.analysis.bootstrap import difference_intervals, trade_difference_intervals
 from kraken_flow.api import load_run
 from kraken_flow.core.times import DAY
 from tests.unit.modes.past_runs import SHIPPED, edit
@@ -113,11 +114,40 @@ def test_intervals_are_of_the_daily_returns_of_both_runs(mine):
     expected = difference_intervals(old, new, 365.0, len(old) * DAY)
     found = compared(mine)["paired"]["intervals"]
     assert found["sharpe"][0] < found["sharpe"][1]
-    for name, interval in found.items():
-        assert interval == pytest.approx(expected[name], rel=1e-9)
+    for name, interval in expected.items():
+        assert found[name] == pytest.approx(interval, rel=1e-9)
     assert mine("mode=compare", "mode.a=a", "mode.b=b") == 0
     low, high = found["sharpe"]
     assert f"{low:+.3f} to {high:+.3f}" in mine.out
+
+
+def test_intervals_of_trades_draw_the_days_that_opened_them(mine, monkeypatch):
+    for run, slow in (("a", 12), ("b", 16)):
+        words = ("timeframe=4h", "pairs=[BTC/USD,ETH/USD]", "risk=research", "strategy.fast=4", f"strategy.slow={slow}")
+        assert mine(*words, f"run_dir={run}", "report=none") == 0, mine.err
+    first = int(pd.read_parquet(mine.folder / "a/equity.parquet")["time"].min().floor("D").timestamp()) // 86_400
+    trades = []
+    for run in "ab":
+        table = pd.read_parquet(mine.folder / run / "trades.parquet")
+        days = table["entry_time"].dt.floor("D").map(lambda day: int(day.timestamp()) // 86_400 - first)
+        trades.append((days.to_numpy(), table["pnl"].astype(float).to_numpy()))
+    days = len(load_run(mine.folder / "a").returns())
+    expected = trade_difference_intervals(*trades, days)
+    found = compared(mine)["paired"]["intervals"]
+    for name, interval in expected.items():
+        assert interval[0] < interval[1]
+        assert found[name] == pytest.approx(interval, rel=1e-9), name
+    for columns in ("80", "160"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert mine("mode=compare", "mode.a=a", "mode.b=b") == 0
+        said = " ".join(mine.out.split())
+        assert f"{expected['profit_factor'][0]:+.3f} to {expected['profit_factor'][1]:+.3f}" in said
+        assert f"{expected['expectancy'][0]:+,.2f} to {expected['expectancy'][1]:+,.2f}" in said
+        assert "are drawn again, trades with the day that opened them." in said
+    manifest = mine.folder / "b/manifest.json"
+    manifest.write_text(manifest.read_text().replace("/USD", "/JPY"))
+    again = compared(mine)["paired"]["intervals"]
+    assert again == found | {"expectancy": None}
 
 
 def test_days_that_differ_have_no_interval_of_the_difference(mine):

@@ -79,6 +79,7 @@ def test_unlike_money_is_not_subtracted_and_has_its_own_currency(mine):
         usd, jpy = (f"{float(metrics[name][run]):,.2f} {unit}" for run, unit in (("a", "USD"), ("b", "JPY")))
         assert rows[label].split(usd)[1].split() == [*jpy.split(), "-"]
     assert "Currencies: a in USD and b in JPY. Money is not subtracted;" in said
+    assert "Warning: returns are subtracted as they stand. What the currencies gained" in " ".join(said.split())
     trade = " ".join(said[said.index("The first trade that differs") :].split())
     assert f"{float(found['trades']['first']['a']['pnl']):,.2f} USD" in trade
     assert f"{float(found['trades']['first']['b']['pnl']):,.2f} JPY" in trade
@@ -93,7 +94,17 @@ def test_runs_of_one_currency_say_it_and_subtract(mine):
     assert content(mine)["currencies"] == {"a": "USD", "b": "USD"}
     assert content(mine)["metrics"]["final_equity"]["difference"] is not None
     assert "Currencies:" not in told(mine)
+    assert "Warning:" not in mine.out
     assert "Final balance, USD" in mine.out
+
+
+@pytest.mark.parametrize("pair", ["BTC/JPY", "ETH/USD"])
+def test_the_page_of_several_runs_warns_of_their_currencies(mine, pair):
+    made(mine, "a")
+    made(mine, "b", pair, "account.cash=1_000_000", scale=15_000.0)
+    assert mine("mode=report", "mode.run=[a,b]", "mode.out=both.html") == 0, mine.err
+    page = (mine.folder / "both.html").read_text("utf-8")
+    assert ("The accounts are in USD and JPY: each run's returns are in its own currency" in page) is ("JPY" in pair)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +139,12 @@ def test_an_interval_that_is_too_wide_for_the_line_is_told(mine, monkeypatch):
     for run, slow in (("a", 12), ("b", 16)):
         bars = ("timeframe=12h" if run == "a" else "timeframe=1d", "pairs=[BTC/USD,ETH/USD]", "risk=research")
         assert mine(*bars, f"strategy.slow={slow}", f"run_dir={run}", "report=none", "account.cash=1e12") == 0, mine.err
-    low, high = content(mine)["paired"]["intervals"]["sharpe"]
+    intervals = content(mine)["paired"]["intervals"]
+    (low, high), amounts = intervals["sharpe"], intervals["expectancy"]
     for columns in ("80", "60", "40"):
         monkeypatch.setenv("COLUMNS", columns)
         assert f"{low:+.3f} to {high:+.3f}" in told(mine)
+        assert f"{amounts[0]:+,.2f} to {amounts[1]:+,.2f}" in " ".join(mine.out.split())
         assert "of b - a: where the difference lies" in " ".join(mine.out.split())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import signal
 
@@ -110,6 +111,41 @@ def test_an_interrupted_session_says_how_it_goes_on(mine, monkeypatch):
     assert mine.err == "interrupted\n"
     assert mine("mode=paper", *SHIPPED, "report=json", "run_dir=quiet") == 0
     assert mine.err == ""
+
+
+@pytest.mark.parametrize("where", ["runs/of mine", "out"])
+def test_a_session_that_is_interrupted_before_it_trades_on_says_how_it_goes_on(mine, monkeypatch, where):
+    """The journal is read and the system stands, but no instant was taken yet: what stands in it is all there."""
+    folder = mine.folder / where
+    words = ["mode=paper", *SHIPPED, f"run_dir={where}"]
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    interrupted(mine, monkeypatch, *words[1:])
+    journal, told = (folder / "journal").read_bytes(), shlex.quote(words[-1])
+    for place in ("modes.paper.Finite", "runs.session_journal.fold", "modes.paper._tell_recovery"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"kraken_flow.{place}", stop)
+            assert mine(*words) == 130
+            assert mine.err == f"interrupted; the same command with {told} goes on\n"
+            assert mine(*words, "report=json") == 130
+            assert mine.err == "interrupted\n"
+    assert (folder / "journal").read_bytes() == journal
+    assert mine(*words) == 0, mine.err
+    assert mine.err.splitlines()[0] == "continues after 40 instants"
+    assert json.loads((folder / "manifest.json").read_text())["recovered_instants"] == 40
+    assert mine("mode=verify", f"mode.run={where}") == 0, mine.err
+
+
+def test_a_session_that_is_interrupted_before_it_began_does_not_go_on(mine, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kraken_flow.modes.paper.Finite", stop)
+    assert mine("mode=paper", *SHIPPED, "run_dir=out") == 130
+    assert mine.err == "interrupted\n"
+    assert not (mine.folder / "out").exists()
 
 
 @pytest.mark.parametrize("content", [None, b"", b'{"made_by": "kraken-fl', b"\0" * 900])

@@ -183,6 +183,38 @@ def test_results_that_were_edited_are_named(mine):
     assert "ledger.log: the first line of the ledger that differs is line " in mine.err
 
 
+def test_a_result_that_another_version_measured_is_told_from_an_edited_one(mine):
+    assert mine(*SHIPPED, "exchange.slippage.model=sqrt_impact", "run_dir=out") == 0
+    out = mine.folder / "out"
+    known, content = manifest(out), metrics(out)
+    write_json(out / "metrics.json", content | {"costs": content["costs"] | {"slippage": "1.25"}})
+    measured = f"error: metrics.json: costs.slippage was 1.25, is {content['costs']['slippage']}"
+    assert mine("mode=verify", "mode.run=out") == 1
+    assert mine.err.splitlines()[1:] == [measured]
+    # Another commit that changed no file of the program is the same program.
+    write_json(out / "manifest.json", known | {"git_commit": "0" * 40})
+    assert mine("mode=verify", "mode.run=out") == 1
+    assert mine.err.splitlines()[1:] == [measured]
+    older = {
+        "versions": known["versions"] | {"kraken-flow": "0.0.9"},
+        "sources": known["sources"] | {"kraken_flow.analysis.statement": "0" * 64},
+        "git_commit": "0" * 40,
+    }
+    write_json(out / "manifest.json", known | older)
+    assert mine("mode=verify", "mode.run=out") == 1
+    told, why = mine.err.splitlines()[1:]
+    assert told == measured
+    assert why.startswith("error: program: another version of Kraken Flow made this run (version was 0.0.9, is ")
+    assert "; commit was 000000000000, is " in why
+    assert why.endswith(
+        "; 1 of its files changed); orders, ledger and data are what they were, so that it may only have measured "
+        "otherwise"
+    )
+    write_json(out / "metrics.json", content)
+    assert mine("mode=verify", "mode.run=out") == 0
+    assert "another version" not in mine.out + mine.err
+
+
 def test_a_sessions_journal_is_checked_and_names_the_candle(mine):
     assert mine("mode=paper", *SHIPPED, "run_dir=out") == 0
     path, journal = mine.folder / "candles/btcusd_1h.csv", mine.folder / "out/journal"

@@ -4,13 +4,16 @@ import io
 from collections import Counter
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
+from kraken_flow.analysis.holdings import largest_opened
 from kraken_flow.config.composition import compose
 from kraken_flow.config.validation import build
 from kraken_flow.core.account import Risk
 from kraken_flow.core.node import node
+from kraken_flow.core.units import UNIT
 from kraken_flow.modes.backtest import perform
 from kraken_flow.risk.position import PositionLimits, PositionRisk
 from kraken_flow.risk.tiers import DayLimits, SystemLimits, TieredRisk
@@ -58,7 +61,7 @@ def test_what_each_limit_did_is_what_the_tables_say():
     assert found["time_stop"] == ("12 bars", f"closed {exits['time_stop']} trades")
     assert found["max_net"] == ("50% of equity", f"would have acted {events['max_net']} times")
     assert found["max_losses"][1] == f"would have acted {events['max_losses']} times"
-    assert found["max_fraction"] == ("100% of equity a position", UNRECORDED)
+    assert found["max_fraction"][0] == "100% of equity a position"
     assert min(exits["stop_loss"], exits["time_stop"], events["max_net"], events["max_losses"]) > 1
     assert "max_gross" not in found
 
@@ -97,7 +100,9 @@ def test_every_limit_has_its_line():
         "max_positions": "4 at a time",
         "stale_data": "no bar for 3h, then reduce_only",
     }
-    assert {did for _, _, did in limit_facts(done.finished, risk)} == {"never", UNRECORDED}
+    acted = {name: did for name, _, did in limit_facts(done.finished, risk)}
+    assert acted.pop("max_fraction").startswith("largest ")
+    assert set(acted.values()) == {"never"}
     assert max(map(len, printed(done, tables, risk).splitlines())) <= 80
 
 
@@ -106,6 +111,48 @@ def test_no_limit_at_all_is_one_line(risk):
     said = [line for line in printed(*run_with("risk=none"), risk).splitlines() if "RISK LIMITS" in line]
     assert len(said) == 1
     assert said[0].startswith("RISK LIMITS: none is on")
+
+
+def largest(done, tables):
+    """Look at every fill by itself: what was held after it, at the close and the equity of its order's decision."""
+    run, found = done.finished, []
+    equity = dict(
+        zip(tables.equity.column("time").to_pylist(), tables.equity.column("equity").to_pylist(), strict=True)
+    )
+    decided = tables.orders.column("time").to_pylist()
+    if run.has_parents:
+        parents = dict(enumerate(tables.parents.column("time").to_pylist()))
+        decided = [
+            parents.get(p, t) for p, t in zip(tables.orders.column("parent_id").to_pylist(), decided, strict=True)
+        ]
+    held = dict.fromkeys(run.market.names, 0.0)
+    for fill in tables.fills.to_pylist():
+        pair, time = fill["pair"], decided[fill["order_id"]]
+        signed = float(fill["qty"]) if fill["side"] == "buy" else -float(fill["qty"])
+        held[pair] += signed
+        if held[pair] * signed > 0:
+            columns = run.market.pairs[run.market.names.index(pair)]
+            row = run.market.times.tolist().index(pd.Timestamp(time).value - run.market.timeframe_ns)
+            found.append(abs(held[pair]) * columns.close[row] / UNIT / equity[time])
+    return max(found)
+
+
+@pytest.mark.parametrize("words", [("strategy.side=both", "risk=research"), ("execution=twap",)])
+@pytest.mark.parametrize("cap", [0.02, 0.9])
+def test_how_near_the_cap_of_a_position_was_is_told(words, cap):
+    """The configuration sizes positions at an eighth of the equity: the one cap cuts them all, the other none."""
+    done, tables = run_with(*words, f"risk.position.max_fraction={cap}")
+    found = {name: did for name, _, did in limit_facts(done.finished, done.spec.risk)}
+    exact = largest_opened(done.finished)
+    assert exact == pytest.approx(largest(done, tables), rel=1e-9)
+    assert cap * 0.99 < exact <= cap if cap < 0.1 else 0.12 < exact < 0.126
+    assert found["max_fraction"] == f"largest {exact:.1%}"
+
+
+def test_a_run_that_opened_nothing_says_so():
+    done, _ = run_with("risk.position.max_fraction=1e-7")
+    assert len(done.finished.result.fills["pair"]) == 0
+    assert "no position" in [did for name, _, did in limit_facts(done.finished, done.spec.risk)]
 
 
 @node
