@@ -126,7 +126,7 @@ class Comparison:
         if intervals:
             self.say(
                 "90 % of b - a: where the difference lies when the same days of both are drawn again."
-                + (" * 0 is not among it: more than luck." if marked else " 0 is among it: may be luck.")
+                + (" * 0 is not among it: luck alone does that once in ten." if marked else " 0 is in it: may be luck.")
             )
         elif why := self.found["paired"]["why"]:
             self.say(f"Nothing says how much of it is luck: {why}.")

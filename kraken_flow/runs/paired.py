@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kraken_flow.analysis.bootstrap import LEVEL, OF_RETURNS, RESAMPLES, difference_intervals
+from kraken_flow.analysis.bootstrap import LEVEL, OF_RETURNS, RESAMPLES, difference_intervals, of_depth
 from kraken_flow.analysis.returns import daily_returns, day_ends
 from kraken_flow.core.errors import UserError
 from kraken_flow.core.times import DAY, YEAR
@@ -30,11 +30,17 @@ def paired_intervals(a: PastRun, b: PastRun) -> dict[str, Any]:
     elif not np.array_equal(old.ends, new.ends):
         found["why"] = "the runs cover different days"
     else:
-        made = difference_intervals(old.returns, new.returns, old.per_year, old.span_ns)
+        made = of_depth(difference_intervals(old.returns, new.returns, old.per_year, old.span_ns), _deeper(a, b))
         found["intervals"] = {name: None if isinstance(span, str) else span for name, span in made.items()}
         if all(span is None for span in found["intervals"].values()):
             found["why"] = str(made[OF_RETURNS[0]]).replace("_", " ")
     return found
+
+
+def _deeper(a: PastRun, b: PastRun) -> float:
+    """Return b's drawdown less a's, those of all bars; NaN where one is not known."""
+    before, now = (run.metrics.get("max_drawdown") for run in (a, b))
+    return now - before if isinstance(before, int | float) and isinstance(now, int | float) else np.nan
 
 
 class _Daily(NamedTuple):
