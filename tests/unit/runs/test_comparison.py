@@ -2,6 +2,7 @@
 
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,8 +12,10 @@ from rich.console import Console
 
 from kraken_flow.core.times import DAY
 from kraken_flow.runs.comparison import Comparison
+from kraken_flow.runs.figures import MONEY, change, pattern_of
 from kraken_flow.runs.paired import paired_intervals
 from kraken_flow.runs.past import PastRun
+from kraken_flow.runs.trade_differences import trade_differences
 
 NAMES = ("total_return", "cagr", "sharpe", "sortino", "calmar", "volatility", "max_drawdown")
 
@@ -67,6 +70,63 @@ def test_more_than_a_screen_holds_is_counted():
     assert "(3 more: mode.details=true)" in said
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "pattern", "said"),
+    [
+        (0.1, 0.25, "{:+.2%}", "+15.00%"),
+        (2.5, 1.0, "{:.3f}", "-1.500"),
+        ("10.00", "12.34", MONEY, "+2.34"),
+        (1, 1, "{:,.0f}", "0"),
+        (0.1, 0.09999999, "{:+.2%}", "0.00%"),
+        (None, 1.0, "{:.3f}", "-"),
+    ],
+)
+def test_a_change_is_what_was_added_with_its_sign(before, now, pattern, said):
+    assert change(before, now, pattern, "USD") == said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "pattern"),
+    [
+        ("intervals.sharpe.0", 1.2, "{:.3f}"),
+        ("final_balances.BTC", "0.12345678", "{:,.8f}"),
+        ("drawdowns.0.peak_equity", 100.5, MONEY),
+        ("costs.total", "1.5", MONEY),
+        ("breakdown.pair.BTC/USD.win_rate", 0.5, "{:.2%}"),
+        ("max_consecutive_wins", 4, "{:,.0f}"),
+        ("killed_at", "2024-01-01T00:00:00Z", None),
+        ("short_sample", True, None),
+    ],
+)
+def test_numbers_are_written_by_what_they_are(name, value, pattern):
+    assert pattern_of(name, value) == pattern
+
+
+def closed(folder, *pnl, reason="exit_signal"):
+    folder.mkdir()
+    n, prices = len(pnl), pa.decimal128(38, 8)
+    times = pa.array([(k + 1) * DAY for k in range(n)], pa.timestamp("ns", "UTC"))
+    money = pa.array([Decimal(value) for value in pnl], pa.decimal128(38, 16))
+    one = pa.array([Decimal(1)] * n, prices)
+    columns = {"pair": ["BTC/USD"] * n, "side": ["long"] * n, "entry_time": times, "exit_time": times}
+    columns |= dict.fromkeys(("entry_price", "exit_price", "qty"), one) | {"pnl": money, "exit_reason": [reason] * n}
+    pq.write_table(pa.table(columns), folder / "trades.parquet")
+    return PastRun(f"mode.a={folder.name}", folder, {})
+
+
+def test_the_first_trade_that_differs_counts_from_one(tmp_path):
+    a = closed(tmp_path / "a", "1", "2", "3")
+    for name, other, number in (
+        ("same", closed(tmp_path / "b", "1", "2", "3"), None),
+        ("profit", closed(tmp_path / "c", "1", "2.5", "3"), 2),
+        ("shorter", closed(tmp_path / "d", "1", "2"), 3),
+        ("reason", closed(tmp_path / "e", "1", "2", "3", reason="stop_loss"), 1),
+    ):
+        first = trade_differences(a, other)["first"]
+        assert (first and first["number"]) == number, name
+    assert trade_differences(a, closed(tmp_path / "f", "1", "2"))["first"]["b"] is None
+
+
 def daily(folder, days, depth):
     """Write a run of closes of days, whose drawdown of all bars is given."""
     folder.mkdir()
@@ -90,3 +150,15 @@ def test_a_drawdown_that_day_closes_do_not_reach_has_no_interval_of_its_differen
     assert (intervals["max_drawdown"] is not None) is kept
     assert (intervals["calmar"] is not None) is kept
     assert intervals["volatility"][0] > 0
+
+
+def test_a_run_whose_equity_was_gone_for_a_time_has_no_interval(tmp_path):
+    runs = []
+    for name, low in (("a", 90.0), ("b", -5.0)):
+        run, metrics = daily(tmp_path / name, [*[100.0, 101.0] * 30, low, 100.0, 101.0], -0.1)
+        (run.folder / "metrics.json").write_text(json.dumps(metrics))
+        runs.append(run)
+    assert paired_intervals(runs[0], runs[0])["intervals"]["sharpe"] == [0.0, 0.0]
+    found = paired_intervals(*runs)
+    assert found["why"] == "equity was gone in one of the runs, or there were no bars"
+    assert found["intervals"] == {}
