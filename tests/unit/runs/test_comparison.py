@@ -127,24 +127,22 @@ def test_the_first_trade_that_differs_counts_from_one(tmp_path):
     assert trade_differences(a, closed(tmp_path / "f", "1", "2"))["first"]["b"] is None
 
 
-def daily(folder, days, depth):
-    """Write a run of closes of days, whose drawdown of all bars is given."""
+def daily(folder, days, depth, step=DAY):
+    """Write a run of closes of days, or of longer bars, whose drawdown of all bars is given."""
     folder.mkdir()
-    times = pa.array([(n + 1) * DAY for n in range(len(days))], pa.timestamp("ns", "UTC"))
+    times = pa.array([(n + 1) * step for n in range(len(days))], pa.timestamp("ns", "UTC"))
     pq.write_table(pa.table({"time": times, "equity": days}), folder / "equity.parquet")
     metrics = {"final_equity": str(days[-1]), "total_return": days[-1] / 100.0 - 1.0, "max_drawdown": depth}
     run = past(folder.name, metrics)
-    return PastRun(run.name, folder, run.manifest), metrics
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return PastRun(run.name, folder, run.manifest)
 
 
 @pytest.mark.parametrize(("depth", "kept"), [(-0.05, True), (-0.6, False)])
 def test_a_drawdown_that_day_closes_do_not_reach_has_no_interval_of_its_difference(tmp_path, depth, kept):
     levels = [[100.0 + size * (n % 5) for n in range(60)] for size in (1.0, 2.0)]
-    runs = []
-    for name, days, own in zip("ab", levels, (-0.04, -0.04 + depth), strict=True):
-        run, metrics = daily(tmp_path / name, days, own)
-        (run.folder / "metrics.json").write_text(json.dumps(metrics))
-        runs.append(run)
+    depths = (-0.04, -0.04 + depth)
+    runs = [daily(tmp_path / name, days, own) for name, days, own in zip("ab", levels, depths, strict=True)]
     intervals = paired_intervals(*runs)["intervals"]
     assert set(intervals) == set(NAMES)
     assert (intervals["max_drawdown"] is not None) is kept
@@ -153,12 +151,22 @@ def test_a_drawdown_that_day_closes_do_not_reach_has_no_interval_of_its_differen
 
 
 def test_a_run_whose_equity_was_gone_for_a_time_has_no_interval(tmp_path):
-    runs = []
-    for name, low in (("a", 90.0), ("b", -5.0)):
-        run, metrics = daily(tmp_path / name, [*[100.0, 101.0] * 30, low, 100.0, 101.0], -0.1)
-        (run.folder / "metrics.json").write_text(json.dumps(metrics))
-        runs.append(run)
+    days = [[*[100.0, 101.0] * 30, low, 100.0, 101.0] for low in (90.0, -5.0)]
+    runs = [daily(tmp_path / name, closes, -0.1) for name, closes in zip("ab", days, strict=True)]
     assert paired_intervals(runs[0], runs[0])["intervals"]["sharpe"] == [0.0, 0.0]
     found = paired_intervals(*runs)
     assert found["why"] == "equity was gone in one of the runs, or there were no bars"
     assert found["intervals"] == {}
+
+
+def test_a_year_has_as_many_returns_as_bars_longer_than_a_day(tmp_path):
+    levels = [[100.0 + size * (n % 5) for n in range(60)] for size in (1.0, 2.0)]
+    found = {}
+    for days in (1, 7):
+        runs = [
+            daily(tmp_path / f"{name}{days}", closes, -0.1, days * DAY)
+            for name, closes in zip("ab", levels, strict=True)
+        ]
+        found[days] = paired_intervals(*runs)["intervals"]
+    for name in ("sharpe", "sortino", "volatility"):
+        assert found[7][name] == pytest.approx([end / 7**0.5 for end in found[1][name]], rel=1e-9)
