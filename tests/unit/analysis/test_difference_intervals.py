@@ -52,3 +52,7 @@ def test_a_difference_of_every_day_is_more_than_luck():
 
 def test_too_few_days_have_no_interval():
     assert set(difference_intervals(np.zeros(29), np.zeros(29), 365.0, 29 * DAY).values()) == {"too_few_returns"}
+
+
+def test_days_on_which_either_run_moved_tell_of_luck():
+    assert spans(returns(1), np.zeros(N))["total_return"][0] < spans(returns(1), np.zeros(N))["total_return"][1]
