@@ -154,6 +154,16 @@ def difference_intervals(
     return {name: between(new[name] - old[name]) for name in OF_RETURNS}
 
 
+def of_depth(made: Mapping[str, Interval], depth: float) -> dict[str, Interval]:
+    """Return intervals, without those that read the drawdown where theirs does not hold `depth`.
+
+    That number is of all bars: where the draws of day closes do not reach it, they do not tell how sure it is.
+    """
+    span = made["max_drawdown"]
+    reached = isinstance(span, str) or span[0] <= depth <= span[1]
+    return {**made, **({} if reached else dict.fromkeys(OF_DEPTH, "outside_its_interval"))}
+
+
 def _drawn(draws: Draws, returns: FloatArray, periods_per_year: float, span_ns: int) -> Mapping[str, FloatArray]:
     """Return the ratios of each resample, NaN where one has none."""
     n, logs = len(returns), np.log1p(returns)

@@ -10,10 +10,10 @@ from kraken_flow.analysis.bootstrap import (
     BAR_CLOSES,
     DAY_CLOSES,
     LEVEL,
-    OF_DEPTH,
     OF_RETURNS,
     RESAMPLES,
     block_length,
+    of_depth,
     return_intervals,
     trade_intervals,
 )
@@ -214,11 +214,8 @@ def _intervals(
     else:
         found |= {"returns": len(own), "returns_block": block_length(len(own))}
         found["returns_of"] = DAY_CLOSES if run.market.timeframe_ns < DAY else BAR_CLOSES
-        made = dict(return_intervals(own, _per_year(run), _span(run)))
         depth = returns.max_drawdown(run.result.equity, run.start_equity)
-        # The number is of all bars: where the draws of day closes do not reach it, they do not tell how sure it is.
-        if isinstance(span := made["max_drawdown"], list) and not span[0] <= depth <= span[1]:
-            made |= dict.fromkeys(OF_DEPTH, "outside_its_interval")
+        made = of_depth(return_intervals(own, _per_year(run), _span(run)), depth)
     found |= {"trades": len(profit), "trades_block": block_length(len(profit))}
     intervals, why = parted(made | dict(trade_intervals(profit)))
     return found | intervals, why

@@ -135,7 +135,7 @@ class Comparison:
             opened = "" if intervals.keys().isdisjoint(OF_TRADES) else ", trades with the day that opened them"
             self.say(
                 f"90 % of b - a: where the difference lies when the same days of both are drawn again{opened}."
-                + (" * 0 is not among it: more than luck." if marked else " 0 is among it: may be luck.")
+                + (" * 0 is not among it: luck alone does that once in ten." if marked else " 0 is in it: may be luck.")
             )
         elif why := self.found["paired"]["why"]:
             self.say(f"Nothing says how much of it is luck: {why}.")

@@ -81,7 +81,9 @@ def _account(limits: Limits) -> Iterator[tuple[Trigger, str]]:
     if limits.max_losses:
         yield Trigger.MAX_LOSSES, f"{limits.max_losses:,} in a row, then {timeframe_name(limits.cooldown_ns)} off"
     if limits.loss_throttle:
-        yield Trigger.LOSS_THROTTLE, f"from {-(-limits.max_losses // 2)} losses in a row on half the size"
+        least = -(-limits.max_losses // 2)
+        losses = f"{least:,} losses in a row" if least > 1 else "a loss"
+        yield Trigger.LOSS_THROTTLE, f"from {losses} on half the size"
     if limits.max_positions:
         yield Trigger.MAX_POSITIONS, f"{limits.max_positions:,} at a time"
     if limits.stale_ns:

@@ -12,6 +12,7 @@ from kraken_flow.analysis.bootstrap import (
     RESAMPLES,
     Opened,
     difference_intervals,
+    of_depth,
     trade_difference_intervals,
 )
 from kraken_flow.analysis.returns import daily_returns, day_ends
@@ -38,7 +39,7 @@ def paired_intervals(a: PastRun, b: PastRun) -> dict[str, Any]:
     elif not np.array_equal(old.ends, new.ends):
         found["why"] = "the runs cover different days"
     else:
-        made = dict(difference_intervals(old.returns, new.returns, old.per_year, old.span_ns))
+        made = of_depth(difference_intervals(old.returns, new.returns, old.per_year, old.span_ns), _deeper(a, b))
         made |= trade_difference_intervals(_opened(a, old.ends), _opened(b, new.ends), len(old.ends))
         if a.currency != b.currency:
             made["expectancy"] = "other_currency"
@@ -46,6 +47,12 @@ def paired_intervals(a: PastRun, b: PastRun) -> dict[str, Any]:
         if all(span is None for span in found["intervals"].values()):
             found["why"] = str(made[OF_RETURNS[0]]).replace("_", " ")
     return found
+
+
+def _deeper(a: PastRun, b: PastRun) -> float:
+    """Return b's drawdown less a's, those of all bars; NaN where one is not known."""
+    before, now = (run.metrics.get("max_drawdown") for run in (a, b))
+    return now - before if isinstance(before, int | float) and isinstance(now, int | float) else np.nan
 
 
 class _Daily(NamedTuple):

@@ -79,6 +79,7 @@ def rows_of(
     """
     runs = [content.past for content in contents]
     wanted = [(key, title, kind) for key, title, kind, _ in words.HEADLINE] + list(_MORE)
+    accounts = {(content.currency, content.start_equity) for content in contents}
     found = []
     for key, title, kind in wanted:
         values = [run.metrics.get(key) for run in runs]
@@ -95,7 +96,6 @@ def rows_of(
         if all(text == words.NONE for text in texts):
             continue
         numbers = [_number(value) for value in values]
-        accounts = {(content.currency, content.start_equity if key == "final_equity" else 0.0) for content in contents}
         better = key in BETTER and (kind != "money" or len(accounts) == 1)
         found.append(
             {

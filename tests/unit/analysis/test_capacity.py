@@ -85,6 +85,15 @@ def test_the_parts_are_never_more_than_the_whole(more):
         assert all(size[name] > 0 for name in names)
 
 
+def test_at_the_capacity_the_root_of_the_size_takes_half_of_what_was_made_before_impact():
+    """Impact takes 2^1.5 times as much of an account twice as large, and the rest of the profit is twice as large."""
+    metrics = backtest([*WORDS, IMPACT, "exchange.slippage.factor=5"]).metrics
+    impact, size = float(metrics["costs"]["impact"]), metrics["capacity"]["multiple"]
+    profit = float(metrics["final_equity"]) - 10_000.0 + impact
+    assert impact > 10.0
+    assert impact * size**1.5 == pytest.approx(profit * size / 2.0, rel=1e-6)
+
+
 @pytest.mark.parametrize(("cap", "share"), [("0.1", 0.1), ("0.02", 0.02), ("null", 1.0), ("3", 1.0)])
 def test_the_size_that_can_be_filled_takes_the_venues_share_of_the_volume(cap, share):
     size = backtest([*WORDS, IMPACT, f"exchange.participation_cap={cap}"]).metrics["capacity"]

@@ -137,3 +137,7 @@ def test_too_few_trades_or_days_have_no_interval(trades, days, why):
 def test_where_draws_often_have_no_trade_that_lost_there_is_no_profit_factor():
     trades = (np.arange(60), np.r_[-1.0, np.ones(59)])
     assert trade_difference_intervals(trades, trades, N)["profit_factor"] == "often_undefined"
+
+
+def test_days_on_which_either_run_moved_tell_of_luck():
+    assert spans(returns(1), np.zeros(N))["total_return"][0] < spans(returns(1), np.zeros(N))["total_return"][1]

@@ -105,6 +105,15 @@ def test_refused_input_leaves_no_folder_and_the_latest_run_where_it_was(folder, 
     assert [path.name for path in (folder / "runs").iterdir() if path.name != "latest"] == ["backtest"]
 
 
+@pytest.mark.parametrize("mode", ["backtest", "replay", "paper"])
+def test_an_engine_that_is_not_there_leaves_no_folder(folder, capsys, monkeypatch, mode):
+    monkeypatch.setattr("kraken_flow.native.native", None)
+    asked = [word for word in S01 if not word.startswith(("mode=", "engine="))]
+    assert main([*asked, f"mode={mode}", "engine=rust"]) == 2
+    assert "error: engine=rust: " in capsys.readouterr().err
+    assert not (folder / "runs").exists()
+
+
 WRONG = {
     "a key": ["strategy.pahts=orders.csv"],
     "a candle": ["data.path=bad.csv"],

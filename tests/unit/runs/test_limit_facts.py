@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from kraken_flow.analysis.holdings import largest_opened
 from kraken_flow.config.composition import compose
 from kraken_flow.config.validation import build
 from kraken_flow.core.account import Risk
+from kraken_flow.core.limits import Trigger
 from kraken_flow.core.node import node
 from kraken_flow.core.units import UNIT
 from kraken_flow.modes.backtest import perform
@@ -162,6 +164,16 @@ class Whim(Risk):
     def approve(self, view, pair, target):
         """Refuse it."""
         return 0
+
+
+def test_what_happened_once_is_said_of_one(monkeypatch):
+    monkeypatch.setattr("kraken_flow.runs.limit_facts.reason_words", lambda run: ["stop_loss"])
+    monkeypatch.setattr("kraken_flow.runs.limit_facts.rows", lambda run: [{"trigger": int(Trigger.MAX_LOSSES)}])
+    risk = TieredRisk(day=DayLimits(max_losses=1))
+    found = {name: (limit, did) for name, limit, did in limit_facts(SimpleNamespace(trades=[1]), risk)}
+    assert found["stop_loss"][1] == "closed 1 trade"
+    assert found["max_losses"][1] == "acted once"
+    assert found["loss_throttle"] == ("from a loss on half the size", "never")
 
 
 def test_a_rule_of_the_users_own_is_named():

@@ -94,6 +94,18 @@ def test_it_goes_on_where_it_was_when_it_is_used_again():
     assert any(line.startswith(("⠋ 3 of 3: writing", "⠙ 3 of 3: writing")) and "90%" in line for line in lines(console))
 
 
+def test_the_time_of_work_in_parts_counts_from_its_first():
+    console = terminal()
+    work = Work(console=console, after_s=0.5, stages=STAGES)
+    with work:
+        work.now("reading")
+        time.sleep(0.5)
+    with work:
+        work.now("writing")
+        time.sleep(0.3)
+    assert any("writing" in line for line in lines(console))
+
+
 @pytest.mark.parametrize("stages", [FAST, SLOW, STEPPED, stages_again("rust")])
 def test_every_stage_fits_80_columns(stages):
     assert sum(stages.values()) == 100 or PAGE not in stages

@@ -93,6 +93,9 @@ def test_a_session_is_the_latest_from_its_beginning(tmp_path):
     asked = Declared("paper", "hold", CONFIG, [], tmp_path / "mine", tmp_path, lambda folder: None)
     with recorded(asked) as run:
         assert (tmp_path / "latest").resolve() == run.folder.resolve()
+        with recorded(declared(root=tmp_path)) as other:
+            pass
+    assert (tmp_path / "latest").resolve() == other.folder.resolve()
 
 
 def test_the_log_is_json_lines_of_the_level(tmp_path, monkeypatch):
