@@ -203,6 +203,12 @@ def pages() -> dict[str, str]:
     return made | {name: (ROOT / name).read_text("utf-8").replace("](docs/", "](") for name in ABOVE}
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Leave the theme's 404 page out: its links are those of a server's root, where the site need not lie."""
+    config.theme.static_templates.discard("404.html")
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made."""
     for path, text in pages().items():

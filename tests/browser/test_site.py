@@ -9,7 +9,7 @@ import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
-from tests.browser.test_pages import CHROMIUM, DRIVER, FLAGS, SIZES
+from tests.browser.conftest import SIZES, resized
 
 ROOT = Path(__file__).parents[2]
 FAINT = """
@@ -52,8 +52,6 @@ return {
 };
 """
 
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with chromedriver on this machine")
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
@@ -64,29 +62,8 @@ def site(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
-
-
 def pages_of(site):
-    """Every page but the one that a server shows for a page that is not there."""
-    return {p.relative_to(site).as_posix(): p for p in sorted(site.rglob("*.html")) if p.name != "404.html"}
-
-
-def resized(browser, size):
-    metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    return {p.relative_to(site).as_posix(): p for p in sorted(site.rglob("*.html"))}
 
 
 @pytest.mark.parametrize("size", SIZES)

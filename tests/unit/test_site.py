@@ -33,7 +33,7 @@ def test_a_link_or_a_page_that_is_missing_would_fail_the_build(site: Path):
 def test_every_page_stands_in_the_navigation(site: Path):
     home = (site / "index.html").read_text("utf-8")
     linked = set(re.findall(r'<a href="([^"#]+)" class="md-nav__link', home))
-    pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")} - {"404.html", "index.html"}
+    pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")} - {"index.html"}
     assert sorted(pages - linked) == []
 
 
@@ -43,6 +43,12 @@ def test_no_page_asks_another_host_for_anything(site: Path):
     )
     found = [address for page in site.rglob("*.html") for address in asked.findall(page.read_text("utf-8"))]
     assert found == []
+
+
+def test_every_path_on_a_page_is_relative_so_that_the_site_may_lie_anywhere(site: Path):
+    rooted = re.compile(r'(?:src|href)="(/[^"]*)"')
+    found = {page.name: rooted.findall(page.read_text("utf-8")) for page in site.rglob("*.html")}
+    assert {name: paths for name, paths in found.items() if paths} == {}
 
 
 def test_every_option_stands_on_the_page_of_its_group():
