@@ -56,6 +56,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call() -> None:
+    """Take the test's name out of the environment: a composition is kept for as long as the environment is the same."""
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+
+
 def allowed_skips() -> list[str]:
     """Patterns of the tests that may be skipped in CI, from ``allowed_skips.txt``."""
     lines = (line.split("#")[0].strip() for line in ALLOWED_SKIPS.read_text("utf-8").splitlines())
