@@ -50,7 +50,7 @@ demo: $(VENV)/.core ## trade the combined strategy on paper, on the sample marke
 
 .PHONY: test
 test: $(VENV)/.dev $(NATIVE) ## run the tests (ARGS="-k name" passes arguments to pytest)
-	@$(RUN) -m pytest -n auto --maxprocesses 8 --doctest-modules $(ARGS)
+	@$(RUN) -m pytest -n auto --maxprocesses 8 --dist worksteal --doctest-modules $(ARGS)
 
 .PHONY: lint
 lint: lint-python lint-rust ## ruff, mypy, import contracts, rustfmt, clippy
