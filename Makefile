@@ -50,14 +50,20 @@ demo: $(VENV)/.core ## trade the combined strategy on paper, on the sample marke
 
 .PHONY: test
 test: $(VENV)/.dev $(NATIVE) ## run the tests (ARGS="-k name" passes arguments to pytest)
-	@$(RUN) -m pytest -n auto --maxprocesses 8 --doctest-modules $(ARGS)
+	@$(RUN) -m pytest -n auto --maxprocesses 8 --dist worksteal --doctest-modules $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.dev ## ruff, mypy, import contracts, rustfmt, clippy
+lint: lint-python lint-rust ## ruff, mypy, import contracts, rustfmt, clippy
+
+.PHONY: lint-python
+lint-python: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports --no-logo
+
+.PHONY: lint-rust
+lint-rust:
 ifdef CARGO
 	cargo fmt --all --manifest-path rust/Cargo.toml --check
 	cargo clippy --quiet --locked --manifest-path rust/Cargo.toml --all-targets -- -D warnings

@@ -35,6 +35,33 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The user guide as a site, built once for all workers of a run; a warning fails the build."""
+    import fcntl
+
+    from mkdocs.commands.build import build
+    from mkdocs.config import load_config
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            made = folder.with_suffix(".part")
+            config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(made), strict=True)
+            config.plugins.on_startup(command="build", dirty=False)
+            build(config)
+            made.rename(folder)
+    return folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call() -> None:
+    """Take the test's name out of the environment: a composition is kept for as long as the environment is the same."""
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+
+
 def allowed_skips() -> list[str]:
     """Patterns of the tests that may be skipped in CI, from ``allowed_skips.txt``."""
     lines = (line.split("#")[0].strip() for line in ALLOWED_SKIPS.read_text("utf-8").splitlines())

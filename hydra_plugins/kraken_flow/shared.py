@@ -80,6 +80,7 @@ class SharedComposition(ConfigLoaderImpl):
         config = pickle.loads(content)  # noqa: S301 - made by this process
         self._apply_overrides_to_config(values, config)
         own = [word for word in map(_parsed, overrides) if not word.is_hydra_override()]
+        config.hydra.runtime.cwd = str(Path.cwd())
         config.hydra.overrides.task = [word.input_line for word in own]
         job = config.hydra.job
         rules = job.config.override_dirname
@@ -120,10 +121,13 @@ class SharedComposition(ConfigLoaderImpl):
     def _surroundings(self) -> _Surroundings | None:
         """Return what is known where files, variables and the rest are as they are now; None where nobody can tell."""
         files: list[Any] = []
+        folder = ""
         for source in self.get_sources():
             scheme = source.scheme()
             files.append((scheme, source.provider, source.path))
             if scheme == "file":
+                if not Path(source.path).is_absolute():
+                    folder = str(Path.cwd())
                 for found in _looked_through(source.path):
                     files.append(found)
                     if len(files) > MOST_FILES:
@@ -133,7 +137,7 @@ class SharedComposition(ConfigLoaderImpl):
         held = tuple(_stored(ConfigStore.instance().repo))
         stored = tuple((path, id(node)) for path, node in held)
         job = JobRuntime.instance().get("name")
-        key = (tuple(files), tuple(os.environ.items()), str(Path.cwd()), job, stored)
+        key = (tuple(files), tuple(os.environ.items()), folder, job, stored)
         if key not in _KNOWN:
             _make_room(_KNOWN)
             _KNOWN[key] = _Surroundings(held)

@@ -6,12 +6,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
 
 from tests.browser.conftest import SIZES, resized
 
-ROOT = Path(__file__).parents[2]
 FAINT = """
 document.body.dataset.mdColorScheme = arguments[0];
 const rgba = (text) => { const p = text.match(/[\\d.]+/g).map(Number); return [p[0], p[1], p[2], p[3] ?? 1]; };
@@ -51,15 +48,6 @@ return {
   scripts: document.querySelectorAll('script[src]').length,
 };
 """
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(folder), strict=True)
-    config.plugins.on_startup(command="build", dirty=False)
-    build(config)
-    return folder
 
 
 def pages_of(site):

@@ -151,6 +151,16 @@ def test_values_are_set_without_reading_files_again(merged):
     assert len(merged) == 2
 
 
+def test_a_change_of_the_working_directory_alone_reads_no_file_again(merged, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        os.chdir(tmp_path / name)
+        expected = outcome(["risk=none"], lambda loader: loader)
+        assert outcome(["risk=none"], shared.SharedComposition) == expected
+        assert expected[0]["hydra"]["runtime"]["cwd"] == str(tmp_path / name)
+    assert len(merged) == 3
+
+
 def test_a_file_that_changes_is_read_again(merged, tmp_path):
     path = tmp_path / "conf/strategy/mine.yaml"
     path.parent.mkdir(parents=True)
