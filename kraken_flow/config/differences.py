@@ -12,6 +12,8 @@ from kraken_flow.config.schema import REQUIRED, dataclass_in, fields_of, is_mapp
 from kraken_flow.core.node import Node
 
 _FEES = "exchange.fees."
+_TABLES = (f"{_FEES}tiers.", "exchange.instruments_table.")
+"""Tables of a venue: two venues differ in dozens of their lines, which say less than a single key of a strategy."""
 UNSET = "not set"
 """Stands for a key that a configuration does not have, and that has no default there."""
 
@@ -32,15 +34,19 @@ class Changed:
 def changed_keys(
     before: Mapping[str, Any], now: Mapping[str, Any], free: Iterable[str] = ("run_dir",)
 ) -> list[Changed]:
-    """Return the keys in which two composed configurations differ, in the order of their groups.
+    """Return the keys in which two composed configurations differ: by group, and the tables of a venue last.
 
     A key that only one of them states is held to the other's default, so that stating a default is no difference.
     Parameters: `free` keys that do not count.
     """
     old, new = flat(before), flat(now)
-    order = {name: place for place, name in enumerate([*GROUPS, *SETTINGS])}
+    order = {name: number for number, name in enumerate([*GROUPS, *SETTINGS])}
+
+    def place(key: str) -> tuple[bool, int]:
+        return key.startswith(_TABLES), order.get(key.partition(".")[0], len(order))
+
     found = []
-    for key in sorted(old | new, key=lambda key: order.get(key.partition(".")[0], len(order))):
+    for key in sorted(old | new, key=place):
         if key in free:
             continue
         was = old[key] if key in old else default(before, key)

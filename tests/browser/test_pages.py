@@ -118,6 +118,15 @@ def test_the_labels_of_a_log_axis_lie_apart(browser, pages, size, decades):
     assert page.js("document.querySelector('#equity svg').getBoundingClientRect().right") <= size[0]
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_no_number_is_broken_and_all_of_them_fit(browser, pages, size):
+    page = Page(browser, pages / "a/report.html", size)
+    lines = page.js("[...document.querySelectorAll('#numbers td.n .whole')].map((e) => e.getClientRects().length)")
+    assert len(lines) > 100
+    assert set(lines) == {1}
+    assert page.js("[...document.querySelectorAll('#numbers .scroll')].every((e) => e.scrollWidth <= e.clientWidth)")
+
+
 def test_a_trade_of_the_table_is_shown_among_its_candles(browser, pages):
     page = Page(browser, pages / "a/report.html")
     row = page.wait("[...document.querySelectorAll('#trades tbody tr')].at(2)?.innerText.split('\\t')")

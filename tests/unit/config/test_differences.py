@@ -42,6 +42,14 @@ def test_stating_a_default_is_no_difference_and_another_value_is_held_to_it():
     ]
 
 
+def test_tables_of_a_venue_come_behind_the_keys_that_say_more():
+    words = ["exchange=binance", "strategy.slow=60", "timeframe=4h"]
+    keys = [change.key for change in changed_keys(compose([]), compose(words))]
+    first = ["exchange.name", "strategy.slow", "timeframe"]
+    assert keys[:3] == first
+    assert {key.split(".")[1] for key in keys[3:]} == {"fees", "instruments_table"}
+
+
 def test_keys_come_in_the_order_of_the_groups_and_run_dir_does_not_count():
     words = ["strategy=momentum", "exchange.latency_bps=3", "account.cash=5", "seed=2", "run_dir=x", "pairs=[BTC/USD]"]
     keys = [change.key.partition(".")[0] for change in changed_keys(compose([]), compose(words))]

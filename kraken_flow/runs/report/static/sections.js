@@ -144,7 +144,7 @@ function numbersSection() {
     sortable({
       label: 'All numbers', first: true, rows: facts.numbers, columns: [
         { name: 'Name', of: (row) => row.key, shown: (row) => [h('span', { class: 'key' }, row.key), h('span', { class: 'below' }, meant(row))], head: true },
-        { name: 'Value', of: (row) => row.value, number: true, shown: (row) => [row.value, row.interval && h('span', { class: 'below' }, unbroken(row.interval))], wraps: true },
+        { name: 'Value', of: (row) => row.value, number: true, shown: (row) => [h('span', { class: 'whole' }, row.value), row.interval && h('span', { class: 'below' }, unbroken(row.interval))], wraps: true },
         { name: '90 % interval', of: (row) => row.interval, shown: (row) => unbroken(row.interval ?? ''), wraps: true },
         { name: 'Meaning', of: (row) => row.meaning, shown: meant, wraps: true },
       ],
