@@ -125,8 +125,8 @@ def _of_costs(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Caution]
         more = f" and {len(wide) - _NAMED} more" if len(wide) > _NAMED else ""
         yield Caution(
             "wide_half_spread",
-            f"exchange.slippage.half_spread={run.prices.size:g} is a large share of the lowest close of "
-            f"{', '.join(f'{name} {share:,.1%}' for name, share in wide[:_NAMED])}{more}: it is in quote units, the "
+            f"exchange.slippage.half_spread={run.prices.size:g} is a large share of the lowest close "
+            f"({', '.join(f'{name} {share:,.1%}' for name, share in wide[:_NAMED])}{more}): it is in quote units, the "
             "same for every pair; exchange.slippage.model=bps takes a share of each price.",
         )
 
