@@ -488,7 +488,7 @@ def test_a_replay_says_of_its_audit_what_the_session_said(program, monkeypatch):
     assert "strategies.sma_cross" in sys.modules, "the default is composed before the session's own is read"
     assert look_ahead(program) == said
 
-    other = a_strategy(program, "audit_beside", "from strategies.audit_inner import LEVEL\n" + HONEST)
+    other = a_strategy(program, "audit_second", "from strategies.audit_inner import LEVEL\n" + HONEST)
     program.write("strategies/audit_inner.py", "LEVEL = 2.0\n")
     assert program(f"strategy={other.stem}", *run[1:]) == 0
     assert program(*run) == 0
