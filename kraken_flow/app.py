@@ -32,8 +32,8 @@ DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 def main(words: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code.
 
-    0 done; 1 a run or a check failed; 2 the input is wrong; 130 interrupted or terminated. Errors go to stderr, one
-    line each; a traceback is shown with LOG_LEVEL=DEBUG only.
+    0 done; 1 a run or a check failed; 2 the input is wrong, or the user's own code; 130 interrupted or terminated.
+    Errors go to stderr, one line each; a traceback is shown with LOG_LEVEL=DEBUG only.
     """
     folder = os.environ.get(paths.CONFIG_DIR)
     try:
@@ -74,16 +74,19 @@ def _terminated_as_interrupted() -> Iterator[None]:
 def _report(error: Exception) -> int:
     import tempfile
 
-    from kraken_flow.core.blame import users_line
+    from kraken_flow.core.blame import users_fault, users_line
     from kraken_flow.core.errors import CheckFailed, UserError
 
-    if os.environ.get("LOG_LEVEL", "").upper() == "DEBUG":
+    debugged = os.environ.get("LOG_LEVEL", "").upper() == "DEBUG"
+    if debugged:
         traceback.print_exc()
     if isinstance(error, UserError | CheckFailed):
         return _fail(WRONG_INPUT if isinstance(error, UserError) else FAILED, str(error))
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         where = error.filename or f"this folder's disk, or that of {tempfile.gettempdir()}"
         return _fail(FAILED, f"{where}: the disk is full; make room there and repeat the command")
+    if fault := users_fault(error):
+        return _fail(WRONG_INPUT, fault if debugged else f"{fault} (LOG_LEVEL=DEBUG shows the traceback)")
     places = [*getattr(error, "__notes__", ()), users_line(error)]
     where = "; ".join(filter(None, places)) or "LOG_LEVEL=DEBUG shows where"
     return _fail(FAILED, f"unexpected {type(error).__name__}: {' '.join(str(error).split())} ({where})")

@@ -9,9 +9,11 @@ from kraken_flow.analysis.data_summary import data_summary
 from kraken_flow.analysis.finished import FinishedRun
 from kraken_flow.analysis.safety import first_kill
 from kraken_flow.analysis.unfilled import short_of_volume
+from kraken_flow.core.market import REAL
 from kraken_flow.core.orders import Liquidity
+from kraken_flow.core.terms import Slippage
 from kraken_flow.core.times import DAY
-from kraken_flow.core.units import CASH_UNIT
+from kraken_flow.core.units import CASH_UNIT, UNIT
 
 FEW_TRADES = 30
 """Closed trades below which their statistics say little."""
@@ -26,6 +28,9 @@ HIGH_SHARPE = 3.0
 HALTED_SHARE = 0.1
 VOLUME_SHARE = 0.01
 """Share of the orders that lack of volume cut from which the system is too large for its market."""
+WIDE_SHARE = 0.01
+"""Half a spread as a share of a pair's price above which it is hardly that pair's."""
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,39 @@ def _of_costs(run: FinishedRun, metrics: Mapping[str, Any]) -> Iterator[Caution]
             "Orders that took liquidity paid no spread and moved no price, as in no market: exchange.slippage says "
             "what they pay.",
         )
+    if _takers_paid(run):
+        yield Caution(
+            "takers_paid",
+            "Orders that took liquidity were paid for it: exchange.fees.taker_bps, or a tier's, is below 0, and hardly "
+            "any venue pays takers.",
+        )
+    wide = _wide_pairs(run)
+    if wide:
+        more = f" and {len(wide) - _NAMED} more" if len(wide) > _NAMED else ""
+        yield Caution(
+            "wide_half_spread",
+            f"exchange.slippage.half_spread={run.prices.size:g} is a large share of the lowest close "
+            f"({', '.join(f'{name} {share:,.1%}' for name, share in wide[:_NAMED])}{more}): it is in quote units, the "
+            "same for every pair; exchange.slippage.model=bps takes a share of each price.",
+        )
+
+
+def _takers_paid(run: FinishedRun) -> bool:
+    """Whether the fee of a fill that took liquidity was below 0."""
+    fills = run.result.fills
+    return bool(((fills["fee_hi"] < 0) & (fills["liquidity"] == int(Liquidity.TAKER))).any())
+
+
+def _wide_pairs(run: FinishedRun) -> list[tuple[str, float]]:
+    """Return the pairs of whose lowest close in the run the half-spread is too much, with the share, largest first."""
+    if run.prices.model is not Slippage.HALF_SPREAD:
+        return []
+    found = []
+    for pair in run.market.pairs:
+        closes = pair.close[run.market.first_row :][pair.state[run.market.first_row :] == REAL]
+        if len(closes) and (share := run.prices.size * UNIT / int(closes.min())) > WIDE_SHARE:
+            found.append((pair.pair, share))
+    return sorted(found, key=lambda one: -one[1])
 
 
 def _took_for_nothing(run: FinishedRun) -> bool:

@@ -27,6 +27,20 @@ def users_line(error: BaseException) -> str:
     return found
 
 
+def users_fault(error: BaseException) -> str:
+    """Return what the user's own code raised and where, as `strategies/mine.py, line 7: KeyError: 'fast'`.
+
+    It is theirs where none of our code stands between their line and the error: in that line itself, or in a library
+    that it called. "" where it is not.
+    """
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if _of_user(frame.filename):
+            return f"{_shown(frame.filename)}, line {frame.lineno}: {what_it_raised(error)}"
+        if Path(frame.filename).resolve().is_relative_to(_OURS):
+            return ""
+    return ""
+
+
 def place_of(function: Callable[..., Any]) -> str:
     """Return the file and line that define a function, as `users_line` does; "" where they are unknown."""
     code = getattr(function, "__code__", None)

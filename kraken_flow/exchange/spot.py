@@ -68,10 +68,11 @@ class SlippageModel:
     model: Literal["none", "bps", "half_spread", "sqrt_impact", "volume_share"] = "none"
     """`bps` of the price; a fixed `half_spread`; sqrt_impact: factor x sigma x sqrt(order / volume); volume_share:
     factor x (order / bar volume)^2."""
-    bps: Rate = 0.0
-    """Basis points of the `bps` model."""
-    half_spread: LeastAmount = 0.0
-    """Quote units added to buys and taken off sells by the `half_spread` model."""
+    bps: Rate | None = None
+    """Basis points of the `bps` model, which needs them; 0 charges nothing."""
+    half_spread: LeastAmount | None = None
+    """Quote units added to buys and taken off sells by the `half_spread` model, which needs them: as many for each
+    pair, whatever its price."""
     factor: Factor = 1.0
     """Factor of the impact models: Y of sqrt_impact (about 1 in Bitcoin), k of volume_share."""
     sigma: Source | None = None
@@ -82,10 +83,24 @@ class SlippageModel:
     def size(self) -> int:
         """Return the model's one number as an integer: a rate, or price units for half_spread."""
         if self.model == "bps":
-            return rate_bps(self.bps)
+            return rate_bps(self.bps or 0.0)
         if self.model == "half_spread":
-            return parse(repr(self.half_spread), PRICE_DECIMALS, "exchange.slippage.half_spread")
+            return parse(repr(self.half_spread or 0.0), PRICE_DECIMALS, "exchange.slippage.half_spread")
         return rate(self.factor)
+
+    def check(self) -> None:
+        """Refuse a model without what it reads."""
+        if self.model == "sqrt_impact" and None in (self.sigma, self.volume):
+            raise UserError("exchange.slippage: sqrt_impact needs the features sigma and volume")
+        for name, number, unit in (
+            ("bps", self.bps, "bps=5 (basis points of the price)"),
+            ("half_spread", self.half_spread, "half_spread=0.5 (quote units)"),
+        ):
+            if self.model == name and number is None:
+                raise UserError(
+                    f"exchange.slippage.model={name}: without its number it would charge nothing; set "
+                    f"exchange.slippage.{name}, as in exchange.slippage.{unit}"
+                )
 
 
 @node
@@ -181,8 +196,7 @@ class SpotExchange(Exchange):
             raise UserError("exchange.fill.detail: path=detail needs the finer timeframe, as in 15m")
         if self.fill.detail is not None:
             parse_timeframe(self.fill.detail, "exchange.fill.detail")
-        if self.slippage.model == "sqrt_impact" and None in (self.slippage.sigma, self.slippage.volume):
-            raise UserError("exchange.slippage: sqrt_impact needs the features sigma and volume")
+        self.slippage.check()
 
     def features(self) -> Mapping[str, Source]:
         """Return what sqrt_impact reads."""

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from kraken_flow.analysis.cautions import FEW_TRADES
 from kraken_flow.config.composition import Composition
+from kraken_flow.core.blame import users_fault
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
 from kraken_flow.core.times import SECOND
@@ -225,7 +226,8 @@ class Sweep:
         except CheckFailed as error:
             outcome.error = str(error)
         except Exception as error:  # noqa: BLE001 - one failed member must not lose the others
-            outcome.error = f"unexpected {type(error).__name__}: {error}"
+            fault = users_fault(error)
+            outcome.error, outcome.wrong_input = fault or f"unexpected {type(error).__name__}: {error}", bool(fault)
         except BaseException:
             outcome.error, outcome.interrupted = "interrupted", True
             self.interrupted = True

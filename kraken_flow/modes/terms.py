@@ -79,7 +79,7 @@ def _idle_notes(graph: Graph) -> tuple[str, ...]:
     notes = [
         f"exchange.slippage.{name} has no effect: exchange.slippage.model is {slippage.model}, not {name}"
         for name in ("bps", "half_spread")
-        if slippage is not None and getattr(slippage, name) > 0 and slippage.model != name
+        if slippage is not None and getattr(slippage, name) and slippage.model != name
     ]
     if fill is not None and fill.detail is not None and fill.path != "detail":
         notes.append(f"exchange.fill.detail has no effect: exchange.fill.path is {fill.path}, not detail")

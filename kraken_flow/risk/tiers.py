@@ -100,6 +100,11 @@ class TieredRisk(PositionRisk):
             )
         self._check_throttle()
         self._check_effects()
+        self._check_order()
+
+    def _check_order(self) -> None:
+        if self.shadow:
+            return  # what is only recorded keeps no other limit from being reached
         lost = self._position_loss()
         tiers = [
             ("risk.position.stop_loss x risk.position.max_fraction", lost),

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +13,7 @@ import orjson
 from kraken_flow.core.graph import Graph
 from kraken_flow.core.hashes import file_hash
 from kraken_flow.runs.directory import explained, write_json
+from kraken_flow.runs.reach import beside
 from kraken_flow.runs.record import ROOT
 from kraken_flow.runs.sources import loaded_sources
 
@@ -123,12 +124,12 @@ def standing(graph: Graph, root: Path = ROOT) -> dict[str, Any]:
     """Return what a run says of its audit: `audited`, `why` in words, and the folder of the audit.
 
     Audited is a run whose nodes and parameters passed the newest audit that had every source file which the run loaded
-    with the same hash. What failed beside the system counts for nothing.
+    with the same hash. What failed beside the system counts for nothing, nor do the files of other systems alone.
     """
     found = _read(root / AUDITS, f"{graph_key(graph)}*.json")
     if not found:
         return {"audited": False, "why": _unaudited(graph, root), "run": None}
-    loaded = node_sources()
+    loaded = _sources_of(graph, found[0])
     one = next((one for one in found if not one.changed(loaded)), found[0])
     changed = one.changed(loaded)
     if not one.passed:
@@ -139,6 +140,27 @@ def standing(graph: Graph, root: Path = ROOT) -> dict[str, Any]:
     else:
         why = f"audited on {one.day}"
     return {"audited": one.passed and not changed, "why": why, "run": one.run}
+
+
+def _sources_of(graph: Graph, one: _Certificate) -> dict[str, str]:
+    """Return the loaded sources on which the answers of a system can depend; other systems may be loaded beside it."""
+    loaded = node_sources()
+    if not one.changed(loaded):
+        return loaded
+    parts = [*(_described(getattr(graph, name)) for name in (*_NODES, "features"))]
+    others = beside({target.rpartition(".")[0] for target in _targets(parts)}, loaded)
+    return {name: digest for name, digest in loaded.items() if name not in others}
+
+
+def _targets(described: Any) -> Iterator[str]:
+    """Yield the full name of each node's class in what `_described` returned."""
+    if isinstance(described, Mapping):
+        if "_target_" in described:
+            yield str(described["_target_"])
+        described = list(described.values())
+    if isinstance(described, list):
+        for part in described:
+            yield from _targets(part)
 
 
 def _unaudited(graph: Graph, root: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from kraken_flow.core.blame import exits_refused
+from kraken_flow.core.blame import exits_refused, users_fault
 from kraken_flow.core.errors import CheckFailed, UserError
 from kraken_flow.core.redact import redact
 from kraken_flow.core.whole import write_whole
@@ -217,7 +217,9 @@ def _ending(run: Run) -> Iterator[None]:
 def _end(run: Run, status: str, error: BaseException | None) -> None:
     run.manifest |= {"status": status, "finished": _now(), "sources": loaded_sources()}
     if error is not None:
-        run.manifest["error"] = {"type": type(error).__name__, "message": redact(str(error))}
+        said = isinstance(error, UserError | CheckFailed)
+        message = str(error) if said else users_fault(error) or str(error)
+        run.manifest["error"] = {"type": type(error).__name__, "message": redact(message)}
     with contextlib.suppress(OSError):
         logger.error("the run %s", status, exc_info=error)
         try:

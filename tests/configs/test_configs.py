@@ -5,6 +5,7 @@ import pytest
 from kraken_flow.app import main
 from kraken_flow.config import build, check, compose
 from kraken_flow.config.paths import GROUPS, options, own_conf
+from kraken_flow.core.errors import UserError
 
 REQUIRED = {"data=files": ["data.path=candles"], "strategy=scripted": ["strategy.path=orders.csv"]}
 NEEDS = {
@@ -70,5 +71,11 @@ def test_an_option_of_the_account_half_runs(choice, tmp_path, monkeypatch):
 @pytest.mark.parametrize("model", ["none", "bps", "half_spread", "sqrt_impact", "volume_share"])
 def test_every_slippage_model_builds_on_every_exchange(model):
     for exchange in options("exchange"):
-        cfg = compose([*words(f"exchange={exchange}"), f"exchange.slippage.model={model}"])
-        assert build(cfg).exchange.slippage.model == model
+        given = [f"exchange.slippage.model={model}"]
+        if model in ("bps", "half_spread"):
+            with pytest.raises(UserError, match=rf"slippage\.model={model}: .* set exchange\.slippage\.{model}, as in"):
+                build(compose([*words(f"exchange={exchange}"), *given]))
+            zero = build(compose([*words(f"exchange={exchange}"), *given, f"exchange.slippage.{model}=0"]))
+            assert zero.exchange.slippage.size() == 0, "a sweep over costs may begin at nothing"
+            given.append(f"exchange.slippage.{model}=2")
+        assert build(compose([*words(f"exchange={exchange}"), *given])).exchange.slippage.model == model

@@ -29,6 +29,8 @@ _SAID = {
     "few_trades": f"Fewer than {FEW_TRADES} trades were closed",
     "costs_exceed_edge": "Costs took all that was made before them",
     "no_costs": "Trading cost nothing, as at no venue",
+    "takers_paid": "Orders that took liquidity were paid for it, as at hardly any venue",
+    "wide_half_spread": "The half-spread, in quote units for every pair, is a large share of a pair's price",
     "too_good": "The Sharpe ratio is rare, look for a mistake first",
     "sign_ambiguous": "Prices inside bars decide whether the run won or lost",
     "unaudited": "Nothing shows that the system does not know the future, see mode=audit",

@@ -64,6 +64,39 @@ def test_a_run_of_makers_has_no_slippage_to_miss():
 
 
 @pytest.mark.parametrize(
+    ("fee", "liquidity", "said"), [("-0.01", "TAKER", True), ("-1", "MAKER", False), ("0", "TAKER", False)]
+)
+def test_takers_that_are_paid_are_told_and_makers_may_be(fee, liquidity, said):
+    bars = [(100, 100, 100, 100)] * 3
+    done = fill(0, 1, "1", "100", fee=fee, liquidity=int(Liquidity[liquidity]))
+    text = told(finished(market(pair_columns("A/USD", bars)), [done, fill(1, -1, "1", "100", fee="5")])).get(
+        "takers_paid"
+    )
+    assert (text is not None) == said
+    assert not said or "exchange.fees.taker_bps" in text
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "said"),
+    [
+        ("HALF_SPREAD", 0.5, None),
+        ("HALF_SPREAD", 0.6, ["B/USD 1.2%"]),
+        ("HALF_SPREAD", 3, ["A/USD 3.0%", "B/USD 6.0%"]),
+        ("BPS", 9, None),
+    ],
+)
+def test_a_half_spread_that_is_wide_for_a_pair_names_it_and_its_share_of_the_lowest_close(model, size, said):
+    """In the warm-up, before the first decision, B was at 10; in the run it is at 50 at least."""
+    one = pair_columns("A/USD", [(100, 100, 100, 100)] * 4)
+    two = pair_columns("B/USD", [(10, 10, 10, 10), (60, 60, 40, 60), (60, 60, 40, 50), (70, 70, 70, 70)])
+    run = replace(finished(market(one, two, first_row=1), []), prices=PriceModel(Slippage[model], size))
+    text = told(run).get("wide_half_spread")
+    assert (text is None) == (said is None)
+    assert said is None or all(part in text for part in [*said, "quote units, the same for every pair"])
+    assert said is None or ("A/USD" in text) == (len(said) == 2)
+
+
+@pytest.mark.parametrize(
     ("changed", "code"),
     [
         ({"halted_share": 0.1}, None),

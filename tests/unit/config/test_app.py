@@ -287,9 +287,11 @@ def test_an_error_in_the_user_s_own_code_names_its_line(program):
         '    def features(self):\n        return {"close": "close"}\n\n'
         "    def forecast(self, f):\n        return f.close.nothing * 0\n",
     )
-    assert program("strategy=mine", "pairs=btc", "end=2021-02-01") == 1
-    assert "unexpected AttributeError" in program.err
-    assert "strategies/mine_raises.py, line 10" in program.err
+    assert program("strategy=mine", "pairs=btc", "end=2021-02-01") == 2
+    assert program.err == (
+        "error: strategies/mine_raises.py, line 10: AttributeError: 'numpy.ndarray' object has no attribute 'nothing' "
+        "(LOG_LEVEL=DEBUG shows the traceback)\n"
+    )
 
 
 def test_a_forecast_without_a_value_is_told(program):

@@ -473,6 +473,32 @@ def test_a_run_says_whether_it_was_audited(program, mode):
     assert f"Look-ahead not audited: strategies.{path.stem} changed since 20" in " ".join(program.out.split())
 
 
+def test_a_replay_says_of_its_audit_what_the_session_said(program, monkeypatch):
+    path = a_strategy(program, "audit_replayed", "from strategies.audit_shared import LEVEL\n" + HONEST)
+    shared = program.write("strategies/audit_shared.py", "LEVEL = 1.0\n")
+    for name in [name for name in sys.modules if name.startswith("strategies.")]:
+        monkeypatch.delitem(sys.modules, name)
+    run = [f"strategy={path.stem}", SMALL[0], "start=2021-06-01", "end=2021-06-05"]
+    assert program("mode=audit", "mode.strategies=chosen", f"strategy={path.stem}", *SMALL) == 0
+    assert program("mode=paper", *run, "run_dir=runs/session") == 0
+    said = look_ahead(program)
+    assert said["audited"]
+    assert "strategies.sma_cross" not in sys.modules
+    assert program("mode=replay", "mode.run=runs/session") == 0
+    assert "strategies.sma_cross" in sys.modules, "the default is composed before the session's own is read"
+    assert look_ahead(program) == said
+
+    other = a_strategy(program, "audit_second", "from strategies.audit_inner import LEVEL\n" + HONEST)
+    program.write("strategies/audit_inner.py", "LEVEL = 2.0\n")
+    assert program(f"strategy={other.stem}", *run[1:]) == 0
+    assert program(*run) == 0
+    assert look_ahead(program) == said, "another system and what it imports are loaded in the same process"
+
+    shared.write_text("LEVEL = 3.0\n")
+    assert program(*run) == 0
+    assert look_ahead(program)["why"].startswith("not audited: strategies.audit_shared changed since 20")
+
+
 def test_a_run_of_a_system_that_failed_says_so(program):
     a_strategy(program, "audit_failed", PEEK)
     assert program("mode=audit", "strategy=audit_failed", *SMALL) == 1

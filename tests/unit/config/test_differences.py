@@ -36,7 +36,7 @@ def test_stating_a_default_is_no_difference_and_another_value_is_held_to_it():
     stated = ["risk.position.stop_loss=0.03", "exchange.slippage.model=none", "strategy.fast=10", "timeframe=1h"]
     assert told([], stated) == told(stated, []) == []
     assert told([], ["risk.position.stop_loss=0.04", "exchange.slippage.bps=2", "engine=rust"]) == [
-        "exchange.slippage.bps was 0.0, is 2",
+        "exchange.slippage.bps was null, is 2",
         "risk.position.stop_loss was 0.03, is 0.04",
         "engine was auto, is rust",
     ]

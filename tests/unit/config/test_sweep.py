@@ -1,9 +1,11 @@
 import csv
 import json
 from itertools import takewhile
+from pathlib import Path
 
 import pytest
 
+from kraken_flow.core import blame
 from kraken_flow.modes import Backtest
 from kraken_flow.modes.sweep import METRICS
 
@@ -13,8 +15,6 @@ FAST = ("pairs=[BTC/USD]", "timeframe=1d", "end=2021-06-01", "run_dir=out")
 @pytest.fixture
 def quick(monkeypatch):
     """Members write metrics without a market: what is tested here is the sweep."""
-    from pathlib import Path
-
     from kraken_flow.runs.directory import claim, write_json
 
     def drive(self, call):
@@ -38,6 +38,7 @@ def quick(monkeypatch):
         return 0
 
     monkeypatch.setattr(Backtest, "drive", drive)
+    monkeypatch.setattr(blame, "_OURS", Path(__file__).parent)  # what this file raises stands for an error of ours
 
 
 def board(program):
@@ -125,6 +126,7 @@ def test_a_sweep_that_breaks_before_any_run_begins_says_so(program, monkeypatch)
         raise RuntimeError("broken")
 
     monkeypatch.setattr(Backtest, "drive", fail)
+    monkeypatch.setattr(blame, "_OURS", Path(__file__).parent)
     assert program("-m", "strategy.fast=5,6", *FAST) == 1
     assert [row["error"] for row in board(program)] == ["unexpected RuntimeError: broken"] * 2
     assert status(program) == "failed"

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kraken_flow.core import blame
+
 HEAD = """import sys
 from kraken_flow.core import Strategy, node
 from kraken_flow.features import Ema, Sma
@@ -173,3 +175,40 @@ def test_a_wrong_answer_is_told_in_terms_of_the_strategy(mine, mode, answer, say
     assert code == 2
     assert len(said) == 1
     assert said[0].removeprefix("error: ").removeprefix(f"strategies/{name}.py, ").startswith(says)
+
+
+RAISED = {
+    "key": ('{}["nothing"]', "KeyError: 'nothing'"),
+    "library": ("np.linalg.inv(np.zeros((2, 2)))", "LinAlgError: Singular matrix"),
+    "ours_called": ("Sma('close', 3).nothing", "AttributeError: 'Sma' object has no attribute 'nothing'"),
+}
+
+
+@pytest.mark.parametrize("mode", ["backtest", "replay", "paper"])
+@pytest.mark.parametrize(("answer", "says"), RAISED.values(), ids=RAISED)
+def test_what_a_forecast_raises_is_the_user_s_and_named_by_its_line(mine, program, mode, answer, says, request):
+    name = f"raised_{request.node.callspec.id.replace('-', '_')}"
+    text = "import numpy as np\n" + HEAD + BODY.format(features='return {"a": "close"}', forecast=f"return {answer}")
+    code, said = mine(name, text, f"mode={mode}", "run_dir=out")
+    told = f"strategies/{name}.py, line 12: {says}"
+    assert (code, said) == (2, [f"error: {told} (LOG_LEVEL=DEBUG shows the traceback)"])
+    if mode == "backtest":
+        assert json.loads(Path("out/manifest.json").read_text())["error"]["message"] == told
+        assert program("mode=report", "mode.run=out") == 2
+        assert program.err == f"error: mode.run=out: the run is not finished, its manifest says failed ({told})\n"
+        program.write("conf/strategy/idle.yaml", f"_target_: strategies.{name}.Mine\n")
+        assert program("-m", "strategy=hold,idle", *SMALL, "run_dir=swept") == 1
+        assert f"failed: {told}\n" in program.out
+
+
+def test_an_error_of_ours_below_a_line_of_the_user_s_stays_unexpected(mine, monkeypatch):
+    def broken(*given):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(blame, "_OURS", Path(__file__).parent)
+    monkeypatch.setattr("kraken_flow.core.where", broken)
+    text = HEAD + BODY.format(features='return {"a": "close"}', forecast="import kraken_flow.core as c; c.where()")
+    code, said = mine("raised_ours", text, "run_dir=out")
+    assert code == 1
+    assert said == ["error: unexpected RuntimeError: broken (strategies/raised_ours.py, line 11)"]
+    assert json.loads(Path("out/manifest.json").read_text())["error"]["message"] == "broken"

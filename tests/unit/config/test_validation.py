@@ -74,7 +74,10 @@ def problems(*overrides):
             "exchange.fees.taker_bps=1e30",
             "exchange.fees.taker_bps=1e+30: must be a number at least -1000000 and at most 1000000 or null",
         ),
-        ("exchange.slippage.bps=1e30", "exchange.slippage.bps=1e+30: must be a number at least 0 and at most 1000000"),
+        (
+            "exchange.slippage.bps=1e30",
+            "exchange.slippage.bps=1e+30: must be a number at least 0 and at most 1000000 or null",
+        ),
         ("account.leverage=2e6", "account.leverage=2000000.0: must be a number above 0 and at most 1000000"),
         ("exchange.lot=1e-20", "exchange.lot=1e-20: must be a number at least 1e-08 and at most 10000000000 or null"),
         (

@@ -106,6 +106,8 @@ def test_wrong_limits_are_told_by_their_key(overrides: list[str], words: str) ->
         ["risk.position.stop_loss=0.08", "risk.position.max_fraction=0.4"],
         ["risk.position.stop_loss=0.5", "risk.day.max_loss=null", "risk.system.max_drawdown=null"],
         ["risk.position.stop_loss=null", "risk.day.max_loss=0.049"],
+        ["risk=research", "risk.position.stop_loss=0.08"],
+        ["risk.shadow=true", "risk.position.stop_loss=0.08", "risk.day.max_loss=0.06"],
     ],
 )
 def test_limits_in_order_are_taken(overrides: list[str]) -> None:
