@@ -148,7 +148,8 @@ def _sources_of(graph: Graph, one: _Certificate) -> dict[str, str]:
     if not one.changed(loaded):
         return loaded
     parts = [*(_described(getattr(graph, name)) for name in (*_NODES, "features"))]
-    others = beside({target.rpartition(".")[0] for target in _targets(parts)}, loaded)
+    # What the audit itself had loaded may have answered it, also where no import says so.
+    others = beside({target.rpartition(".")[0] for target in _targets(parts)}, loaded) - one.sources.keys()
     return {name: digest for name, digest in loaded.items() if name not in others}
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from kraken_flow.analysis.bootstrap import OF_TRADES
 from kraken_flow.core.times import DAY
 from kraken_flow.runs.comparison import Comparison
 from kraken_flow.runs.figures import MONEY, change, pattern_of
@@ -128,8 +129,8 @@ def test_the_first_trade_that_differs_counts_from_one(tmp_path):
 
 
 def daily(folder, days, depth, step=DAY):
-    """Write a run of closes of days, or of longer bars, whose drawdown of all bars is given."""
-    folder.mkdir()
+    """Write a run of closes of days, or of longer bars, whose drawdown of all bars is given; it closed no trade."""
+    closed(folder)
     times = pa.array([(n + 1) * step for n in range(len(days))], pa.timestamp("ns", "UTC"))
     pq.write_table(pa.table({"time": times, "equity": days}), folder / "equity.parquet")
     metrics = {"final_equity": str(days[-1]), "total_return": days[-1] / 100.0 - 1.0, "max_drawdown": depth}
@@ -144,7 +145,7 @@ def test_a_drawdown_that_day_closes_do_not_reach_has_no_interval_of_its_differen
     depths = (-0.04, -0.04 + depth)
     runs = [daily(tmp_path / name, days, own) for name, days, own in zip("ab", levels, depths, strict=True)]
     intervals = paired_intervals(*runs)["intervals"]
-    assert set(intervals) == set(NAMES)
+    assert set(intervals) == {*NAMES, *OF_TRADES}
     assert (intervals["max_drawdown"] is not None) is kept
     assert (intervals["calmar"] is not None) is kept
     assert intervals["volatility"][0] > 0
