@@ -45,7 +45,7 @@
     } },
     { label: "Started", name: "started", kind: "when", fill: (run, box) => words(box, minute(run.started)) },
     { label: "Span", name: "first", kind: "when", fill: (run, box) => words(box,
-      run.first || run.last ? `${day(run.first)} – ${day(run.last)}` : "–") },
+      run.first || run.last ? `${day(run.first)}\u00a0– ${day(run.last)}` : "–") },
     { label: "Return", name: "total_return", number: true, fill: (run, box) =>
       box.append(make("span", share(run.total_return), sign(run.total_return))) },
     { label: "Sharpe", name: "sharpe", number: true, fill: (run, box) => box.append(fixed(run.sharpe)) },
