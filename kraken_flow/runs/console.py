@@ -272,6 +272,10 @@ class Report:
             table.add_row(*line)
         if len(found) > _MOST_EVENTS:
             table.add_row(f"{len(found) - _MOST_EVENTS:,} more in risk.parquet")
+        kill = first_kill(self.run)
+        if kill is not None and not kill.shadow:
+            table.caption = "To see what would have come after the kill: risk=research only records it and trades on."
+            table.caption_justify = "left"
         return table
 
     def _data(self) -> Table:

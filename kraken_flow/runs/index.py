@@ -170,8 +170,8 @@ def _row(root: Path, path: str, fingerprint: str) -> dict[str, Any]:
 def _of_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
     span = manifest.get("span")
     first, last = span if isinstance(span, list) and len(span) == 2 else (manifest.get("start"), manifest.get("end"))
-    if first is None and last is None:
-        first, last = _data_span(manifest)
+    if first is None or last is None:
+        first, last = (known or read for known, read in zip((first, last), _data_span(manifest), strict=True))
     error, audit = manifest.get("error"), manifest.get("audit")
     said = {name: _text(manifest.get(name)) for name in ("mode", "strategy", "timeframe", "started", "finished")}
     return said | {

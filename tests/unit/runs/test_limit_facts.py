@@ -209,3 +209,13 @@ def test_of_limits_that_fall_together_each_says_what_it_would_have_done_alone():
     # Worse days came later, and are not counted.
     equity = pd.Series(done.finished.result.equity)
     assert (equity.pct_change() < -0.01).sum() > Counter(row["trigger"] for row in stored)["max_loss"]
+
+
+def test_advice_after_a_kill_stands_beside_it_and_is_no_note_on_the_data():
+    done = perform(build(compose(["pairs=[BTC/USD]", "strategy=hold", "risk.position.stop_loss=null", "timeframe=1d"])))
+    tables = Tables(done.finished)
+    assert full_metrics(tables)["killed_at"]
+    said = " ".join(printed(done, tables, TieredRisk()).split())
+    advice = "To see what would have come after the kill: risk=research only records it and trades on."
+    assert said.index("RISK EVENTS") < said.index(advice) < said.index("WARNINGS")
+    assert not any("risk=research" in note for note in done.notes)

@@ -112,7 +112,7 @@ function drawdownsSection() {
 
 function riskSection() {
   if (!facts.risk.length) return section('risk', 'Risk events', 'No limit of day or system was triggered.');
-  return section('risk', 'Risk events', `Each line is a limit that was reached${facts.risk.length >= 500 ? '; the first 500' : ''}. Value is what was measured, limit what is allowed.`, riskTable());
+  return section('risk', 'Risk events', `Each line is a limit that was reached${facts.risk.length >= 500 ? '; the first 500' : ''}. Value is what was measured, limit what is allowed.${facts.risk.some((row) => row.after === 'killed' && !row.shadow) ? ' To see what would have come after the kill: risk=research only records it and trades on.' : ''}`, riskTable());
 }
 
 /** What a limit measures is a share of equity, a multiple of it, an age in seconds, or a plain number. */
