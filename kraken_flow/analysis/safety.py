@@ -113,11 +113,22 @@ def killed_at(run: FinishedRun) -> str | None:
     return None if kill is None or kill.shadow else iso(kill.time)
 
 
+def by_itself(trigger: Trigger, before: Safety, after: Safety) -> Safety | None:
+    """Return the state that a limit would have led to by itself, where a graver one fell at the same instant."""
+    state = trigger.state
+    return state if state is not None and before is not after and state < after else None
+
+
 def lines(run: FinishedRun) -> Iterator[tuple[str, str, str, str]]:
-    """Yield every trigger as time, limit, change of state and numbers."""
+    """Yield every trigger as time, limit, change of state and numbers.
+
+    Of limits that fell at one instant the gravest changes the state; of the others stands what each alone would have.
+    """
     for event in rows(run):
         trigger, before, after = Trigger(event["trigger"]), Safety(event["before"]), Safety(event["after"])
+        own = by_itself(trigger, before, after)
         change = after.word if before is after else f"{before.word} -> {after.word}"
+        change = change if own is None else f"alone {own.word}"
         pair = f"{run.market.names[event['pair']]} " if event["pair"] >= 0 else ""
         numbers = measured(trigger, event["value"], event["limit"])
         yield iso(event["time"]), trigger.word, change, f"{pair}{numbers}".strip() or "-"

@@ -61,6 +61,23 @@ class Trigger(Word):
         """Return the code that orders bear which this trigger sent, took back or refused."""
         return _REASONS[self]
 
+    @property
+    def state(self) -> Safety | None:
+        """Return the state that this trigger leads to by itself; None where it leads to none."""
+        return _STATES.get(self)
+
+
+_STATES = {
+    Trigger.MAX_LOSS: Safety.DAILY_HALT,
+    Trigger.MAX_TRADES: Safety.DAILY_HALT,
+    Trigger.MAX_LOSSES: Safety.COOLDOWN,
+    Trigger.MAX_DRAWDOWN: Safety.KILLED,
+    Trigger.BLACK_SWAN: Safety.KILLED,
+    Trigger.STALE_DATA: Safety.THROTTLED,
+    Trigger.DRAWDOWN_THROTTLE: Safety.THROTTLED,
+    Trigger.LOSS_THROTTLE: Safety.THROTTLED,
+}
+
 
 _REASONS = {
     Trigger.NONE: Reason.NONE,

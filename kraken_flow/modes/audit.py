@@ -89,6 +89,7 @@ class Audit(Mode):
             certificate = _certificate(job, finding, system, market, record.folder)
             issue(record.folder, certificate, job.declared.root)
             record.manifest |= {"verdict": certificate["verdict"], "data": redacted_paths(market.files)}
+            record.manifest |= {"span": certificate["span"], "synthetic_sample": market.synthetic_sample}
         if quiet:
             print_json(certificate)
         else:

@@ -132,21 +132,25 @@ def inputs(graph: Graph, engine: str) -> dict[str, Any]:
     }
 
 
+def extent(run: FinishedRun) -> dict[str, Any]:
+    """Return what the manifest says of the bars of a run: from when to when, and whether they were made up."""
+    closes = run.closes
+    span = [iso(int(closes[0]) - run.market.timeframe_ns), iso(int(closes[-1]))] if len(closes) else None
+    return {"span": span, "synthetic_sample": run.market.synthetic_sample}
+
+
 def outputs(graph: Graph, done: Done) -> dict[str, Any]:
     """Return what the manifest says about a run that is done."""
     market, result = done.finished.market, done.finished.result
     files = [dict(record) for record in market.files]
     files += [{"role": "strategy", "path": path, "sha256": file_hash(Path(path))} for path in graph.strategy.files()]
-    closes = done.finished.closes
-    span = [iso(int(closes[0]) - market.timeframe_ns), iso(int(closes[-1]))] if len(closes) else None
     kill = first_kill(done.finished)
     shadow = {"would_have_been_killed_at": iso(kill.time)} if kill is not None and kill.shadow else {}
     return {
         "engine": result.engine,
         "data": redacted_paths(files),
-        "span": span,
+        **extent(done.finished),
         READ: Pin.of(market).plain(),
-        "synthetic_sample": market.synthetic_sample,
         "data_notes": list(data_notes(market)),
         "notes": list(done.notes),
         "callbacks": list(done.callbacks),

@@ -53,7 +53,7 @@ class Stress(Mode):
     def drive(self, call: Call) -> int:
         """Print a line per scenario. Raises `CheckFailed` naming those that cost too much."""
         from kraken_flow.modes.backtest import perform
-        from kraken_flow.modes.driver import Job, inputs, warn_of_fallback
+        from kraken_flow.modes.driver import Job, extent, inputs, warn_of_fallback
         from kraken_flow.modes.stress_book import losses
         from kraken_flow.runs.directory import write_json
         from kraken_flow.runs.record import recorded
@@ -66,13 +66,14 @@ class Stress(Mode):
         if self.run is None:
             job = Job.of(call, "stress")
             warn_of_fallback(job.engine)
-            found = losses(perform(job.graph, job.engine), job.graph, self, chosen)
+            done = perform(job.graph, job.engine)
+            found, seen = losses(done, job.graph, self, chosen), extent(done.finished)
         else:
-            job, found = self._of_run(call, self.run, chosen)
+            job, found, seen = self._of_run(call, self.run, chosen)
         lost = {name: asdict(loss) for name, loss in found.items()}
         content = {"at": self.at, "scenarios": lost}
         with recorded(job.declared) as record:
-            record.add(inputs(job.graph, job.engine) | ({} if self.run is None else {"stresses": self.run}))
+            record.add(inputs(job.graph, job.engine) | seen | ({} if self.run is None else {"stresses": self.run}))
             write_json(record.folder / "stress.json", content)
         if call.choices.get("report") == "json":
             print_json(content)
@@ -81,9 +82,11 @@ class Stress(Mode):
         self._judge(lost)
         return 0
 
-    def _of_run(self, call: Call, run: str, chosen: dict[str, Scenario]) -> "tuple[Job, dict[str, Loss]]":
+    def _of_run(
+        self, call: Call, run: str, chosen: dict[str, Scenario]
+    ) -> "tuple[Job, dict[str, Loss], dict[str, Any]]":
         """Make a run again and stress its book, under its own configuration."""
-        from kraken_flow.modes.driver import Job, configuration_from
+        from kraken_flow.modes.driver import Job, configuration_from, extent
         from kraken_flow.modes.rerun import again, engine_for, graph_of
         from kraken_flow.modes.stress_book import losses
         from kraken_flow.runs.past import PastRun
@@ -101,9 +104,10 @@ class Stress(Mode):
         cfg |= {key: call.cfg[key] for key in ("mode", "report", "engine", "run_dir") if key in call.cfg}
         with past.at_home():
             graph = graph_of(past)
-            found = losses(again(past, graph, engine).done, graph, asked, chosen)
+            done = again(past, graph, engine).done
+            found = losses(done, graph, asked, chosen)
         choices = {**call.choices, "strategy": past.strategy}
-        return Job.of(replace(call, cfg=cfg, choices=choices, graph=graph), "stress"), found
+        return Job.of(replace(call, cfg=cfg, choices=choices, graph=graph), "stress"), found, extent(done.finished)
 
     def _judge(self, found: dict[str, dict[str, Any]]) -> None:
         told = []

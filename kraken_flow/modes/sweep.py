@@ -385,10 +385,11 @@ def _cell(name: str, value: Any) -> str:
     if value is None:
         return "-"
     if name in {"total_return", "max_drawdown"}:
-        return f"{float(value):+.2%}"
+        return f"{round(float(value), 4) + 0.0:+.2%}"
     if name == "trades":
         return str(value)
-    return f"{float(value):.3f}" if name == "sharpe" else f"{float(value):,.2f}"
+    # What rounds to zero has no sign: + 0.0 takes it from a zero that is negative.
+    return f"{round(float(value), 3) + 0.0:.3f}" if name == "sharpe" else f"{round(float(value), 2) + 0.0:,.2f}"
 
 
 def _said(metrics: dict[str, Any]) -> str:

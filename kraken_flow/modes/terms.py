@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from kraken_flow.analysis.finished import FinishedRun
-from kraken_flow.analysis.safety import first_kill
 from kraken_flow.core.account import Protection
 from kraken_flow.core.feature import CrossSection, Feature, Source
 from kraken_flow.core.graph import Graph
@@ -14,7 +13,7 @@ from kraken_flow.core.units import UNIT
 
 def notes_on(graph: Graph, run: FinishedRun) -> tuple[str, ...]:
     """Return the sentences about a finished run."""
-    return (*_idle_notes(graph), *_lonely_notes(graph), *_risk_notes(graph), *_kill_notes(run), *_stranded_notes(run))
+    return (*_idle_notes(graph), *_lonely_notes(graph), *_risk_notes(graph), *_stranded_notes(run))
 
 
 def _risk_notes(graph: Graph) -> tuple[str, ...]:
@@ -28,14 +27,6 @@ def _risk_notes(graph: Graph) -> tuple[str, ...]:
     if protection == Protection() and graph.risk.parameters().get("max_fraction", -1) < 0:
         return ("risk limits are off: no stop, no target and no size limit protects a position",)
     return ()
-
-
-def _kill_notes(run: FinishedRun) -> tuple[str, ...]:
-    """Say how to see what a killed system would have done."""
-    kill = first_kill(run)
-    if kill is None or kill.shadow:
-        return ()
-    return ("risk=research trades on where the limits of day and system stop, and reports what they would have done",)
 
 
 def _lonely_notes(graph: Graph) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ from kraken_flow.analysis import breakdown
 from kraken_flow.analysis.breakdown import Line
 from kraken_flow.analysis.data_summary import data_notes, data_summary
 from kraken_flow.analysis.finished import FinishedRun
-from kraken_flow.analysis.safety import lines
+from kraken_flow.analysis.safety import first_kill, lines
 from kraken_flow.core.account import Risk
 from kraken_flow.core.spec import Spec
+from kraken_flow.core.times import iso
 from kraken_flow.runs import facts
 from kraken_flow.runs.limit_facts import limit_facts
 from kraken_flow.runs.options import Report as Options
@@ -238,6 +239,12 @@ class Report:
             table.add_column(head, overflow="fold")
         for line in found:
             table.add_row(*line)
+        kill = first_kill(self.run)
+        if kill is not None and kill.shadow:
+            table.caption = (
+                f"What halts, pauses or ends trading is counted up to {iso(kill.time)[:16]}, where it would have ended."
+            )
+            table.caption_justify = "left"
         return table
 
     def _drawdowns(self) -> Table:
@@ -265,6 +272,10 @@ class Report:
             table.add_row(*line)
         if len(found) > _MOST_EVENTS:
             table.add_row(f"{len(found) - _MOST_EVENTS:,} more in risk.parquet")
+        kill = first_kill(self.run)
+        if kill is not None and not kill.shadow:
+            table.caption = "To see what would have come after the kill: risk=research only records it and trades on."
+            table.caption_justify = "left"
         return table
 
     def _data(self) -> Table:

@@ -170,6 +170,8 @@ def _row(root: Path, path: str, fingerprint: str) -> dict[str, Any]:
 def _of_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
     span = manifest.get("span")
     first, last = span if isinstance(span, list) and len(span) == 2 else (manifest.get("start"), manifest.get("end"))
+    if first is None or last is None:
+        first, last = (known or read for known, read in zip((first, last), _data_span(manifest), strict=True))
     error, audit = manifest.get("error"), manifest.get("audit")
     said = {name: _text(manifest.get(name)) for name in ("mode", "strategy", "timeframe", "started", "finished")}
     return said | {
@@ -185,6 +187,14 @@ def _of_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "would_have_been_killed_at": _text(manifest.get("would_have_been_killed_at")),
         "config_sha256": _text(manifest.get("config_sha256")),
     }
+
+
+def _data_span(manifest: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the first and the last bar of the data, for what says no span: an audit by an older version."""
+    data = manifest.get("data")
+    files = [f for f in data if isinstance(f, dict) and f.get("role") == "bars"] if isinstance(data, list) else []
+    first, last = ([str(file[name]) for file in files if file.get(name)] for name in ("first", "last"))
+    return min(first, default=None), max(last, default=None)
 
 
 def _sweep(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, event, exc, func
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Field, Session, SQLModel, and_, create_engine, delete, or_, select, text
 
-VERSION = 2
+VERSION = 3
 """Of the columns below; an index of another version is made anew."""
 _AT_ONCE = 500
 """Rows in one statement: SQLite takes 32,766 values."""

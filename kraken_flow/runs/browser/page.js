@@ -20,6 +20,9 @@
     return element;
   };
 
+  // A line may end between a day and its time, and not inside of either.
+  const words = (box, text) => text.split(" ").forEach((word, i) => box.append(i ? " " : "", make("span", word)));
+
   const columns = [
     { label: "Strategy", name: "strategy", kind: "strategy", fill: (run, box) => {
       box.append(run.strategy ?? "–");
@@ -40,9 +43,9 @@
       const tone = verdict ? (verdict === "passed" ? "finished" : "failed") : known.includes(run.status) ? run.status : "";
       box.append(make("span", verdict ? `audit ${verdict}` : run.status, tone));
     } },
-    { label: "Started", name: "started", fill: (run, box) => box.append(minute(run.started)) },
-    { label: "Span", name: "first", fill: (run, box) => box.append(
-      run.first || run.last ? `${day(run.first)} – ${day(run.last)}` : "–") },
+    { label: "Started", name: "started", kind: "when", fill: (run, box) => words(box, minute(run.started)) },
+    { label: "Span", name: "first", kind: "when", fill: (run, box) => words(box,
+      run.first || run.last ? `${day(run.first)}\u00a0– ${day(run.last)}` : "–") },
     { label: "Return", name: "total_return", number: true, fill: (run, box) =>
       box.append(make("span", share(run.total_return), sign(run.total_return))) },
     { label: "Sharpe", name: "sharpe", number: true, fill: (run, box) => box.append(fixed(run.sharpe)) },

@@ -239,7 +239,7 @@ class Content:
         if table is None:
             return []
         rows = table.slice(0, 500).to_pylist()
-        return [{key: _plain(value) for key, value in row.items()} for row in rows]
+        return [{key: _plain(value) for key, value in row.items()} | words.alone(row) for row in rows]
 
     @cached_property
     def shadow_kills(self) -> list[dict[str, Any]]:

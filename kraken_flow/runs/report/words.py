@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from kraken_flow.analysis.bootstrap import DAY_CLOSES, OF_DEPTH
+from kraken_flow.analysis.safety import by_itself
+from kraken_flow.core.limits import Safety, Trigger
 
 Row = dict[str, Any]
 NONE = "\N{EN DASH}"
@@ -320,3 +322,13 @@ def _own(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[tu
     trades = metrics.get("trades")
     if "warnings" not in metrics and isinstance(trades, int) and trades < FEW_TRADES:
         yield "few_trades", "care", f"{trades} closed trades: too few to tell skill from luck."
+
+
+def alone(event: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a limit would have led to by itself, where a graver one fell with it; a run may know other words."""
+    try:
+        trigger = Trigger[str(event["trigger"]).upper()]
+        state = by_itself(trigger, *(Safety[str(event[name]).upper()] for name in ("before", "after")))
+    except KeyError:
+        return {}
+    return {} if state is None else {"alone": state.word}

@@ -31,6 +31,8 @@ def quick(monkeypatch):
         metrics["trades"] = strategy.fast + 2
         if strategy.fast == 4:
             metrics["sharpe"] = 50
+        if strategy.fast == 15:
+            metrics |= {"sharpe": -0.0001, "total_return": -0.00001, "final_equity": -0.001}
         write_json(folder / "metrics.json", metrics)
         held.release()
         if strategy.fast == 14:
@@ -325,3 +327,10 @@ def test_values_that_cannot_be_swept_are_told(program, value, told):
     assert program("-m", f"strategy.fast={value}", *FAST) == 2
     assert program.err.startswith(f"error: strategy.fast={value}: {told}")
     assert program.err.count("\n") == 1
+
+
+def test_what_rounds_to_zero_has_no_sign(program, quick):
+    assert program("-m", "strategy.fast=15,16", *FAST) == 0
+    assert "-0.00" not in program.out
+    assert program.out.count(" 0.000") == 2
+    assert "+0.00%" in program.out

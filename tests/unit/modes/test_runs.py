@@ -51,6 +51,26 @@ def test_the_list_says_what_the_runs_say(made):
     assert json.loads(made.out)["total"] == 4
 
 
+def test_an_audit_and_a_stress_test_have_span_and_market_too(mine):
+    """One audit without a span stands for those of older versions: its data says it."""
+    words = ("strategy=sma_cross", "pairs=[BTC/USD]", "end=2021-02-01", "timeframe=4h")
+    assert mine("mode=audit", *words, "mode.rows=50", "mode.cuts=2", "mode.strategies=chosen") == 0, mine.err
+    assert mine("mode=stress", *words, "risk=research", "mode.accept_liquidation=true") == 0, mine.err
+    assert mine(*words, "run_dir=runs/plain") == 0, mine.err
+    assert mine("mode=stress", "mode.run=runs/plain", "mode.accept_liquidation=true") == 0, mine.err
+    (audit,) = (mine.folder / "runs/audit").rglob("manifest.json")
+    old = json.loads(audit.read_text("utf-8"))
+    bare = {name: value for name, value in old.items() if name not in ("span", "synthetic_sample")}
+    (mine.folder / "runs/old").mkdir()
+    (mine.folder / "runs/old/manifest.json").write_text(json.dumps(bare | {"strategy": "old"}), "utf-8")
+    found = {(row["mode"], row["strategy"]): row for row in listed(mine)}
+    assert {row["last"][:10] for row in found.values()} == {"2021-02-01"}
+    assert found["audit", "old"]["first"] == "2021-01-01T00:00:00Z"
+    for mode in ("audit", "stress"):
+        assert found[mode, "sma_cross"]["synthetic"]
+        assert found[mode, "sma_cross"]["last"] == found["backtest", "sma_cross"]["last"]
+
+
 CASES = [
     (["mode.strategy=hold"], ["hold"]),
     (["mode.strategy=sma*", "mode.only=replay"], ["sma_cross"]),

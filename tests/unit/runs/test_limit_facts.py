@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from kraken_flow.analysis.holdings import largest_opened
+from kraken_flow.analysis.safety import lines
 from kraken_flow.config.composition import compose
 from kraken_flow.config.validation import build
 from kraken_flow.core.account import Risk
@@ -199,3 +200,34 @@ SHORTS = ("risk=none", "strategy.side=both")
 def test_the_trading_mode_says_who_lends_what_is_sold_short(words, said):
     done, _ = run_with(*words)
     assert trading_mode(done.finished, done.spec) == said
+
+
+def test_of_limits_that_fall_together_each_says_what_it_would_have_done_alone():
+    words = ["pairs=[BTC/USD]", "strategy=hold", "risk=research", "risk.position.stop_loss=null", "timeframe=1d"]
+    done = perform(build(compose([*words, "end=2021-12-01", "risk.day.max_loss=0.01"])))
+    tables = Tables(done.finished)
+    stored = tables.risk.to_pylist()
+    assert [(row["trigger"], row["before"], row["after"]) for row in stored[-2:]] == [
+        ("max_drawdown", "normal", "killed"),
+        ("max_loss", "normal", "killed"),
+    ]
+    assert [(line[1], line[2]) for line in lines(done.finished)][-2:] == [
+        ("max_drawdown", "normal -> killed"),
+        ("max_loss", "alone daily_halt"),
+    ]
+    said = " ".join(printed(done, tables, TieredRisk(shadow=True)).split())
+    when = stored[-1]["time"].strftime("%Y-%m-%dT%H:%M")
+    assert f"What halts, pauses or ends trading is counted up to {when}, where it would have ended." in said
+    # Worse days came later, and are not counted.
+    equity = pd.Series(done.finished.result.equity)
+    assert (equity.pct_change() < -0.01).sum() > Counter(row["trigger"] for row in stored)["max_loss"]
+
+
+def test_advice_after_a_kill_stands_beside_it_and_is_no_note_on_the_data():
+    done = perform(build(compose(["pairs=[BTC/USD]", "strategy=hold", "risk.position.stop_loss=null", "timeframe=1d"])))
+    tables = Tables(done.finished)
+    assert full_metrics(tables)["killed_at"]
+    said = " ".join(printed(done, tables, TieredRisk()).split())
+    advice = "To see what would have come after the kill: risk=research only records it and trades on."
+    assert said.index("RISK EVENTS") < said.index(advice) < said.index("WARNINGS")
+    assert not any("risk=research" in note for note in done.notes)

@@ -254,3 +254,10 @@ def test_costs_come_from_their_own_block_where_there_is_one():
     }
     found = words.costs(METRICS | {"costs": block}, "USD")
     assert sum(row["number"] for row in found) == 5.0
+
+
+def test_a_limit_that_fell_with_a_graver_one_has_what_it_would_have_done_alone():
+    event = {"trigger": "max_loss", "before": "normal", "after": "killed", "shadow": True}
+    assert words.alone(event) == {"alone": "daily_halt"}
+    for other in ({"trigger": "max_drawdown"}, {"before": "killed"}, {"trigger": "of another version"}):
+        assert words.alone(event | other) == {}

@@ -112,7 +112,7 @@ function drawdownsSection() {
 
 function riskSection() {
   if (!facts.risk.length) return section('risk', 'Risk events', 'No limit of day or system was triggered.');
-  return section('risk', 'Risk events', `Each line is a limit that was reached${facts.risk.length >= 500 ? '; the first 500' : ''}. Value is what was measured, limit what is allowed.`, riskTable());
+  return section('risk', 'Risk events', `Each line is a limit that was reached${facts.risk.length >= 500 ? '; the first 500' : ''}. Value is what was measured, limit what is allowed.${facts.risk.some((row) => row.after === 'killed' && !row.shadow) ? ' To see what would have come after the kill: risk=research only records it and trades on.' : ''}`, riskTable());
 }
 
 /** What a limit measures is a share of equity, a multiple of it, an age in seconds, or a plain number. */
@@ -124,7 +124,7 @@ function measuredCell(row, value) {
 }
 
 const RISK = [
-  ['Time, UTC', (row) => row.time], ['Limit', (row) => row.trigger], ['State', (row) => `${row.before} → ${row.after}`], ['Effect', (row) => (row.shadow ? `${row.effect} (only recorded)` : row.effect)],
+  ['Time, UTC', (row) => row.time], ['Limit', (row) => row.trigger], ['State', (row) => (row.alone ? `alone ${row.alone}` : `${row.before} → ${row.after}`)], ['Effect', (row) => (row.shadow ? `${row.effect} (only recorded)` : row.effect)],
   ['Measured', (row) => row.value, (row) => measuredCell(row, row.value)], ['Allowed', (row) => row.limit, (row) => measuredCell(row, row.limit)],
   ['Equity', (row) => row.equity, (row) => fixed(row.equity, 2)], ['Against', (row) => row.reference, (row) => fixed(row.reference, 2)], ['Until, UTC', (row) => row.until],
   ['Pair', (row) => row.pair], ['Order', (row) => (row.order_id < 0 ? null : row.order_id)],
