@@ -219,9 +219,8 @@ def numbers(metrics: Mapping[str, Any], currency: str) -> list[Row]:
             if isinstance(part, Mapping | list):
                 continue
             kind = _kind(name, part)
-            shown = (
-                _balance(part) if key == "final_balances" and isinstance(part, str) else formatted(part, kind, currency)
-            )
+            coins = key in ("final_balances", "final_positions") and isinstance(part, str)
+            shown = _balance(part) if coins else formatted(part, kind, currency)
             row: Row = {"key": name, "value": shown, "meaning": _MEANINGS.get(name, "")}
             if part is None:
                 reason = str((metrics.get("null_reasons") or {}).get(name, ""))

@@ -213,6 +213,10 @@ def test_a_run_whose_limits_were_only_recorded_says_when_it_would_have_been_kill
     assert words.shadow_kill([]) is None
 
 
+def test_positions_are_written_as_balances_are():
+    assert words.numbers({"final_positions": {"DOGE/USD": "49461.02534547"}}, "USD")[0]["value"] == "49,461.02534547"
+
+
 def test_balances_have_at_most_eight_decimals():
     metrics = {"final_balances": {"USD": "3523.4156135552449958", "BTC": "-0.5", "ETH": "0"}}
     assert [row["value"] for row in words.numbers(metrics, "USD")] == ["3,523.41561356", "\N{MINUS SIGN}0.5", "0"]

@@ -124,7 +124,7 @@ function measuredCell(row, value) {
 }
 
 const RISK = [
-  ['Time, UTC', (row) => row.time], ['Limit', (row) => row.trigger], ['State', (row) => (row.alone ? `alone ${row.alone}` : `${row.before} → ${row.after}`)], ['Effect', (row) => (row.shadow ? `${row.effect} (only recorded)` : row.effect)],
+  ['Time, UTC', (row) => row.time], ['Limit', (row) => row.trigger], ['State', (row) => (row.alone ? `alone ${row.alone}` : `${row.before} → ${row.after}`)], ['Effect', (row) => (row.alone ? '' : row.shadow ? `${row.effect} (only recorded)` : row.effect)],
   ['Measured', (row) => row.value, (row) => measuredCell(row, row.value)], ['Allowed', (row) => row.limit, (row) => measuredCell(row, row.limit)],
   ['Equity', (row) => row.equity, (row) => fixed(row.equity, 2)], ['Against', (row) => row.reference, (row) => fixed(row.reference, 2)], ['Until, UTC', (row) => row.until],
   ['Pair', (row) => row.pair], ['Order', (row) => (row.order_id < 0 ? null : row.order_id)],
