@@ -170,7 +170,7 @@ class Whim(Risk):
 def test_what_happened_once_is_said_of_one(monkeypatch):
     monkeypatch.setattr("kraken_flow.runs.limit_facts.reason_words", lambda run: ["stop_loss"])
     monkeypatch.setattr("kraken_flow.runs.limit_facts.rows", lambda run: [{"trigger": int(Trigger.MAX_LOSSES)}])
-    risk = TieredRisk(day=DayLimits(max_losses=1))
+    risk = TieredRisk(position=PositionLimits(max_fraction=None), day=DayLimits(max_losses=1))
     found = {name: (limit, did) for name, limit, did in limit_facts(SimpleNamespace(trades=[1]), risk)}
     assert found["stop_loss"][1] == "closed 1 trade"
     assert found["max_losses"][1] == "acted once"

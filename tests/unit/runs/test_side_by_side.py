@@ -44,11 +44,14 @@ def test_amounts_of_accounts_that_are_not_alike_have_no_best(more):
 
 def test_what_makes_runs_hard_to_compare_is_said():
     def said(*runs):
-        return [row["text"].split(" ")[0:4] for row in cautions([run.past for run in runs])]
+        found = cautions([run.past for run in runs], [run.currency for run in runs])
+        return [row["text"].split(" ")[0:4] for row in found]
 
-    data, span, many = (text.split() for text in ("The runs did not", "The runs do not", "The best of 3"))
+    words = ("The runs did not", "The runs do not", "The best of 3", "The accounts are in")
+    data, span, many, money = (text.split() for text in words)
     same, other = {"data_sha256": "1"}, {"data_sha256": "2"}
     assert said(content(same), content(same)) == []
+    assert said(content(same), content(same, currency="EUR")) == [money]
     assert said(content(same), content(other)) == [data]
     assert said(content(same), content(same, span=SHORT)) == [span]
     assert said(content(same), content(same), content(same)) == [many]
